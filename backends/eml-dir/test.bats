@@ -1,0 +1,399 @@
+#!/usr/bin/env bats
+# eml-dir at the level of the protocol: requests in, replies compared.
+#
+# check is called through in_each_shell, run sets $stderr, and $shell may be two words:
+# shellcheck disable=SC2317,SC2154,SC2086,SC2016,SC2030,SC2031
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	emldir=$BATS_TEST_DIRNAME/eml-dir
+	client=$BATS_TEST_DIRNAME/../../test/lib/wireclient.py
+	dir=$BATS_TEST_TMPDIR/mail
+	mkdir "$dir"
+}
+
+# in_each_shell FUNCTION: runs it with $shell set to every shell there is.
+in_each_shell() {
+	local shell
+	for shell in dash bash 'busybox sh'; do
+		if command -v "${shell%% *}" >/dev/null; then "$1"; fi
+	done
+}
+
+# ask REQUEST...: one line each; $output has the replies, $stderr the log.
+ask() {
+	run -0 --separate-stderr $shell "$emldir" "$dir" < <(printf '%s\n' "$@")
+}
+
+# mail NAME...: message files below $dir; each one's body is its name.
+mail() {
+	local name
+	for name; do
+		mkdir -p "$(dirname -- "$dir/$name")"
+		printf 'Subject: test\n\n%s\n' "$name" >"$dir/$name"
+	done
+}
+
+# as_nobody REQUEST...: root may read everything, so that refusals need another
+# user; the script comes by -c, since its own folder may be closed to nobody.
+as_nobody() {
+	command -v setpriv >/dev/null || skip 'no setpriv here'
+	local run_as=()
+	if [ "$(id -u)" -eq 0 ]; then
+		run_as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+		open=$(mktemp -d)
+		chmod 755 "$open"
+		mv "$dir" "$open/mail"
+		dir=$open/mail
+	fi
+	run -0 --separate-stderr "${run_as[@]}" $shell -c "$(cat "$emldir")" eml-dir "$dir" < <(printf '%s\n' "$@")
+}
+
+teardown() {
+	if [ -n "${open-}" ]; then
+		chmod -R u+rwx "$open"
+		rm -r "$open"
+	fi
+}
+
+# --- the handshake and the end ---
+
+@test "eml-dir offers batch and nothing else" {
+	check() { ask 'CAPS 1 mode=imap user=alice'; assert_output $'* CAPS 1 batch=100\nOK'; }
+	in_each_shell check
+}
+
+@test "eml-dir says UNSUPPORTED to an unknown verb, with arguments or none" {
+	mail a.eml
+	check() {
+		ask FROBNICATE 'STORE INBOX +\Seen a.eml' 'FUTURE * ?'
+		assert_equal "${#lines[@]}" 3
+		assert_line --index 0 --regexp '^NO UNSUPPORTED '
+		assert_line --index 1 --regexp '^NO UNSUPPORTED '
+		assert_line --index 2 --regexp '^NO UNSUPPORTED '
+	}
+	in_each_shell check
+}
+
+@test "eml-dir without a directory exits 78 with a message" {
+	check() {
+		run -78 --separate-stderr $shell "$emldir"
+		assert_output ''
+		assert_equal "$stderr" 'error: eml-dir: usage: eml-dir DIR'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir with a directory that does not exist exits 78 and names it" {
+	check() {
+		run -78 --separate-stderr $shell "$emldir" "$dir/nowhere"
+		assert_equal "$stderr" "error: eml-dir: not a directory: $dir/nowhere"
+	}
+	in_each_shell check
+}
+
+@test "eml-dir looks a relative directory up from where it was started" {
+	mail a.eml
+	cd "$BATS_TEST_TMPDIR"
+	dir=mail
+	check() {
+		ask 'FETCH INBOX full a.eml'
+		assert_line --index 0 "* FILE a.eml $BATS_TEST_TMPDIR/mail/a.eml"
+	}
+	in_each_shell check
+}
+
+# --- mailboxes ---
+
+@test "eml-dir lists INBOX and every folder at any depth" {
+	mail a.eml Work/b.eml Work/2024/c.eml
+	mkdir "$dir/Empty"
+	check() {
+		ask LIST
+		assert_output $'* BOX INBOX\n* BOX Empty\n* BOX Work\n* BOX Work/2024\nOK full'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir serves folder names with spaces at either end, percent signs and UTF-8" {
+	mail ' lead/a.eml' 'trail /a.eml' '100% sure/a.eml' 'Entwürfe/日本/a.eml' '%20/a.eml'
+	check() {
+		ask LIST 'LIST %20lead -' 'LIST trail%20 -' 'LIST 100%25%20sure -' 'LIST Entwürfe/日本 -' 'LIST %2520 -'
+		local box
+		for box in %20lead trail%20 100%25%20sure Entwürfe/日本 %2520; do
+			assert_line "* BOX $box"
+		done
+		assert_equal "$(grep -c '^OK full count=1$' <<<"$output")" 5
+	}
+	in_each_shell check
+}
+
+@test "eml-dir writes a folder named - as %2D" {
+	mail -/a.eml
+	check() {
+		ask LIST 'LIST %2D -' 'LIST - -'
+		assert_output $'* BOX INBOX\n* BOX %2D\nOK full\n* MSG a.eml\nOK full count=1\nNO NOTFOUND no such mailbox'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir skips a folder spelled INBOX with one warning each" {
+	mail a.eml INBOX/b.eml inbox/deep/c.eml Work/INBOX/d.eml
+	check() {
+		ask LIST LIST 'LIST inbox -' 'LIST INBOX/deep -'
+		assert_line --index 0 '* BOX INBOX'
+		assert_line --index 1 '* BOX Work'
+		assert_line --index 2 '* BOX Work/INBOX'
+		assert_line --index 3 'OK full'
+		assert_line --index 8 'NO NOTFOUND no such mailbox'
+		assert_line --index 9 'NO NOTFOUND no such mailbox'
+		assert_equal "$(grep -c '^warning: .*skipping the folder' <<<"$stderr")" 2
+	}
+	in_each_shell check
+}
+
+@test "eml-dir shows no hidden folder and follows no link" {
+	mail a.eml .hidden/b.eml
+	ln -s / "$dir/link"
+	check() {
+		ask LIST 'LIST .hidden -' 'LIST link -' 'LIST link/etc -'
+		assert_output $'* BOX INBOX\nOK full\nNO NOTFOUND no such mailbox\nNO NOTFOUND no such mailbox\nNO NOTFOUND no such mailbox'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir skips a folder whose name is over 1024 bytes" {
+	local deep
+	deep=$(printf '%0200d/' 1 2 3 4 5 6)
+	mkdir -p "$dir/$deep"
+	check() {
+		ask LIST
+		assert_equal "${#lines[@]}" 7	# INBOX, five levels, OK
+		assert_equal "$(grep -c '^warning: .*over 1024 bytes' <<<"$stderr")" 1
+	}
+	in_each_shell check
+}
+
+# --- messages ---
+
+@test "eml-dir lists all .eml files in byte order and counts them" {
+	mail b.eml B.eml a.eml ä.eml 10.eml 9.eml 'a b.eml'
+	check() {
+		ask 'LIST INBOX -'
+		assert_output $'* MSG 10.eml\n* MSG 9.eml\n* MSG B.eml\n* MSG a%20b.eml\n* MSG a.eml\n* MSG b.eml\n* MSG ä.eml\nOK full count=7'
+	}
+	LC_ALL=C.UTF-8 in_each_shell check
+}
+
+@test "eml-dir answers any state, and none, with the full list" {
+	mail a.eml
+	check() {
+		ask 'LIST INBOX' 'LIST INBOX some-state'
+		assert_output $'* MSG a.eml\nOK full count=1\n* MSG a.eml\nOK full count=1'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir answers an empty mailbox with count=0" {
+	mkdir "$dir/Empty"
+	check() {
+		ask 'LIST Empty -' 'LIST INBOX -'
+		assert_output $'OK full count=0\nOK full count=0'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir leaves out hidden files, links, folders, FIFOs and other names" {
+	mail a.eml .hidden.eml notes.txt b.EML c.eml.bak
+	ln -s a.eml "$dir/link.eml"
+	ln -s nowhere "$dir/broken.eml"
+	mkdir "$dir/folder.eml"
+	mkfifo "$dir/fifo.eml"
+	check() {
+		ask 'LIST INBOX -' 'FETCH INBOX full link.eml broken.eml folder.eml fifo.eml .hidden.eml notes.txt'
+		assert_line --index 0 '* MSG a.eml'
+		assert_line --index 1 'OK full count=1'
+		assert_equal "$(grep -c '^\* GONE ' <<<"$output")" 6
+	}
+	in_each_shell check
+}
+
+@test "eml-dir serves file names with every special character" {
+	mail 'a b.eml' 'a=b.eml' 'a,b.eml' '100%.eml' '%41.eml' '#1.eml' "it's.eml" '$HOME.eml' '*.eml' '[a].eml' \
+		'back\slash.eml' '\.eml' '-n.eml' 'é日本.eml' '~.eml' '"q".eml' '`id`.eml' 'a;b&c.eml' ' .eml'
+	check() {
+		ask 'LIST INBOX -'
+		assert_line --index -1 'OK full count=19'
+		local ids
+		ids=$(sed -n 's/^\* MSG //p' <<<"$output" | tr '\n' ' ')
+		run -0 "$client" --content -- $shell "$emldir" "$dir" <<<"FETCH INBOX full $ids"
+		assert_equal "$(grep -c '^\* FILE ' <<<"$output")" 19
+		local name
+		for name in "$dir"/*.eml; do assert_line "${name##*/}"; done
+	}
+	in_each_shell check
+}
+
+@test "eml-dir serves file names with newlines and other control bytes" {
+	mail $'two\nlines.eml' $'end\n.eml' $'tab\t.eml' $'bell\a.eml' $'cr\r.eml' $'del\x7f.eml' $'\x81\x88\xff.eml'
+	check() {
+		ask 'LIST INBOX -'
+		assert_output $'* MSG bell%07.eml\n* MSG cr%0D.eml\n* MSG del%7F.eml\n* MSG end%0A.eml\n* MSG tab%09.eml\n* MSG two%0Alines.eml\n* MSG \x81\x88\xff.eml\nOK full count=7'
+		run -0 "$client" --content -- $shell "$emldir" "$dir" \
+			<<<$'FETCH INBOX full bell%07.eml cr%0d.eml del%7F.eml end%0A.eml tab%09.eml two%0Alines.eml \x81\x88\xff.eml'
+		assert_equal "$(grep -a -c '^Subject: test$' <<<"$output")" 7
+	}
+	in_each_shell check
+}
+
+@test "eml-dir answers several ids in one FETCH, each once" {
+	mail a.eml b.eml
+	check() {
+		ask 'FETCH INBOX header,subject a.eml no-such-id b.eml'
+		assert_output "* FILE a.eml $dir/a.eml"$'\n* GONE no-such-id\n'"* FILE b.eml $dir/b.eml"$'\nOK'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir fetches from a nested folder by the encoded path" {
+	mail 'a b/100%/c d.eml'
+	check() {
+		ask 'FETCH a%20b/100%25 full c%20d.eml'
+		assert_line --index 0 "* FILE c%20d.eml $dir/a%20b/100%25/c%20d.eml"
+	}
+	in_each_shell check
+}
+
+@test "eml-dir forks for no FETCH of a plain name or one with spaces" {
+	command -v strace >/dev/null || skip 'no strace here'
+	mail a.eml 'b c%.eml'
+	check() {
+		run -0 strace -f -qq -e trace=process -o "$BATS_TEST_TMPDIR/trace" $shell "$emldir" "$dir" \
+			<<<'FETCH INBOX full a.eml b%20c%25.eml'
+		assert_line --index 1 "* FILE b%20c%25.eml $dir/b%20c%25.eml"
+		run ! grep -E 'fork|clone' "$BATS_TEST_TMPDIR/trace"
+	}
+	in_each_shell check
+}
+
+@test "eml-dir lists 10,000 files in seconds at most" {
+	(cd "$dir" && seq -f '%05.0f.eml' 10000 | xargs touch)
+	check() {
+		SECONDS=0
+		ask 'LIST INBOX -'
+		assert_line --index -1 'OK full count=10000'
+		[ "$SECONDS" -le 10 ] || fail "took $SECONDS s"
+	}
+	in_each_shell check
+}
+
+# --- never out of DIR ---
+
+@test "eml-dir never leaves its directory by an id" {
+	mail a.eml Sub/b.eml
+	printf secret >"$BATS_TEST_TMPDIR/secret.eml"
+	check() {
+		ask 'FETCH INBOX full ../secret.eml ..%2Fsecret.eml /etc/passwd Sub/b.eml .. . %00.eml %zz.eml a.eml%00'
+		assert_equal "$(grep -c '^\* GONE ' <<<"$output")" 9
+		assert_line --index -1 OK
+	}
+	in_each_shell check
+}
+
+@test "eml-dir never leaves its directory by a mailbox name" {
+	mail Sub/a.eml
+	printf secret >"$BATS_TEST_TMPDIR/secret.eml"
+	check() {
+		ask 'LIST .. -' 'LIST Sub/../.. -' 'LIST %2e%2e -' 'LIST /etc -' 'LIST / -' 'LIST Sub/ -' 'FETCH .. full secret.eml'
+		assert_equal "$(sort -u <<<"$output")" 'NO NOTFOUND no such mailbox'
+		assert_equal "${#lines[@]}" 7
+	}
+	in_each_shell check
+}
+
+# --- "not there" is not "could not look" ---
+
+@test "eml-dir says NOTFOUND for a mailbox that is not there" {
+	mail a.eml
+	check() {
+		ask 'LIST no-such-box -' 'FETCH no-such-box full a.eml'
+		assert_output $'NO NOTFOUND no such mailbox\nNO NOTFOUND no such mailbox'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir says UNAVAILABLE when its directory vanishes, never an empty list" {
+	check() {
+		mail a.eml Work/b.eml
+		coproc BACKEND { exec $shell "$emldir" "$dir" 2>/dev/null; }
+		printf 'LIST INBOX -\n' >&"${BACKEND[1]}"
+		read -r <&"${BACKEND[0]}"
+		read -r final <&"${BACKEND[0]}"
+		assert_equal "$final" 'OK full count=1'
+		mv "$dir" "$dir.away"
+		local request pid=$BACKEND_PID
+		for request in LIST 'LIST INBOX -' 'LIST Work -' 'FETCH Work full b.eml'; do
+			printf '%s\n' "$request" >&"${BACKEND[1]}"
+			read -r final <&"${BACKEND[0]}"
+			assert_regex "$final" '^NO UNAVAILABLE '
+		done
+		mv "$dir.away" "$dir"
+		eval "exec ${BACKEND[1]}>&-"
+		wait "$pid"
+	}
+	in_each_shell check
+}
+
+@test "eml-dir takes a directory without any entry for a disk that is not mounted" {
+	check() {
+		ask LIST 'LIST INBOX -' 'LIST Work -'
+		assert_equal "$(grep -c '^NO UNAVAILABLE ' <<<"$output")" 3
+		refute_line --regexp '^OK'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir takes a hidden file for the word that the directory is meant to be empty" {
+	touch "$dir/.keep"
+	check() {
+		ask LIST 'LIST INBOX -'
+		assert_output $'* BOX INBOX\nOK full\nOK full count=0'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir says UNAVAILABLE for a folder that it may not read" {
+	mail a.eml Closed/b.eml
+	chmod 0 "$dir/Closed"
+	shell=dash
+	as_nobody 'LIST Closed -' 'LIST INBOX -'
+	assert_line --index 0 --regexp '^NO UNAVAILABLE '
+	assert_line --index 1 '* MSG a.eml'
+}
+
+@test "eml-dir lists the mailboxes as a delta while a folder cannot be read" {
+	mail a.eml Closed/Child/b.eml
+	chmod 0 "$dir/Closed"
+	shell=dash
+	as_nobody LIST
+	assert_output $'* BOX INBOX\n* BOX Closed\nOK delta'
+	assert_regex "$stderr" '^warning: eml-dir: cannot read the folder '
+}
+
+@test "eml-dir fails a message that it may not read, and only that one" {
+	mail a.eml b.eml
+	chmod 0 "$dir/a.eml"
+	shell=dash
+	as_nobody 'FETCH INBOX full a.eml b.eml'
+	assert_line --index 0 --regexp '^\* FAIL a.eml UNAVAILABLE '
+	assert_line --index 1 "* FILE b.eml $dir/b.eml"
+	assert_line --index 2 OK
+}
+
+@test "eml-dir is clean for shellcheck" {
+	command -v shellcheck >/dev/null || skip 'no shellcheck here'
+	run -0 shellcheck "$emldir"
+}

@@ -1,0 +1,174 @@
+#include "caps.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum caps_type {
+	CAPS_TYPE_BOOL,
+	CAPS_TYPE_NUMBER
+};
+
+static const struct caps_feature {
+	const char *name;
+	enum caps_type type;
+	size_t offset;
+	unsigned int min, max;
+} caps_features[] = {
+	{ "delta", CAPS_TYPE_BOOL, offsetof(struct caps, delta), 0, 0 },
+	{ "batch", CAPS_TYPE_NUMBER, offsetof(struct caps, batch),
+	  1, CAPS_BATCH_MAX },
+	{ "pipeline", CAPS_TYPE_NUMBER, offsetof(struct caps, pipeline),
+	  1, CAPS_PIPELINE_MAX },
+	{ "crlf", CAPS_TYPE_BOOL, offsetof(struct caps, crlf), 0, 0 },
+	{ "key", CAPS_TYPE_BOOL, offsetof(struct caps, key), 0, 0 },
+	{ "uids", CAPS_TYPE_BOOL, offsetof(struct caps, uids), 0, 0 },
+	{ "inline", CAPS_TYPE_BOOL, offsetof(struct caps, inlined), 0, 0 },
+	{ "poll", CAPS_TYPE_NUMBER, offsetof(struct caps, poll_secs),
+	  1, 86400 },
+};
+
+void caps_init(struct caps *caps)
+{
+	memset(caps, 0, sizeof(*caps));
+	caps->batch = caps->pipeline = 1;
+	caps->verbs[VERB_CAPS] = caps->verbs[VERB_LIST] =
+		caps->verbs[VERB_FETCH] = true;
+}
+
+void caps_deinit(struct caps *caps)
+{
+	buf_free(&caps->flags_list);
+}
+
+static int caps_bad(struct wire_error *error, const char *what,
+		    struct view offending)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	(void)snprintf(error->text, sizeof(error->text), "%s %s", what,
+		       wire_quote(offending, quoted, sizeof(quoted)));
+	return -1;
+}
+
+static int caps_number(struct caps *caps, const struct caps_feature *feature,
+		       struct view value, struct view field,
+		       struct wire_error *error_r)
+{
+	uint64_t number;
+
+	if (wire_number(value, UINT64_MAX, &number) < 0 ||
+	    number < feature->min)
+		return caps_bad(error_r, "wrote a feature without a "
+				"sensible number:", field);
+	/* More than we would ever use is fine: it is a maximum. */
+	if (number > feature->max)
+		number = feature->max;
+	*(unsigned int *)((char *)caps + feature->offset) =
+		(unsigned int)number;
+	return 0;
+}
+
+static int caps_word(struct caps *caps, struct view field,
+		     struct wire_error *error_r)
+{
+	const struct caps_feature *feature;
+	struct view key, value;
+	enum verb_id verb;
+	size_t i;
+
+	(void)wire_option(field, &key, &value);
+	for (i = 0; i < sizeof(caps_features) / sizeof(*caps_features); i++) {
+		feature = &caps_features[i];
+		if (!view_is(key, feature->name))
+			continue;
+		if (feature->type == CAPS_TYPE_NUMBER)
+			return caps_number(caps, feature, value, field,
+					   error_r);
+		*(bool *)((char *)caps + feature->offset) = true;
+		return 0;
+	}
+	if (verb_parse(field, &verb))
+		caps->verbs[verb] = true;
+	return 0;
+}
+
+static int caps_version(struct caps *caps, const struct wire_line *line,
+			struct wire_error *error_r)
+{
+	uint64_t version;
+	size_t i;
+
+	if (caps->received)
+		return caps_bad(error_r, "wrote a second CAPS item:",
+				line->raw);
+	if (line->count == 0 ||
+	    wire_number(line->fields[0], 1000000, &version) < 0 ||
+	    version == 0)
+		return caps_bad(error_r, "named no version in", line->raw);
+	if (version > CAPS_VERSION) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"speaks version %u of the protocol, but was offered "
+			"at most version %u", (unsigned int)version,
+			CAPS_VERSION);
+		return -1;
+	}
+	caps->received = true;
+	caps->version = (unsigned int)version;
+	for (i = 1; i < line->count; i++) {
+		if (caps_word(caps, line->fields[i], error_r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int caps_flags(struct caps *caps, const struct wire_line *line,
+		      struct wire_error *error_r)
+{
+	struct view key, value;
+
+	if (line->count == 0)
+		return caps_bad(error_r, "named no flags in", line->raw);
+	(void)wire_option(line->fields[0], &key, &value);
+	buf_clear(&caps->flags_list);
+	if (view_is(key, "seed")) {
+		caps->flags = CAPS_FLAGS_SEED;
+	} else if (view_is(key, "local")) {
+		caps->flags = CAPS_FLAGS_LOCAL;
+	} else if (!view_is(key, "backend")) {
+		return caps_bad(error_r, "wrote a FLAGS item that is neither "
+				"backend=, seed nor local:", line->raw);
+	} else if (view_is(value, "all")) {
+		caps->flags = CAPS_FLAGS_ALL;
+	} else if (value.len > CAPS_FLAGS_MAX) {
+		return caps_bad(error_r, "wrote too long a list of flags:",
+				line->raw);
+	} else {
+		caps->flags = CAPS_FLAGS_BACKEND;
+		buf_append_view(&caps->flags_list, value);
+	}
+	caps->flags_said = true;
+	return 0;
+}
+
+int caps_item(struct caps *caps, const struct wire_line *line,
+	      struct wire_error *error_r)
+{
+	if (view_is(line->keyword, "CAPS"))
+		return caps_version(caps, line, error_r);
+	if (view_is(line->keyword, "FLAGS"))
+		return caps_flags(caps, line, error_r);
+	return 0;
+}
+
+int caps_finish(struct caps *caps, struct wire_error *error_r)
+{
+	if (!caps->received) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"answered CAPS without the item \"* CAPS 1\"");
+		return -1;
+	}
+	if (!caps->flags_said)
+		caps->flags = caps->verbs[VERB_STORE] ?
+			CAPS_FLAGS_ALL : CAPS_FLAGS_SEED;
+	return 0;
+}

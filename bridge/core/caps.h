@@ -1,0 +1,44 @@
+/* What a backend can do: its answer to CAPS (protocol.md, "Handshake"). Valid
+ * for one copy of it. */
+#ifndef BRIDGE_CAPS_H
+#define BRIDGE_CAPS_H
+
+#include "verb.h"
+#include "wire.h"
+
+#define CAPS_VERSION 1		/* the highest version spoken here */
+#define CAPS_BATCH_MAX 10000
+#define CAPS_PIPELINE_MAX 1000
+#define CAPS_FLAGS_MAX 4096	/* bytes of the FLAGS list */
+
+/* Where flags live. */
+enum caps_flags {
+	CAPS_FLAGS_SEED,	/* LIST's flags are the first value only */
+	CAPS_FLAGS_LOCAL,	/* Dovecot's only */
+	CAPS_FLAGS_BACKEND,	/* flags_list both ways, others Dovecot's */
+	CAPS_FLAGS_ALL		/* all both ways */
+};
+
+struct caps {
+	bool received;
+	unsigned int version;
+	bool delta, crlf, key, uids, inlined;
+	unsigned int batch;		/* 1 unless said */
+	unsigned int pipeline;		/* 1 unless said */
+	unsigned int poll_secs;		/* 0 = not said */
+	bool verbs[VERB_COUNT];
+	bool flags_said;
+	enum caps_flags flags;
+	struct buf flags_list;		/* of CAPS_FLAGS_BACKEND, as spelt */
+};
+
+void caps_init(struct caps *caps);
+void caps_deinit(struct caps *caps);
+/* Take an item of the answer to CAPS; unknown ones are ignored. Returns 0, -1
+ * and an error. */
+int caps_item(struct caps *caps, const struct wire_line *line,
+	      struct wire_error *error_r);
+/* The answer is complete: was a version named, what follows from the rest. */
+int caps_finish(struct caps *caps, struct wire_error *error_r);
+
+#endif

@@ -1,0 +1,423 @@
+#include "fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+struct fetch_request {
+	struct session_request request;
+	struct session *session;
+	struct view id;		/* as asked */
+	struct buf id_decoded, scratch;
+	uint64_t expected;
+
+	struct fetched *fetched;
+	struct fault fault;	/* of this message, when FAILED */
+	uint64_t octets_due;	/* of the DATA item being read */
+	bool named;		/* an item has named the id */
+	bool missing;		/* the path was not there when it was opened */
+};
+
+static int fetch_error(struct wire_error *error, const char *what,
+		       struct view offending)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	(void)snprintf(error->text, sizeof(error->text), "wrote %s: %s", what,
+		       wire_quote(offending, quoted, sizeof(quoted)));
+	return -1;
+}
+
+/* This message has failed; the reply itself is right, so the copy lives on. */
+static void fetch_failed(struct fetch_request *ctx, enum fault_code code,
+			 const char *what, struct view offending)
+{
+	char quoted[WIRE_QUOTE_SIZE], request[WIRE_QUOTE_SIZE];
+
+	ctx->fetched->status = FETCH_FAILED;
+	(void)fault_set(&ctx->fault, code, FAULT_SCOPE_MESSAGE,
+		"%s: %s while answering %s: %s",
+		session_settings(ctx->session)->argv[0],
+		wire_quote(offending, quoted, sizeof(quoted)),
+		wire_quote(view_of_buf(&ctx->request.line), request,
+			   sizeof(request)), what);
+}
+
+/* --- octets ---------------------------------------------------------------- */
+
+static int spool_open(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	if (snprintf(path, sizeof(path), "%s/dovebridge.spool.XXXXXX", dir) >=
+	    (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+	ssize_t ret;
+
+	while (size > 0) {
+		ret = write(fd, data, size);
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0)
+			return -1;
+		data += ret;
+		size -= (size_t)ret;
+	}
+	return 0;
+}
+
+static void spool_failed(struct fetch_request *ctx)
+{
+	struct fetched *fetched = ctx->fetched;
+	char what[256];
+
+	(void)snprintf(what, sizeof(what), "cannot keep the message in %s: %s",
+		       session_settings(ctx->session)->tmp_dir,
+		       strerror(errno));
+	if (fetched->fd >= 0)
+		(void)close(fetched->fd);
+	fetched->fd = -1;
+	fetch_failed(ctx, FAULT_UNAVAILABLE, what, ctx->id);
+}
+
+static int fetch_octets(struct session_request *request, const char *data,
+			size_t size, struct wire_error *error_r)
+{
+	struct fetch_request *ctx = (struct fetch_request *)request;
+	struct fetched *fetched = ctx->fetched;
+
+	(void)error_r;
+	ctx->octets_due -= size;
+	if (fetched->status == FETCH_MEMORY)
+		buf_append(&fetched->data, data, size);
+	else if (fetched->status == FETCH_FILE &&
+		 write_all(fetched->fd, data, size) < 0)
+		spool_failed(ctx);
+	return 0;
+}
+
+static void fetch_data(struct fetch_request *ctx, const struct wire_line *line)
+{
+	struct fetched *fetched = ctx->fetched;
+	uint64_t size = 0;
+
+	/* the session has checked the number */
+	(void)wire_number(line->fields[1], WIRE_MESSAGE_MAX, &size);
+	ctx->octets_due = fetched->size = size;
+	if (ctx->expected != IDMAP_SIZE_UNKNOWN && size != ctx->expected) {
+		fetched->size_differs = true;
+		fetch_failed(ctx, FAULT_INTERNAL,
+			     "the length is not the size known before",
+			     line->raw);
+	} else if (size <= FETCH_MEMORY_MAX) {
+		fetched->status = FETCH_MEMORY;
+		(void)buf_reserve(&fetched->data, size);
+	} else {
+		fetched->status = FETCH_FILE;
+		fetched->fd = spool_open(session_settings(ctx->session)->
+					 tmp_dir);
+		if (fetched->fd < 0)
+			spool_failed(ctx);
+	}
+}
+
+/* --- paths ----------------------------------------------------------------- */
+
+/* A file below BRIDGE_TMP is the bridge's from the moment it is named. */
+static bool path_is_ours(const struct fetch_request *ctx, const char *path)
+{
+	const char *tmp = session_tmp(ctx->session);
+	size_t len = tmp == NULL ? 0 : strlen(tmp);
+
+	return len > 0 && strncmp(path, tmp, len) == 0 && path[len] == '/' &&
+		strstr(path + len, "/..") == NULL;
+}
+
+/* Kernel files claim to be empty regular files and are not mail. */
+static bool fd_is_kernel_file(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+		(fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
+		 fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
+}
+
+static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
+		       uint64_t file_size, struct wire_error *error_r)
+{
+	struct fetched *fetched = ctx->fetched;
+	struct view key, value;
+	uint64_t length = UINT64_MAX;
+	size_t i;
+
+	for (i = 2; i < line->count; i++) {
+		(void)wire_option(line->fields[i], &key, &value);
+		if ((view_is(key, "offset") &&
+		     wire_number(value, INT64_MAX, &fetched->offset) < 0) ||
+		    (view_is(key, "length") &&
+		     wire_number(value, WIRE_MESSAGE_MAX, &length) < 0))
+			return fetch_error(error_r, "a number out of range",
+					   line->raw);
+	}
+	if (fetched->offset > file_size) {
+		fetch_failed(ctx, FAULT_INTERNAL, "the offset is beyond the "
+			     "end of the file", line->raw);
+		return 0;
+	}
+	if (length == UINT64_MAX)
+		length = file_size - fetched->offset;
+	if (length > file_size - fetched->offset) {
+		fetch_failed(ctx, FAULT_INTERNAL, "the slice goes beyond the "
+			     "end of the file", line->raw);
+	} else if (length > WIRE_MESSAGE_MAX) {
+		fetch_failed(ctx, FAULT_LIMIT, "the message is larger than "
+			     "2147483647 bytes", line->raw);
+	} else if (ctx->expected != IDMAP_SIZE_UNKNOWN &&
+		   length != ctx->expected) {
+		fetched->size = length;
+		fetched->size_differs = true;
+		fetch_failed(ctx, FAULT_INTERNAL,
+			     "the length is not the size known before",
+			     line->raw);
+	} else {
+		fetched->size = length;
+		fetched->status = FETCH_FILE;
+	}
+	return 0;
+}
+
+static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
+		      struct wire_error *error_r)
+{
+	struct fetched *fetched = ctx->fetched;
+	const char *path;
+	struct stat st;
+	int err;
+
+	buf_clear(&ctx->scratch);
+	if (line->count < 2 || wire_decode(line->fields[1], &ctx->scratch) < 0)
+		return fetch_error(error_r, "a FILE without a proper path",
+				   line->raw);
+	path = buf_str(&ctx->scratch);
+	if (path[0] != '/' || strlen(path) != ctx->scratch.len)
+		return fetch_error(error_r, "a path that is not absolute",
+				   line->raw);
+	fetched->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+			   O_CLOEXEC | O_NOCTTY);
+	err = errno;
+	if (path_is_ours(ctx, path))
+		(void)unlink(path);
+	if (fetched->fd < 0) {
+		ctx->missing = err == ENOENT;
+		fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err), line->raw);
+	} else if (fstat(fetched->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		   (st.st_size == 0 && fd_is_kernel_file(fetched->fd))) {
+		fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
+			     line->raw);
+	} else if (fetch_slice(ctx, line, (uint64_t)st.st_size, error_r) < 0) {
+		return -1;
+	}
+	return 0;
+}
+
+/* --- the reply ------------------------------------------------------------- */
+
+static bool fetch_id_is_asked(struct fetch_request *ctx, struct view id)
+{
+	if (view_equals(id, ctx->id))
+		return true;
+	buf_clear(&ctx->scratch);
+	return wire_decode(id, &ctx->scratch) == 0 &&
+		view_equals(view_of_buf(&ctx->scratch),
+			    view_of_buf(&ctx->id_decoded));
+}
+
+static void fetch_fail_item(struct fetch_request *ctx,
+			    const struct wire_line *line)
+{
+	struct view code = { "INTERNAL", 8 }, text = { "", 0 };
+	const char *end = line->raw.p + line->raw.len;
+	char quoted[WIRE_QUOTE_SIZE];
+
+	if (line->count > 1)
+		code = line->fields[1];
+	if (line->count > 2) {
+		text.p = line->fields[2].p;
+		text.len = (size_t)(end - text.p);
+	}
+	ctx->fetched->status = FETCH_FAILED;
+	session_fault_said(&ctx->fault, FAULT_SCOPE_MESSAGE, code, text);
+	fault_context(&ctx->fault, "%s answered %s with FAIL",
+		      session_settings(ctx->session)->argv[0],
+		      wire_quote(view_of_buf(&ctx->request.line), quoted,
+				 sizeof(quoted)));
+}
+
+static bool line_has_part_header(const struct wire_line *line)
+{
+	size_t i;
+
+	for (i = 2; i < line->count; i++) {
+		if (view_is(line->fields[i], "part=header"))
+			return true;
+	}
+	return false;
+}
+
+static int fetch_item(struct session_request *request,
+		      const struct wire_line *line, struct wire_error *error_r)
+{
+	struct fetch_request *ctx = (struct fetch_request *)request;
+
+	if (line->count == 0 || !fetch_id_is_asked(ctx, line->fields[0]))
+		return fetch_error(error_r, "an id that was not asked for",
+				   line->raw);
+	if (ctx->named)
+		return fetch_error(error_r, "a second item for an id",
+				   line->raw);
+	ctx->named = true;
+	if (view_is(line->keyword, "GONE")) {
+		ctx->fetched->status = FETCH_GONE;
+		return 0;
+	}
+	if (view_is(line->keyword, "FAIL")) {
+		fetch_fail_item(ctx, line);
+		return 0;
+	}
+	if (line_has_part_header(line))
+		return fetch_error(error_r, "part=header, but the whole "
+				   "message was asked for", line->raw);
+	if (view_is(line->keyword, "FILE"))
+		return fetch_file(ctx, line, error_r);
+	fetch_data(ctx, line);
+	return 0;
+}
+
+static int fetch_final(struct session_request *request,
+		       const struct wire_line *line, struct wire_error *error_r)
+{
+	struct fetch_request *ctx = (struct fetch_request *)request;
+
+	(void)error_r;
+	if (!ctx->named)
+		fetch_failed(ctx, FAULT_INTERNAL,
+			     "the answer does not name the message",
+			     line->raw);
+	return 0;
+}
+
+static void fetch_reset(struct session_request *request)
+{
+	struct fetch_request *ctx = (struct fetch_request *)request;
+
+	fetched_free(ctx->fetched);
+	ctx->named = ctx->missing = false;
+}
+
+static const struct session_handler fetch_handler = {
+	.item = fetch_item,
+	.octets = fetch_octets,
+	.final = fetch_final,
+	.reset = fetch_reset,
+};
+
+static int fetch_once(struct fetch_request *ctx, struct fault *fault)
+{
+	fetch_reset(&ctx->request);
+	if (session_run(ctx->session, &ctx->request) < 0) {
+		*fault = ctx->request.fault;
+		fetched_free(ctx->fetched);
+		return -1;
+	}
+	if (ctx->fetched->status == FETCH_FAILED) {
+		*fault = ctx->fault;
+		return -1;
+	}
+	return 0;
+}
+
+int fetch_message(struct session *session, const char *box, struct view id,
+		  uint64_t expected, struct fetched *fetched_r,
+		  struct fault *fault)
+{
+	struct fetch_request ctx;
+	int ret;
+
+	memset(&ctx, 0, sizeof(ctx));
+	memset(fetched_r, 0, sizeof(*fetched_r));
+	fetched_r->fd = -1;
+	ctx.request.verb = VERB_FETCH;
+	ctx.request.handler = &fetch_handler;
+	ctx.session = session;
+	ctx.id = id;
+	ctx.expected = expected;
+	ctx.fetched = fetched_r;
+	(void)wire_decode(id, &ctx.id_decoded);
+	buf_printf(&ctx.request.line, "FETCH %s full ", box);
+	buf_append_view(&ctx.request.line, id);
+	ret = fetch_once(&ctx, fault);
+	/* A file may have been renamed between the line and the open (Maildir
+	   does it for each flag): ask once more, then it is an error, never
+	   taken for gone. */
+	if (ret < 0 && ctx.missing)
+		ret = fetch_once(&ctx, fault);
+	session_request_free(&ctx.request);
+	buf_free(&ctx.id_decoded);
+	buf_free(&ctx.scratch);
+	return ret;
+}
+
+void fetched_free(struct fetched *fetched)
+{
+	if (fetched->fd >= 0)
+		(void)close(fetched->fd);
+	buf_free(&fetched->data);
+	memset(fetched, 0, sizeof(*fetched));
+	fetched->fd = -1;
+}
+
+int fetched_copy(const struct fetched *fetched, int fd)
+{
+	char chunk[65536];
+	uint64_t done = 0;
+	size_t want;
+	ssize_t ret;
+
+	if (fetched->status == FETCH_MEMORY)
+		return write_all(fd, buf_str(&fetched->data),
+				 fetched->data.len);
+	while (done < fetched->size) {
+		want = fetched->size - done < sizeof(chunk) ?
+			(size_t)(fetched->size - done) : sizeof(chunk);
+		ret = pread(fetched->fd, chunk, want,
+			    (off_t)(fetched->offset + done));
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret == 0)
+			errno = EIO;
+		if (ret <= 0 || write_all(fd, chunk, (size_t)ret) < 0)
+			return -1;
+		done += (uint64_t)ret;
+	}
+	return 0;
+}

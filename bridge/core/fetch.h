@@ -1,0 +1,42 @@
+/* FETCH: one message, whole or not at all (protocol.md, "Data by path or by
+ * bytes"). */
+#ifndef BRIDGE_FETCH_H
+#define BRIDGE_FETCH_H
+
+#include "idmap.h"
+#include "session.h"
+
+#define FETCH_MEMORY_MAX (128 * 1024)	/* octets kept in memory; more go to an
+					   unlinked file in tmp_dir */
+
+enum fetch_status {
+	FETCH_FAILED,		/* see the fault */
+	FETCH_GONE,		/* the store says there is no such message */
+	FETCH_MEMORY,		/* data, size */
+	FETCH_FILE		/* size bytes of fd from offset */
+};
+
+struct fetched {
+	enum fetch_status status;
+	uint64_t size;
+	struct buf data;
+	int fd;			/* -1 unless FETCH_FILE */
+	uint64_t offset;
+	bool size_differs;	/* FAILED because the size is not the expected
+				   one; size is what came */
+};
+
+/* FETCH box full id. box and id as the backend spelt them; expected is the
+ * size that is known of the message, or IDMAP_SIZE_UNKNOWN. Returns 0 with
+ * GONE, MEMORY or FILE; -1 with FAILED and a fault. Release the result with
+ * fetched_free in any case. */
+int fetch_message(struct session *session, const char *box, struct view id,
+		  uint64_t expected, struct fetched *fetched_r,
+		  struct fault *fault);
+void fetched_free(struct fetched *fetched);
+
+/* Copy the whole message to a descriptor. Returns 0, -1 with errno; a file
+ * that got shorter since it was opened is EIO. */
+int fetched_copy(const struct fetched *fetched, int fd);
+
+#endif

@@ -1,0 +1,452 @@
+/* Replaying the records of a map file into entries. */
+#include "idmap-private.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sha2.h>
+#include <stdlib.h>
+
+#define READ_SIZE (256 * 1024)
+#define READ_ENTRY_SIZE 512	/* enough for nearly every line */
+
+void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE])
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, (const uint8_t *)decoded_id.p, decoded_id.len);
+	SHA256Final(digest, &ctx);
+	memcpy(hash_r, digest, IDMAP_HASH_SIZE);
+}
+
+/* The hash of an id as it is spelt. Returns NULL, or what is wrong. */
+static const char *hash_spelt(struct buf *scratch, struct view id,
+			      unsigned char hash_r[IDMAP_HASH_SIZE])
+{
+	if (memchr(id.p, '%', id.len) != NULL) {
+		buf_clear(scratch);
+		if (wire_decode(id, scratch) < 0)
+			return "an id is malformed";
+		id = view_of_buf(scratch);
+	}
+	if (id.len > IDMAP_ID_MAX)
+		return "an id is too long";
+	idmap_hash(id, hash_r);
+	return NULL;
+}
+
+void idmap_unload(struct idmap *map)
+{
+	free(map->entries);
+	free(map->sets);
+	map->entries = NULL;
+	map->sets = NULL;
+	map->count = map->alloc = 0;
+	idmap_arena_free(&map->ids);
+	idmap_flags_free(&map->flags);
+	idmap_flags_init(&map->flags);
+	map->loaded = map->loaded_lines = 0;
+	map->loaded_uid = map->loaded_next_uid = 0;
+}
+
+/* --- entries ------------------------------------------------------------------- */
+
+/* The first entry whose UID is not below uid. */
+static size_t entry_lower(const struct idmap *map, uint32_t uid)
+{
+	size_t low = 0, high = map->count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (map->entries[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct idmap_entry *idmap_find(const struct idmap *map, uint32_t uid)
+{
+	size_t i = entry_lower(map, uid);
+
+	return i < map->count && map->entries[i].uid == uid &&
+		map->sets[i] != IDMAP_SET_DEAD ? &map->entries[i] : NULL;
+}
+
+static const char *replay_add(struct idmap *map, struct view line,
+			      uint64_t offset)
+{
+	struct idmap_entry entry;
+	const char *reason = idmap_parse_message(line, &entry);
+
+	if (reason != NULL)
+		return reason;
+	if (entry.uid <= map->loaded_uid)
+		return "a new message's UID is not above all before it";
+	reason = hash_spelt(&map->scratch, entry.id, entry.hash);
+	if (reason != NULL)
+		return reason;
+	if (map->count == map->alloc) {
+		/* by an eighth: address space is limited too, and growing
+		   a big block is cheap */
+		map->alloc += map->alloc / 8 + 64;
+		map->entries = mem_grow(map->entries, map->alloc,
+					sizeof(*map->entries));
+		map->sets = mem_grow(map->sets, map->alloc,
+				     sizeof(*map->sets));
+	}
+	buf_clear(&map->scratch);
+	idmap_flags_canonical(entry.flags, &map->scratch);
+	map->sets[map->count] = idmap_flags_intern(&map->flags,
+						   view_of_buf(&map->scratch));
+	entry.id = idmap_arena_add(&map->ids, entry.id);
+	entry.offset = offset;
+	map->entries[map->count++] = entry;
+	map->loaded_uid = entry.uid;
+	return NULL;
+}
+
+static const char *replay_update(struct idmap *map, struct view line,
+				 uint64_t offset)
+{
+	struct idmap_entry update, *entry;
+	const char *reason = idmap_parse_message(line, &update);
+
+	if (reason == NULL)
+		reason = hash_spelt(&map->scratch, update.id, update.hash);
+	if (reason != NULL)
+		return reason;
+	entry = idmap_find(map, update.uid);
+	if (entry == NULL)
+		return NULL;
+	if (memcmp(entry->hash, update.hash, IDMAP_HASH_SIZE) != 0)
+		return "a U line gives a message the id of another";
+	if (!view_equals(entry->id, update.id))
+		entry->id = idmap_arena_add(&map->ids, update.id);
+	entry->size = update.size;
+	entry->date = update.date;
+	entry->first_seen = update.first_seen;
+	entry->offset = offset;
+	return NULL;
+}
+
+static const char *replay_gone(struct idmap *map, struct view line,
+			       uint64_t offset)
+{
+	struct idmap_entry *entry;
+	const char *reason;
+	uint32_t uid;
+
+	reason = idmap_parse_gone(line, &uid);
+	if (reason != NULL)
+		return reason;
+	entry = idmap_find(map, uid);
+	if (entry != NULL)
+		map->sets[entry - map->entries] = IDMAP_SET_DEAD;
+	return NULL;
+}
+
+/* Change the sets from low up to high. */
+static void change_sets(struct idmap *map, size_t low, size_t high,
+			uint32_t change)
+{
+	uint32_t old = IDMAP_SET_DEAD, new = IDMAP_SET_DEAD;
+	size_t i;
+
+	map->flags.work += high - low;
+	for (i = low; i < high; i++) {
+		if (map->sets[i] != old && map->sets[i] != IDMAP_SET_DEAD) {
+			old = map->sets[i];
+			new = idmap_flags_apply(&map->flags, old, change);
+		}
+		if (map->sets[i] == old)
+			map->sets[i] = new;
+	}
+}
+
+static const char *replay_flags(struct idmap *map, struct view line,
+				uint64_t offset)
+{
+	uint32_t uid1, uid2;
+	struct view change;
+	const char *reason;
+
+	reason = idmap_parse_flags(line, &uid1, &uid2, &change);
+	if (reason != NULL)
+		return reason;
+	change_sets(map, entry_lower(map, uid1), entry_lower(map, uid2 + 1),
+		    idmap_flags_intern(&map->flags, change));
+	return map->flags.work <= IDMAP_FLAG_WORK_MAX ? NULL :
+		"it has more flag changes than can be replayed";
+}
+
+static const char *replay_suspect(struct idmap *map, struct view line,
+				  uint64_t offset)
+{
+	struct idmap_entry *entry;
+	const char *reason;
+	uint32_t uid;
+	int64_t since;
+
+	reason = idmap_parse_suspect(line, &uid, &since);
+	if (reason != NULL)
+		return reason;
+	entry = idmap_find(map, uid);
+	if (entry != NULL)
+		entry->suspect_since = since;
+	return NULL;
+}
+
+static const struct {
+	char type;
+	const char *(*replay)(struct idmap *map, struct view line,
+			      uint64_t offset);
+} replayers[] = {
+	{ 'A', replay_add },
+	{ 'U', replay_update },
+	{ 'G', replay_gone },
+	{ 'F', replay_flags },
+	{ 'B', replay_suspect },
+};
+
+/* --- the file -------------------------------------------------------------------- */
+
+struct replay {
+	struct idmap *map;
+	uint64_t offset;	/* of the next line */
+	uint64_t start;		/* of its transaction */
+	uint32_t sum;		/* of its records so far */
+	const char *reason;	/* what is wrong */
+};
+
+static const char *replay_commit(struct replay *replay, struct view line)
+{
+	struct idmap *map = replay->map;
+	struct idmap_commit commit;
+	const char *reason = idmap_parse_commit(&map->crc, line, &commit);
+
+	if (reason != NULL)
+		return reason;
+	if (commit.start != replay->start)
+		return "a commit line belongs to another place";
+	if (commit.body_crc != replay->sum)
+		return "a transaction's checksum is wrong";
+	if (commit.next_uid < map->loaded_next_uid ||
+	    commit.next_uid <= map->loaded_uid)
+		return "the next UID goes back";
+	map->loaded_next_uid = commit.next_uid;
+	replay->start = replay->offset + line.len + 1;
+	replay->sum = 0;
+	return NULL;
+}
+
+static const char *replay_line(struct replay *replay, struct view line)
+{
+	unsigned int i;
+
+	if (line.len > 0 && line.p[0] == 'C')
+		return replay_commit(replay, line);
+	replay->sum = idmap_crc(&replay->map->crc, replay->sum, line.p,
+				line.len + 1);
+	for (i = 0; i < sizeof(replayers) / sizeof(replayers[0]); i++) {
+		if (line.len > 0 && replayers[i].type == line.p[0])
+			return replayers[i].replay(replay->map, line,
+						   replay->offset);
+	}
+	return "a line is of no known type";
+}
+
+/* Replay the whole lines of data; returns how many bytes they are. */
+static size_t replay_lines(struct replay *replay, struct view data)
+{
+	size_t done = 0;
+	struct view line;
+	const char *lf;
+
+	while (replay->reason == NULL) {
+		line.p = data.p + done;
+		lf = memchr(line.p, '\n', data.len - done);
+		line.len = lf == NULL ? data.len - done :
+			(size_t)(lf - line.p);
+		if (line.len >= IDMAP_LINE_MAX)
+			replay->reason = "a line is too long";
+		if (lf == NULL || replay->reason != NULL)
+			break;
+		replay->map->loaded_lines++;
+		replay->reason = replay_line(replay, line);
+		if (replay->reason != NULL)
+			break;
+		replay->offset += line.len + 1;
+		done += line.len + 1;
+	}
+	return done;
+}
+
+/* Returns 0, or -1 with a fault; 0 with replay->reason set if the content is
+ * wrong. */
+static int replay_file(struct replay *replay, struct buf *buf,
+		       struct fault *fault)
+{
+	struct idmap *map = replay->map;
+	uint64_t pos = replay->offset;
+	size_t want, done;
+	ssize_t got;
+
+	while (pos < map->end && replay->reason == NULL) {
+		want = map->end - pos < READ_SIZE ? (size_t)(map->end - pos) :
+			READ_SIZE;
+		got = idmap_pread(map->fd, buf_reserve(buf, want), want, pos);
+		if (got < 0)
+			return idmap_sys_fault(map, fault, "read()");
+		if (got == 0) {
+			replay->reason = "it became shorter";
+			break;
+		}
+		buf->len += (size_t)got;
+		pos += (uint64_t)got;
+		done = replay_lines(replay, view_of_buf(buf));
+		memmove(buf->p, buf->p + done, buf->len - done);
+		buf->len -= done;
+	}
+	if (replay->reason == NULL && replay->start != map->end)
+		replay->reason = "its last commit line is not where it was";
+	return 0;
+}
+
+/* Drop the entries that are gone, give the others the text of their flags,
+ * give unused memory back. */
+static void load_finish(struct idmap *map)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < map->count; i++) {
+		if (map->sets[i] == IDMAP_SET_DEAD)
+			continue;
+		if (n != i) {
+			map->entries[n] = map->entries[i];
+			map->sets[n] = map->sets[i];
+		}
+		map->entries[n].flags = map->flags.texts[map->sets[n]];
+		n++;
+	}
+	map->count = n;
+	if (map->alloc - n > n / 8 + 64) {
+		map->alloc = n;
+		map->entries = mem_grow(map->entries, n,
+					sizeof(*map->entries));
+		map->sets = mem_grow(map->sets, n, sizeof(*map->sets));
+	}
+}
+
+static int load_failed(struct idmap *map, const struct replay *replay,
+		       struct fault *fault)
+{
+	if (!idmap_seal_holds(map)) {
+		/* what we read was a commit that was cut off again */
+		(void)fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+				"%s: changed while it was read", map->path);
+	} else {
+		(void)fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+				"%s: damaged at byte %"PRIu64" (line %"PRIu64
+				"): %s", map->path, replay->offset,
+				map->loaded_lines + 1, replay->reason);
+	}
+	return -1;
+}
+
+int idmap_load(struct idmap *map, struct fault *fault)
+{
+	struct replay replay;
+	struct buf buf = { NULL, 0, 0 };
+	int ret;
+
+	if (map->fd < 0)
+		return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+				 "%s: loaded without being open", map->path);
+	if (map->loaded == map->end)
+		return 0;
+	memset(&replay, 0, sizeof(replay));
+	replay.map = map;
+	replay.start = replay.offset =
+		map->loaded == 0 ? map->first : map->loaded;
+	ret = replay_file(&replay, &buf, fault);
+	if (ret == 0 && replay.reason != NULL)
+		ret = load_failed(map, &replay, fault);
+	buf_free(&buf);
+	if (ret < 0) {
+		idmap_unload(map);
+		return -1;
+	}
+	load_finish(map);
+	map->loaded = map->end;
+	return 0;
+}
+
+const struct idmap_entry *idmap_entries(const struct idmap *map,
+					size_t *count_r)
+{
+	*count_r = map->count;
+	return map->entries;
+}
+
+const struct idmap_entry *idmap_lookup(const struct idmap *map, uint32_t uid)
+{
+	return idmap_find(map, uid);
+}
+
+/* --- one line -------------------------------------------------------------------- */
+
+/* Read the line at an offset, with the LF before it, into buf. Returns 1 and
+ * the line; 0 if no line begins there, -1. */
+static int read_line(struct idmap *map, uint64_t offset, size_t size,
+		     struct buf *buf, struct view *line_r, struct fault *fault)
+{
+	const char *lf;
+	ssize_t got;
+
+	if (map->end - offset < size)
+		size = (size_t)(map->end - offset);
+	buf_clear(buf);
+	got = idmap_pread(map->fd, buf_reserve(buf, size + 1), size + 1,
+			  offset - 1);
+	if (got < 0)
+		return idmap_sys_fault(map, fault, "read()");
+	buf->len = (size_t)got;
+	if (buf->len < 2 || buf->p[0] != '\n')
+		return 0;
+	lf = memchr(buf->p + 1, '\n', buf->len - 1);
+	if (lf == NULL)
+		return 0;
+	line_r->p = buf->p + 1;
+	line_r->len = (size_t)(lf - line_r->p);
+	return 1;
+}
+
+int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
+		     uint32_t uid, struct idmap_entry *entry_r,
+		     struct buf *buf, struct fault *fault)
+{
+	struct view line;
+	int ret;
+
+	memset(entry_r, 0, sizeof(*entry_r));
+	if (map->fd < 0 || generation != map->header.generation ||
+	    offset < map->first || offset >= map->end)
+		return 0;
+	ret = read_line(map, offset, READ_ENTRY_SIZE, buf, &line, fault);
+	if (ret == 0 && buf->len > READ_ENTRY_SIZE && buf->p[0] == '\n')
+		ret = read_line(map, offset, IDMAP_LINE_MAX, buf, &line,
+				fault);
+	if (ret <= 0)
+		return ret;
+	if (idmap_parse_message(line, entry_r) != NULL ||
+	    entry_r->uid != uid ||
+	    hash_spelt(&map->scratch, entry_r->id, entry_r->hash) != NULL)
+		return 0;
+	entry_r->flags.len = 0;
+	entry_r->offset = offset;
+	return 1;
+}

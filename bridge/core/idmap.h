@@ -1,0 +1,145 @@
+/* The durable map of one mailbox: which id has which UID, and what else must
+ * survive the loss of Dovecot's index: UIDVALIDITY, the next UID, the
+ * mailbox's GUID, sizes and dates as first seen, flags kept locally, the
+ * store's last state, and what the brake suspects.
+ *
+ * It is the authority for UIDs; dovecot.index is a copy. (File format and the
+ * crash argument: at the top of idmap.c.) */
+#ifndef BRIDGE_IDMAP_H
+#define BRIDGE_IDMAP_H
+
+#include "fault.h"
+
+#define IDMAP_GUID_SIZE 16
+#define IDMAP_HASH_SIZE 16
+#define IDMAP_SIZE_UNKNOWN UINT64_MAX
+#define IDMAP_DATE_UNKNOWN (-1)
+#define IDMAP_MAX_UID 4294967294U	/* 2^32-2 */
+#define IDMAP_STATE_MAX 16384		/* bytes, as the backend spells it */
+#define IDMAP_FLAGS_MAX 4096		/* bytes of one message's flags */
+
+struct idmap;
+
+/* The fixed part; valid after idmap_open returned 1. */
+struct idmap_header {
+	uint32_t uidvalidity;
+	unsigned char guid[IDMAP_GUID_SIZE];
+	uint32_t generation;	/* grows with each rewrite of the file: offsets
+				   belong to one generation */
+	uint32_t next_uid;	/* the next UID to give out; never goes back */
+	const char *state;	/* as the backend spelt it; "-" = none */
+};
+
+/* One known message. */
+struct idmap_entry {
+	uint32_t uid;
+	unsigned char hash[IDMAP_HASH_SIZE];	/* idmap_hash of the decoded id */
+	struct view id;		/* as the backend spelt it last; owned by the map */
+	uint64_t size;		/* exact bytes, IDMAP_SIZE_UNKNOWN */
+	int64_t date;		/* seconds since the epoch as listed, or
+				   IDMAP_DATE_UNKNOWN */
+	int64_t first_seen;	/* when the bridge first saw it */
+	int64_t suspect_since;	/* missing in a full list that the brake held
+				   back at this time; 0 = not suspect */
+	uint64_t offset;	/* of its line in the file, for idmap_read_id */
+	struct view flags;	/* local flags and keywords: wire form list
+				   "$Work,\Flagged,\Seen", sorted without case,
+				   "" = none; owned by the map. At most
+				   IDMAP_FLAGS_MAX bytes: a flag that does not
+				   fit is left out */
+};
+
+/* First 128 bits of SHA-256 of the decoded id. */
+void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE]);
+
+/* path: the map file; its lock file is path + ".lock". Nothing is opened yet. */
+struct idmap *idmap_init(const char *path);
+/* Unlocks, forgets what is staged, sets *map to NULL. */
+void idmap_deinit(struct idmap **map);
+
+/* Lock against all other processes (open file description lock on the lock
+ * file, which is created 0600). Returns 0, or -1 with FAULT_BUSY after
+ * wait_msecs, FAULT_UNAVAILABLE on a system error. waiting (may be NULL) is
+ * called about once a second. Not recursive. */
+int idmap_lock(struct idmap *map, unsigned int wait_msecs,
+	       void (*waiting)(void *context), void *context,
+	       struct fault *fault);
+void idmap_unlock(struct idmap *map);
+bool idmap_is_locked(const struct idmap *map);
+
+/* Look at the file as it is now: notices a file that was replaced or grew
+ * since the last call. Reads the header and the last commit only, however
+ * large the file is. Returns 1 if it is there and sound, 0 if there is no
+ * file, -1 with a fault (INTERNAL if damaged: the text names path, line and
+ * column). Works with or without the lock. */
+int idmap_open(struct idmap *map, struct fault *fault);
+const struct idmap_header *idmap_header(const struct idmap *map);
+
+/* Make a new map (temporary file, fsync, rename), locked. Replaces what is
+ * there. Returns 0 or -1. */
+int idmap_create(struct idmap *map, uint32_t uidvalidity,
+		 const unsigned char guid[IDMAP_GUID_SIZE], uint32_t next_uid,
+		 struct fault *fault);
+
+/* Read all entries that are committed and not read yet. Returns 0 or -1.
+ * After it idmap_entries gives the live ones, sorted by UID. Pointers stay
+ * valid until the next idmap_load, idmap_open, idmap_commit, idmap_rollback
+ * or idmap_deinit. */
+int idmap_load(struct idmap *map, struct fault *fault);
+const struct idmap_entry *idmap_entries(const struct idmap *map,
+					size_t *count_r);
+/* The loaded entry of a UID, NULL if there is none. */
+const struct idmap_entry *idmap_lookup(const struct idmap *map, uint32_t uid);
+
+/* Read one message's line at an offset that the index remembers, without the
+ * lock and without idmap_load (one pread). Returns 1 and the whole entry (its
+ * id and flags views point into buf; flags are not filled in, suspect_since
+ * is 0), 0 if there is no such line at this offset in this generation (then
+ * use idmap_load), -1 on error. */
+int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
+		     uint32_t uid, struct idmap_entry *entry_r,
+		     struct buf *buf, struct fault *fault);
+
+/* Stage changes; locked. Nothing is visible to anybody before idmap_commit. */
+/* A new message: uid, hash, id, size, date, first_seen are taken from entry,
+ * and flags if not "". entry->uid must be >= next_uid, which moves past it,
+ * unless the map was made anew and the entry is restored (then any UID below
+ * next_uid that is not in the map). Returns the offset its line will have. */
+uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry);
+/* The message is gone; its UID is never used again. */
+void idmap_gone(struct idmap *map, uint32_t uid);
+/* The backend spells the id differently now, or its size became known. */
+uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry);
+/* Local flags of uid1..uid2 change: "+\Seen,-\Flagged,+$Work" (protocol.md's
+ * change), or "=\Seen,$Work" for the whole set. */
+void idmap_flags(struct idmap *map, uint32_t uid1, uint32_t uid2,
+		 const char *change);
+/* The brake: uid is suspect since this time; 0 = not any more. */
+void idmap_suspect(struct idmap *map, uint32_t uid, int64_t since);
+/* When the brake last held a full list back (0 = not held); see reconcile.h. */
+void idmap_set_brake(struct idmap *map, int64_t held_at);
+int64_t idmap_brake(const struct idmap *map);	/* valid after idmap_open */
+void idmap_set_state(struct idmap *map, const char *state);
+/* Give out no UID below this (the index may know of higher ones). */
+void idmap_set_next_uid(struct idmap *map, uint32_t next_uid);
+
+bool idmap_has_changes(const struct idmap *map);
+/* Append what is staged as one unit: after a crash either all of it is there
+ * or none. sync: fdatasync before returning. Returns 0; -1 with a fault, and
+ * then nothing of it is in the file. */
+int idmap_commit(struct idmap *map, bool sync, struct fault *fault);
+void idmap_rollback(struct idmap *map);
+
+/* Whether more than half of a file above 64 KiB is superseded, or (after
+ * idmap_load) replaying its flag changes takes long. Valid after idmap_open.
+ * Ask after a commit: a file that is never compacted ends in one that cannot
+ * be replayed. */
+bool idmap_wants_compaction(const struct idmap *map);
+/* Rewrite the file without what is superseded; locked, opened, nothing
+ * staged. Loads the map; pointers from before are invalid. The generation
+ * grows and every entry has a new offset. sync: sync the folder too (the file
+ * always is). Returns 0; -1 with a fault, then the old file is in place (if
+ * only syncing the folder failed: the new one). */
+int idmap_compact(struct idmap *map, bool sync, struct fault *fault);
+
+#endif

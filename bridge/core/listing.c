@@ -1,0 +1,535 @@
+#include "listing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAME_INBOX "INBOX"
+
+/* --- mailboxes ------------------------------------------------------------- */
+
+struct boxes_request {
+	struct session_request request;
+	struct listing_boxes *boxes;
+	size_t boxes_size;
+	struct buf name;
+	bool delta;
+};
+
+static bool utf8_is_valid(struct view text)
+{
+	const unsigned char *p = (const unsigned char *)text.p;
+	size_t i = 0, j, n;
+
+	while (i < text.len) {
+		if (p[i] < 0x80) {
+			i++;
+			continue;
+		}
+		n = p[i] >= 0xf0 ? 4 : p[i] >= 0xe0 ? 3 : 2;
+		if (p[i] < 0xc2 || p[i] > 0xf4 || text.len - i < n)
+			return false;
+		for (j = 1; j < n; j++) {
+			if ((p[i + j] & 0xc0) != 0x80)
+				return false;
+		}
+		/* overlong forms, surrogates, beyond U+10FFFF */
+		if ((p[i] == 0xe0 && p[i + 1] < 0xa0) ||
+		    (p[i] == 0xed && p[i + 1] > 0x9f) ||
+		    (p[i] == 0xf0 && p[i + 1] < 0x90) ||
+		    (p[i] == 0xf4 && p[i + 1] > 0x8f))
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+static const char *component_fault(struct view part, bool first)
+{
+	if (part.len == 0)
+		return "has an empty component";
+	if (view_is(part, ".") || view_is(part, ".."))
+		return "has a component . or ..";
+	if (part.len > LISTING_COMPONENT_MAX)
+		return "has a component longer than 255 bytes";
+	if (first && view_is_nocase(part, NAME_INBOX) &&
+	    !view_is(part, NAME_INBOX))
+		return "spells INBOX in another way";
+	return NULL;
+}
+
+const char *listing_name_fault(struct view name)
+{
+	struct view part;
+	const char *slash, *fault, *p = name.p, *end = name.p + name.len;
+	size_t i;
+
+	if (name.len > WIRE_NAME_MAX)
+		return "is longer than 1024 bytes";
+	for (i = 0; i < name.len; i++) {
+		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
+			return "has a control byte";
+	}
+	if (!utf8_is_valid(name))
+		return "is not UTF-8";
+	do {
+		slash = p == end ? NULL : memchr(p, '/', (size_t)(end - p));
+		part.p = p;
+		part.len = (size_t)((slash == NULL ? end : slash) - p);
+		fault = component_fault(part, p == name.p);
+		if (fault != NULL)
+			return fault;
+		p = slash == NULL ? end : slash + 1;
+	} while (slash != NULL);
+	return NULL;
+}
+
+static void boxes_skip(struct boxes_request *ctx, struct view spelt,
+		       const char *why)
+{
+	struct listing_boxes *boxes = ctx->boxes;
+	char quoted[WIRE_QUOTE_SIZE];
+	struct buf text = { NULL, 0, 0 };
+
+	buf_printf(&text, "mailbox %s is left out: its name %s",
+		   wire_quote(spelt, quoted, sizeof(quoted)), why);
+	boxes->skipped = mem_grow(boxes->skipped, boxes->skipped_count + 1,
+				  sizeof(*boxes->skipped));
+	boxes->skipped[boxes->skipped_count++] = text.p;
+}
+
+static char *view_dup(struct view view)
+{
+	return mem_strndup(view.p, view.len);
+}
+
+static void box_option(struct listing_box *box, struct view field)
+{
+	struct view key, value;
+
+	(void)wire_option(field, &key, &value);
+	if (view_is(key, "id") && value.len > 0 && value.len <= WIRE_ID_MAX) {
+		free(box->id);
+		box->id = view_dup(value);
+	} else if (view_is(key, "flags")) {
+		free(box->flags);
+		box->flags = view_dup(value);
+	} else if (view_is(key, "ro")) {
+		box->ro = true;
+	}
+}
+
+static int wire_fail(struct wire_error *error, const char *what,
+		     struct view offending)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	(void)snprintf(error->text, sizeof(error->text), "wrote %s: %s", what,
+		       wire_quote(offending, quoted, sizeof(quoted)));
+	return -1;
+}
+
+static int boxes_item(struct session_request *request,
+		      const struct wire_line *line, struct wire_error *error_r)
+{
+	struct boxes_request *ctx = (struct boxes_request *)request;
+	struct listing_boxes *boxes = ctx->boxes;
+	struct listing_box *box;
+	const char *why;
+	size_t i;
+
+	if (!view_is(line->keyword, "BOX"))
+		return 0;
+	buf_clear(&ctx->name);
+	if (line->count == 0 || view_is(line->fields[0], "-") ||
+	    wire_decode(line->fields[0], &ctx->name) < 0)
+		return wire_fail(error_r, "a BOX without a proper name",
+				 line->raw);
+	if (boxes->count + boxes->skipped_count >= LISTING_BOXES_MAX)
+		return wire_fail(error_r, "more than 100000 mailboxes",
+				 line->raw);
+	why = listing_name_fault(view_of_buf(&ctx->name));
+	if (why != NULL) {
+		boxes_skip(ctx, line->fields[0], why);
+		return 0;
+	}
+	if (boxes->count == ctx->boxes_size) {
+		ctx->boxes_size = ctx->boxes_size * 2 + 16;
+		boxes->boxes = mem_grow(boxes->boxes, ctx->boxes_size,
+					sizeof(*boxes->boxes));
+	}
+	box = &boxes->boxes[boxes->count++];
+	memset(box, 0, sizeof(*box));
+	box->name = view_dup(view_of_buf(&ctx->name));
+	box->wire = view_dup(line->fields[0]);
+	for (i = 1; i < line->count; i++)
+		box_option(box, line->fields[i]);
+	return 0;
+}
+
+static int box_cmp(const void *a, const void *b)
+{
+	const struct listing_box *box_a = a, *box_b = b;
+
+	return strcmp(box_a->name, box_b->name);
+}
+
+static void boxes_sort(struct listing_boxes *boxes)
+{
+	if (boxes->count > 1)
+		qsort(boxes->boxes, boxes->count, sizeof(*boxes->boxes),
+		      box_cmp);
+}
+
+static int boxes_final(struct session_request *request,
+		       const struct wire_line *line,
+		       struct wire_error *error_r)
+{
+	struct boxes_request *ctx = (struct boxes_request *)request;
+	struct listing_boxes *boxes = ctx->boxes;
+	size_t i;
+
+	boxes->delta = line->count > 0 && view_is(line->fields[0], "delta");
+	boxes_sort(boxes);
+	for (i = 1; i < boxes->count; i++) {
+		if (strcmp(boxes->boxes[i - 1].name,
+			   boxes->boxes[i].name) == 0)
+			return wire_fail(error_r, "a mailbox twice",
+					 view_of(boxes->boxes[i].wire));
+	}
+	return 0;
+}
+
+void listing_boxes_free(struct listing_boxes *boxes)
+{
+	size_t i;
+
+	for (i = 0; i < boxes->count; i++) {
+		free(boxes->boxes[i].name);
+		free(boxes->boxes[i].wire);
+		free(boxes->boxes[i].id);
+		free(boxes->boxes[i].flags);
+	}
+	for (i = 0; i < boxes->skipped_count; i++)
+		free(boxes->skipped[i]);
+	free(boxes->boxes);
+	free(boxes->skipped);
+	memset(boxes, 0, sizeof(*boxes));
+}
+
+static void boxes_reset(struct session_request *request)
+{
+	struct boxes_request *ctx = (struct boxes_request *)request;
+
+	listing_boxes_free(ctx->boxes);
+	ctx->boxes_size = 0;
+}
+
+static const struct session_handler boxes_handler = {
+	.item = boxes_item,
+	.final = boxes_final,
+	.reset = boxes_reset,
+};
+
+int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
+		  struct fault *fault)
+{
+	struct boxes_request ctx;
+	int ret;
+
+	memset(&ctx, 0, sizeof(ctx));
+	memset(boxes_r, 0, sizeof(*boxes_r));
+	ctx.boxes = boxes_r;
+	ctx.request.verb = VERB_LIST;
+	ctx.request.handler = &boxes_handler;
+	buf_append_str(&ctx.request.line, "LIST");
+	ret = session_run(session, &ctx.request);
+	if (ret < 0) {
+		*fault = ctx.request.fault;
+		listing_boxes_free(boxes_r);
+	}
+	session_request_free(&ctx.request);
+	buf_free(&ctx.name);
+	return ret;
+}
+
+static int box_name_cmp(const void *key, const void *member)
+{
+	const struct view *name = key;
+	const struct listing_box *box = member;
+	size_t len = strlen(box->name);
+	int ret = memcmp(name->p, box->name, name->len < len ?
+			 name->len : len);
+
+	return ret != 0 ? ret : name->len < len ? -1 : name->len > len;
+}
+
+const struct listing_box *
+listing_box_find(const struct listing_boxes *boxes, struct view name)
+{
+	if (boxes->count == 0)
+		return NULL;
+	return bsearch(&name, boxes->boxes, boxes->count,
+		       sizeof(*boxes->boxes), box_name_cmp);
+}
+
+void listing_boxes_merge(struct listing_boxes *boxes,
+			 struct listing_boxes *older)
+{
+	size_t i, named = boxes->count;
+	struct listing_boxes known = *boxes;
+
+	for (i = 0; i < older->count; i++) {
+		known.count = named;
+		if (listing_box_find(&known,
+				     view_of(older->boxes[i].name)) != NULL)
+			continue;
+		boxes->boxes = mem_grow(boxes->boxes, boxes->count + 1,
+					sizeof(*boxes->boxes));
+		known.boxes = boxes->boxes;
+		boxes->boxes[boxes->count++] = older->boxes[i];
+		memset(&older->boxes[i], 0, sizeof(older->boxes[i]));
+		older->boxes[i].name = mem_strdup("");
+	}
+	boxes_sort(boxes);
+}
+
+/* --- messages -------------------------------------------------------------- */
+
+struct msgs_request {
+	struct session_request request;
+	struct listing *listing;
+	size_t msgs_size;
+	struct buf id;
+	bool stated;		/* a state was sent, so the final must have its word */
+};
+
+struct view listing_id(const struct listing *listing,
+		       const struct listing_msg *msg)
+{
+	struct view id = { listing->text.p + msg->id, msg->id_len };
+
+	return id;
+}
+
+/* Most messages have one of a few sets of flags: each is kept once. */
+static int msg_flags(struct listing *listing, struct listing_msg *msg,
+		     struct view value)
+{
+	size_t i;
+
+	for (i = listing->flags_count; i-- > 1; ) {
+		if (view_is(value, listing->flags[i])) {
+			msg->flags = (uint32_t)i;
+			return 0;
+		}
+	}
+	if (listing->flags_count >= LISTING_FLAGS_MAX)
+		return -1;
+	if (listing->flags_count == 0)
+		listing->flags_count = 1;
+	listing->flags = mem_grow(listing->flags, listing->flags_count + 1,
+				  sizeof(*listing->flags));
+	listing->flags[0] = NULL;
+	listing->flags[listing->flags_count] = view_dup(value);
+	msg->flags = (uint32_t)listing->flags_count++;
+	return 0;
+}
+
+static int msg_option(struct listing *listing, struct listing_msg *msg,
+		      struct view field)
+{
+	struct view key, value;
+	uint64_t number;
+
+	(void)wire_option(field, &key, &value);
+	if (view_is(key, "size"))
+		return wire_number(value, WIRE_MESSAGE_MAX, &msg->size);
+	if (view_is(key, "vsize"))
+		return wire_number(value, 2ULL * WIRE_MESSAGE_MAX,
+				   &msg->vsize);
+	if (view_is(key, "flags"))
+		return msg_flags(listing, msg, value);
+	if (view_is(key, "date")) {
+		if (wire_number(value, LISTING_DATE_MAX, &number) < 0)
+			return -1;
+		msg->date = (int64_t)number;
+	} else if (view_is(key, "uid")) {
+		if (wire_number(value, IDMAP_MAX_UID, &number) < 0 ||
+		    number == 0)
+			return -1;
+		msg->uid = (uint32_t)number;
+	}
+	return 0;
+}
+
+static int msg_id(struct msgs_request *ctx, struct listing_msg *msg,
+		  struct view field)
+{
+	struct listing *listing = ctx->listing;
+	struct view id = field;
+
+	if (memchr(field.p, '%', field.len) != NULL) {
+		buf_clear(&ctx->id);
+		if (wire_decode(field, &ctx->id) < 0)
+			return -1;
+		id = view_of_buf(&ctx->id);
+	}
+	if (id.len > WIRE_ID_MAX || view_is(field, "-"))
+		return -1;
+	idmap_hash(id, msg->hash);
+	msg->id = listing->text.len;
+	msg->id_len = (unsigned short)field.len;
+	buf_append_view(&listing->text, field);
+	return 0;
+}
+
+static int msgs_item(struct session_request *request,
+		     const struct wire_line *line, struct wire_error *error_r)
+{
+	struct msgs_request *ctx = (struct msgs_request *)request;
+	struct listing *listing = ctx->listing;
+	struct listing_msg *msg;
+	bool gone = view_is(line->keyword, "GONE");
+	size_t i;
+
+	if (!gone && !view_is(line->keyword, "MSG"))
+		return 0;
+	if (listing->count == ctx->msgs_size) {
+		ctx->msgs_size = ctx->msgs_size + ctx->msgs_size / 2 + 64;
+		listing->msgs = mem_grow(listing->msgs, ctx->msgs_size,
+					 sizeof(*listing->msgs));
+	}
+	msg = &listing->msgs[listing->count];
+	memset(msg, 0, sizeof(*msg));
+	msg->size = msg->vsize = IDMAP_SIZE_UNKNOWN;
+	msg->date = IDMAP_DATE_UNKNOWN;
+	msg->gone = gone;
+	if (line->count == 0 || msg_id(ctx, msg, line->fields[0]) < 0)
+		return wire_fail(error_r, "an item without a proper id",
+				 line->raw);
+	if (listing->text.len > LISTING_BYTES_MAX)
+		return wire_fail(error_r, "more than 1 GiB of ids", line->raw);
+	for (i = 1; i < line->count; i++) {
+		if (msg_option(listing, msg, line->fields[i]) < 0)
+			return wire_fail(error_r, "a value out of range",
+					 line->raw);
+	}
+	listing->count++;
+	return 0;
+}
+
+static int msgs_final_option(struct msgs_request *ctx, struct view field,
+			     bool *ok_r)
+{
+	struct listing *listing = ctx->listing;
+	struct view key, value;
+	uint64_t number;
+	size_t i, messages = 0;
+
+	*ok_r = true;
+	if (!wire_option(field, &key, &value))
+		return 0;
+	if (view_is(key, "state")) {
+		if (value.len > WIRE_STATE_MAX)
+			return -1;
+		free(listing->state);
+		listing->state = value.len == 0 ? mem_strdup("-") :
+			view_dup(value);
+	} else if (view_is(key, "id")) {
+		if (value.len == 0 || value.len > WIRE_ID_MAX)
+			return -1;
+		free(listing->box_id);
+		listing->box_id = view_dup(value);
+	} else if (view_is(key, "uidvalidity")) {
+		if (wire_number(value, UINT32_MAX, &number) < 0 || number == 0)
+			return -1;
+		listing->uidvalidity = (uint32_t)number;
+	} else if (view_is(key, "count")) {
+		if (wire_number(value, UINT64_MAX, &number) < 0)
+			return -1;
+		for (i = 0; i < listing->count; i++)
+			messages += listing->msgs[i].gone ? 0 : 1;
+		*ok_r = !listing->full || number == messages;
+	}
+	return 0;
+}
+
+static int msgs_final(struct session_request *request,
+		      const struct wire_line *line, struct wire_error *error_r)
+{
+	struct msgs_request *ctx = (struct msgs_request *)request;
+	struct listing *listing = ctx->listing;
+	bool count_ok;
+	size_t i;
+
+	if (line->count > 0 && view_is(line->fields[0], "full"))
+		listing->full = true;
+	else if (line->count == 0 || !view_is(line->fields[0], "delta"))
+		return wire_fail(error_r, "a final OK without the word full "
+				 "or delta", line->raw);
+	for (i = 1; i < line->count; i++) {
+		if (msgs_final_option(ctx, line->fields[i], &count_ok) < 0)
+			return wire_fail(error_r, "a value out of range",
+					 line->raw);
+		if (count_ok)
+			continue;
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"listed %zu items, but its last line says %.*s",
+			listing->count, (int)line->fields[i].len,
+			line->fields[i].p);
+		return -1;
+	}
+	if (listing->state == NULL)
+		listing->state = mem_strdup("-");
+	return 0;
+}
+
+void listing_free(struct listing *listing)
+{
+	size_t i;
+
+	for (i = 1; i < listing->flags_count; i++)
+		free(listing->flags[i]);
+	free(listing->flags);
+	free(listing->msgs);
+	free(listing->state);
+	free(listing->box_id);
+	buf_free(&listing->text);
+	memset(listing, 0, sizeof(*listing));
+}
+
+static void msgs_reset(struct session_request *request)
+{
+	struct msgs_request *ctx = (struct msgs_request *)request;
+
+	listing_free(ctx->listing);
+	ctx->msgs_size = 0;
+}
+
+static const struct session_handler msgs_handler = {
+	.item = msgs_item,
+	.final = msgs_final,
+	.reset = msgs_reset,
+};
+
+int listing_msgs(struct session *session, const char *box, const char *state,
+		 struct listing *listing_r, struct fault *fault)
+{
+	struct msgs_request ctx;
+	int ret;
+
+	memset(&ctx, 0, sizeof(ctx));
+	memset(listing_r, 0, sizeof(*listing_r));
+	ctx.listing = listing_r;
+	ctx.request.verb = VERB_LIST;
+	ctx.request.handler = &msgs_handler;
+	buf_printf(&ctx.request.line, "LIST %s %s", box, state);
+	ret = session_run(session, &ctx.request);
+	if (ret < 0) {
+		*fault = ctx.request.fault;
+		listing_free(listing_r);
+	}
+	session_request_free(&ctx.request);
+	buf_free(&ctx.id);
+	return ret;
+}

@@ -1,0 +1,896 @@
+/* The conversation with a backend.
+ *
+ * Requests wait in one queue. A prefix of it has been sent (at most the
+ * window: one, or what pipeline=N allows); replies come in the same order, so
+ * a line always belongs to the head. A running copy first gets CAPS, put in
+ * front of the queue by whoever needs the copy; nothing else is sent before
+ * that is answered.
+ *
+ * Whatever goes wrong ends the copy, because after a wrong byte nobody knows
+ * where the next reply begins. What was in flight is then sorted:
+ *
+ *	the head		the fault is its own; a read whose copy died is
+ *				asked once more in a fresh copy
+ *	others, may be repeated	go back to waiting, they were never answered
+ *	others, a write		UNCERTAIN: it may have happened
+ *
+ * A copy that broke is replaced when the next request needs one: at once the
+ * first SESSION_FREE_FAILURES times in a row, then only after a pause that
+ * doubles; meanwhile requests fail at once with the last reason. */
+#include "session.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <bsd/string.h>
+
+#define SESSION_POLL_MSECS 1000
+#define SESSION_OUTPUT_MAX (WIRE_LINE_MAX + 1)
+
+struct session {
+	struct session_settings set;
+	char **argv;
+	char *launcher, *user, *home, *cwd, *tmp_dir, *mode;
+
+	struct proc *proc;
+	struct wire_reader *reader;
+	struct caps caps;
+	struct session_request caps_request;
+	bool caps_done;
+
+	struct session_request *head, **tail;
+	unsigned int in_flight;
+	struct buf output;
+	size_t output_sent;
+	bool output_failed;
+
+	/* the reply to the head, so far */
+	uint64_t octets_left;
+	uint64_t octets_since_step;
+	uint64_t items, reserved;
+	uint64_t deadline, waited_msecs, alive_at;
+
+	unsigned int failures;
+	uint64_t start_after;	/* 0 = whenever */
+	bool config_exit;
+	struct fault last_fault;
+};
+
+static int caps_request_item(struct session_request *request,
+			     const struct wire_line *line,
+			     struct wire_error *error_r);
+static int caps_request_final(struct session_request *request,
+			      const struct wire_line *line,
+			      struct wire_error *error_r);
+static void caps_request_reset(struct session_request *request);
+
+static const struct session_handler caps_handler = {
+	.item = caps_request_item,
+	.final = caps_request_final,
+	.reset = caps_request_reset,
+};
+
+uint64_t session_now_msecs(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct session *session_of_caps(struct session_request *request)
+{
+	return (struct session *)((char *)request -
+				  offsetof(struct session, caps_request));
+}
+
+static int caps_request_item(struct session_request *request,
+			     const struct wire_line *line,
+			     struct wire_error *error_r)
+{
+	return caps_item(&session_of_caps(request)->caps, line, error_r);
+}
+
+static int caps_request_final(struct session_request *request,
+			      const struct wire_line *line,
+			      struct wire_error *error_r)
+{
+	(void)line;
+	return caps_finish(&session_of_caps(request)->caps, error_r);
+}
+
+static void caps_request_reset(struct session_request *request)
+{
+	struct session *session = session_of_caps(request);
+
+	caps_deinit(&session->caps);
+	caps_init(&session->caps);
+}
+
+static void session_log(struct session *session, enum session_log level,
+			const char *text)
+{
+	if (session->set.log != NULL)
+		session->set.log(session->set.context, level, text);
+}
+
+/* --- init and deinit ------------------------------------------------------- */
+
+static char **argv_copy(const char *const *argv)
+{
+	char **copy;
+	size_t i, count = 0;
+
+	while (argv[count] != NULL)
+		count++;
+	copy = mem_new(count + 1, sizeof(*copy));
+	for (i = 0; i < count; i++)
+		copy[i] = mem_strdup(argv[i]);
+	return copy;
+}
+
+struct session *session_init(const struct session_settings *set)
+{
+	struct session *session = mem_new(1, sizeof(*session));
+
+	session->set = *set;
+	session->argv = argv_copy(set->argv);
+	session->set.argv = (const char *const *)session->argv;
+	session->set.launcher = session->launcher = mem_strdup(set->launcher);
+	session->set.user = session->user = mem_strdup(set->user);
+	session->set.home = session->home = mem_strdup(set->home);
+	session->set.cwd = session->cwd = mem_strdup(set->cwd);
+	session->set.tmp_dir = session->tmp_dir = mem_strdup(set->tmp_dir);
+	session->set.mode = session->mode = mem_strdup(set->mode);
+	session->tail = &session->head;
+	caps_init(&session->caps);
+	return session;
+}
+
+static void session_copy_end(struct session *session, enum proc_end how)
+{
+	if (session->proc != NULL) {
+		proc_stop(session->proc, how);
+		session->config_exit = session->config_exit ||
+			proc_exit_config(session->proc);
+		proc_free(&session->proc);
+	}
+	wire_reader_deinit(&session->reader);
+	buf_clear(&session->output);
+	session->output_sent = 0;
+	session->output_failed = false;
+	session->octets_left = 0;
+	session->in_flight = 0;
+	session->caps_done = false;
+}
+
+static void session_complete(struct session *session,
+			     struct session_request *request)
+{
+	struct session_request **pos = &session->head;
+
+	while (*pos != request)
+		pos = &(*pos)->next;
+	*pos = request->next;
+	if (session->tail == &request->next)
+		session->tail = pos;
+	if (request->sent && session->in_flight > 0)
+		session->in_flight--;
+	request->next = NULL;
+	request->done = true;
+}
+
+static void session_fail_all(struct session *session,
+			     const struct fault *fault)
+{
+	while (session->head != NULL) {
+		session->head->fault = *fault;
+		session_complete(session, session->head);
+	}
+}
+
+void session_deinit(struct session **_session)
+{
+	struct session *session = *_session;
+	struct fault fault;
+	size_t i;
+
+	*_session = NULL;
+	if (session == NULL)
+		return;
+	session_copy_end(session, session->in_flight > 0 ?
+			 PROC_END_FORCE : PROC_END_POLITE);
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: the session has ended", session->argv[0]);
+	session_fail_all(session, &fault);
+	session_request_free(&session->caps_request);
+	caps_deinit(&session->caps);
+	buf_free(&session->output);
+	for (i = 0; session->argv[i] != NULL; i++)
+		free(session->argv[i]);
+	free(session->argv);
+	free(session->launcher);
+	free(session->user);
+	free(session->home);
+	free(session->cwd);
+	free(session->tmp_dir);
+	free(session->mode);
+	free(session);
+}
+
+void session_request_free(struct session_request *request)
+{
+	buf_free(&request->line);
+}
+
+/* --- faults ---------------------------------------------------------------- */
+
+static bool session_in_backoff(const struct session *session)
+{
+	return session->config_exit ||
+		session_now_msecs() < session->start_after;
+}
+
+static void session_back_off(struct session *session,
+			     const struct fault *fault)
+{
+	uint64_t pause = SESSION_BACKOFF_MIN_MSECS;
+	unsigned int i;
+
+	session->last_fault = *fault;
+	if (++session->failures < SESSION_FREE_FAILURES) {
+		session->start_after = 0;
+		return;
+	}
+	for (i = SESSION_FREE_FAILURES; i < session->failures &&
+	     pause < SESSION_BACKOFF_MAX_MSECS; i++)
+		pause *= 2;
+	if (pause > SESSION_BACKOFF_MAX_MSECS)
+		pause = SESSION_BACKOFF_MAX_MSECS;
+	session->start_after = session_now_msecs() + pause;
+}
+
+static void request_again(struct session_request *request)
+{
+	request->sent = false;
+	if (request->handler->reset != NULL)
+		request->handler->reset(request);
+}
+
+/* What happens to the head when its copy broke. died: the copy went away by
+   itself, so that a fresh one may well answer. */
+static void session_fail_head(struct session *session,
+			      const struct fault *fault, bool died)
+{
+	struct session_request *head = session->head;
+
+	if (died && !head->retried && verb_info(head->verb)->repeatable &&
+	    !session_in_backoff(session)) {
+		head->retried = true;
+		head->fault = *fault;
+		request_again(head);
+	} else if (head == &session->caps_request) {
+		session_fail_all(session, fault);
+	} else {
+		head->fault = *fault;
+		if (died && !verb_info(head->verb)->repeatable)
+			head->fault.code = FAULT_UNCERTAIN;
+		session_complete(session, head);
+	}
+}
+
+/* The copy broke: end it and sort what was in flight. */
+static void session_break(struct session *session, const struct fault *fault,
+			  bool died)
+{
+	struct session_request *request, *next;
+	bool head_sent = session->head != NULL && session->head->sent;
+
+	session_copy_end(session, PROC_END_FORCE);
+	session_back_off(session, fault);
+	if (!head_sent)
+		return;
+	for (request = session->head->next;
+	     request != NULL && request->sent; request = next) {
+		next = request->next;
+		if (verb_info(request->verb)->repeatable) {
+			request_again(request);
+		} else {
+			request->fault = *fault;
+			request->fault.code = FAULT_UNCERTAIN;
+			session_complete(session, request);
+		}
+	}
+	session_fail_head(session, fault, died);
+}
+
+static const char *session_head_quoted(struct session *session, char *dest,
+				       size_t size)
+{
+	return wire_quote(view_of_buf(&session->head->line), dest, size);
+}
+
+/* The reply is wrong. */
+static void session_break_reply(struct session *session,
+				enum fault_code code, const char *what)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+	struct fault fault;
+
+	(void)fault_set(&fault, code, FAULT_SCOPE_BACKEND,
+		"%s: %s while answering %s", session->argv[0], what,
+		session_head_quoted(session, quoted, sizeof(quoted)));
+	session_break(session, &fault, false);
+}
+
+static void session_break_eof(struct session *session)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+	struct fault fault;
+
+	proc_stop(session->proc, PROC_END_POLITE);
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+		"%s: ended while answering %s: %s", session->argv[0],
+		session_head_quoted(session, quoted, sizeof(quoted)),
+		proc_exit_text(session->proc));
+	session_break(session, &fault, true);
+}
+
+static void session_break_deadline(struct session *session)
+{
+	char what[80];
+	bool caps = session->head == &session->caps_request;
+
+	(void)snprintf(what, sizeof(what), "wrote nothing for %u.%03u s",
+		(caps ? session->set.caps_timeout_msecs :
+		 session->set.timeout_msecs) / 1000,
+		(caps ? session->set.caps_timeout_msecs :
+		 session->set.timeout_msecs) % 1000);
+	session_break_reply(session, FAULT_UNAVAILABLE, what);
+}
+
+/* --- starting a copy ------------------------------------------------------- */
+
+static void session_stderr(void *context, struct view line)
+{
+	static const struct {
+		const char *prefix;
+		enum session_log level;
+	} levels[] = {
+		{ "debug:", SESSION_LOG_DEBUG },
+		{ "warning:", SESSION_LOG_WARNING },
+		{ "error:", SESSION_LOG_ERROR },
+	};
+	struct session *session = context;
+	enum session_log level = SESSION_LOG_INFO;
+	char text[PROC_STDERR_LINE_MAX * 2], said[PROC_STDERR_LINE_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (!view_starts(line, levels[i].prefix))
+			continue;
+		level = levels[i].level;
+		line.p += strlen(levels[i].prefix);
+		line.len -= strlen(levels[i].prefix);
+		break;
+	}
+	while (line.len > 0 && *line.p == ' ') {
+		line.p++;
+		line.len--;
+	}
+	(void)fault_sanitise(said, sizeof(said), line);
+	(void)snprintf(text, sizeof(text), "%s: %s", session->argv[0], said);
+	session_log(session, level, text);
+}
+
+static void session_caps_line(struct session *session)
+{
+	struct buf *line = &session->caps_request.line;
+
+	buf_clear(line);
+	buf_printf(line, "CAPS %d mode=%s user=", CAPS_VERSION,
+		   session->mode != NULL ? session->mode : "cli");
+	wire_encode(view_of(session->user != NULL ? session->user : ""), line);
+}
+
+static int session_start_refused(struct session *session,
+				 struct fault *fault_r)
+{
+	uint64_t now = session_now_msecs();
+
+	if (session->config_exit) {
+		*fault_r = session->last_fault;
+		fault_context(fault_r, "%s is not started again because it "
+			"exited with status %d (EX_CONFIG)", session->argv[0],
+			PROC_EXIT_CONFIG);
+		return -1;
+	}
+	if (now < session->start_after) {
+		*fault_r = session->last_fault;
+		fault_r->code = FAULT_UNAVAILABLE;
+		fault_context(fault_r, "%s is not started again for %u s after "
+			"%u failures in a row, the last", session->argv[0],
+			(unsigned int)((session->start_after - now) / 1000 + 1),
+			session->failures);
+		return -1;
+	}
+	return 0;
+}
+
+static int session_start(struct session *session, struct fault *fault_r)
+{
+	struct proc_settings set = {
+		.launcher = session->launcher,
+		.argv = session->set.argv,
+		.user = session->user,
+		.home = session->home,
+		.cwd = session->cwd,
+		.tmp_dir = session->tmp_dir,
+		.stderr_cb = session_stderr,
+		.context = session,
+	};
+	struct session_request *caps = &session->caps_request;
+	bool retrying = session->head == caps;
+
+	if (session_start_refused(session, fault_r) < 0)
+		return -1;
+	if (proc_start(&set, &session->proc, fault_r) < 0) {
+		session_back_off(session, fault_r);
+		return -1;
+	}
+	session->reader = wire_reader_init();
+	caps_request_reset(caps);
+	if (retrying)
+		return 0;
+	caps->verb = VERB_CAPS;
+	caps->handler = &caps_handler;
+	caps->done = caps->sent = caps->retried = false;
+	caps->fault.code = FAULT_NONE;
+	session_caps_line(session);
+	caps->next = session->head;
+	session->head = caps;
+	if (caps->next == NULL)
+		session->tail = &caps->next;
+	return 0;
+}
+
+/* --- replies --------------------------------------------------------------- */
+
+static void session_set_deadline(struct session *session)
+{
+	session->deadline = session_now_msecs() +
+		(session->head == &session->caps_request ?
+		 session->set.caps_timeout_msecs : session->set.timeout_msecs);
+}
+
+/* A request has become the head of what is in flight. */
+static void session_reply_begins(struct session *session)
+{
+	session->octets_left = session->octets_since_step = 0;
+	session->items = session->reserved = 0;
+	session->waited_msecs = 0;
+	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
+	session_set_deadline(session);
+}
+
+static void session_head_done(struct session *session)
+{
+	struct session_request *head = session->head;
+
+	if (head->fault.code != FAULT_NONE && head->retried &&
+	    !head->fault.from_backend) {
+		/* asked twice, answered by the second copy */
+		fault_context(&head->fault, "answered by a fresh copy after");
+		session_log(session, SESSION_LOG_WARNING, head->fault.log);
+		memset(&head->fault, 0, sizeof(head->fault));
+	}
+	if (head == &session->caps_request)
+		session->caps_done = true;
+	else
+		session->failures = 0;
+	session_complete(session, head);
+	if (session->head != NULL && session->head->sent)
+		session_reply_begins(session);
+}
+
+static struct view view_word(struct view text)
+{
+	const char *space = memchr(text.p, ' ', text.len);
+
+	if (space != NULL)
+		text.len = (size_t)(space - text.p);
+	return text;
+}
+
+void session_fault_said(struct fault *fault, enum fault_scope scope,
+			struct view code, struct view text)
+{
+	struct view word = view_word(text), key, value;
+	uint64_t secs;
+	char said[FAULT_USER_MAX];
+
+	(void)fault_sanitise(said, sizeof(said), text);
+	(void)fault_set(fault, fault_code_parse(code), scope, "%.*s %s",
+			code.len > 32 ? 32 : (int)code.len, code.p, said);
+	fault->from_backend = true;
+	if (wire_option(word, &key, &value) && view_is(key, "retry") &&
+	    wire_number(value, 86400 * 365, &secs) == 0) {
+		fault->retry_secs = (unsigned int)secs;
+		text.p += word.len;
+		text.len -= word.len;
+		while (text.len > 0 && *text.p == ' ') {
+			text.p++;
+			text.len--;
+		}
+	}
+	fault_set_user(fault, text);
+}
+
+static void session_head_no(struct session *session,
+			    const struct wire_line *line)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+	struct fault fault;
+	struct session_request *head = session->head;
+
+	session_fault_said(&fault, FAULT_SCOPE_MAILBOX, line->keyword,
+			   line->text);
+	fault_context(&fault, "%s answered %s with NO", session->argv[0],
+		      session_head_quoted(session, quoted, sizeof(quoted)));
+	if (head == &session->caps_request) {
+		session_break(session, &fault, false);
+		return;
+	}
+	head->fault = fault;
+	session_head_done(session);
+}
+
+static int session_wait_item(struct session *session,
+			     const struct wire_line *line)
+{
+	uint64_t secs = 0, now = session_now_msecs();
+
+	if (line->count > 0 &&
+	    wire_number(line->fields[0], SESSION_WAIT_MAX_MSECS / 1000,
+			&secs) < 0)
+		secs = SESSION_WAIT_MAX_MSECS / 1000;
+	session->waited_msecs += secs * 1000;
+	if (session->waited_msecs > SESSION_WAIT_MAX_MSECS)
+		return -1;
+	session->deadline = now + secs * 1000 + session->set.timeout_msecs;
+	return 0;
+}
+
+static int session_data_begins(struct session *session,
+			       const struct wire_line *line,
+			       struct wire_error *error_r)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	if (session->head->handler->octets == NULL || line->count < 2 ||
+	    wire_number(line->fields[1], WIRE_MESSAGE_MAX,
+			&session->octets_left) < 0) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"wrote %s, which does not name a length from 0 to %d",
+			wire_quote(line->raw, quoted, sizeof(quoted)),
+			WIRE_MESSAGE_MAX);
+		return -1;
+	}
+	return 0;
+}
+
+static int session_item(struct session *session, const struct wire_line *line,
+			struct wire_error *error_r)
+{
+	struct session_request *head = session->head;
+
+	if (++session->items > SESSION_ITEMS_MAX) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"wrote more than %d items", SESSION_ITEMS_MAX);
+		return -1;
+	}
+	if (view_is(line->keyword, "WAIT")) {
+		if (session_wait_item(session, line) == 0)
+			return 0;
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"asked to wait for more than %d s in all",
+			SESSION_WAIT_MAX_MSECS / 1000);
+		return -1;
+	}
+	if (view_is(line->keyword, "DATA") &&
+	    session_data_begins(session, line, error_r) < 0)
+		return -1;
+	if (!verb_has_item(head->verb, line->keyword) ||
+	    head->handler->item == NULL)
+		return 0;
+	return head->handler->item(head, line, error_r);
+}
+
+/* Returns false if the copy broke. */
+static bool session_line(struct session *session, const struct wire_line *line)
+{
+	struct session_request *head = session->head;
+	struct wire_error error;
+
+	if (!(line->kind == WIRE_ITEM && view_is(line->keyword, "WAIT")))
+		session_set_deadline(session);
+	switch (line->kind) {
+	case WIRE_RESERVED:
+		if (++session->reserved <= SESSION_RESERVED_MAX)
+			return true;
+		session_break_reply(session, FAULT_UNAVAILABLE,
+				    "wrote too many \"! \" lines");
+		return false;
+	case WIRE_NO:
+		session_head_no(session, line);
+		return session->proc != NULL;
+	case WIRE_OK:
+		if (head->handler->final != NULL &&
+		    head->handler->final(head, line, &error) < 0)
+			break;
+		session_head_done(session);
+		return true;
+	case WIRE_ITEM:
+		if (session_item(session, line, &error) < 0)
+			break;
+		return true;
+	}
+	session_break_reply(session, FAULT_INTERNAL, error.text);
+	return false;
+}
+
+static bool session_octets(struct session *session)
+{
+	struct session_request *head = session->head;
+	struct wire_error error;
+	const char *data;
+	size_t size;
+
+	size = wire_reader_octets(session->reader, session->octets_left,
+				  &data);
+	session->octets_left -= size;
+	session->octets_since_step += size;
+	if (session->octets_since_step >= SESSION_OCTETS_STEP ||
+	    session->octets_left == 0) {
+		session->octets_since_step = 0;
+		session_set_deadline(session);
+	}
+	if (verb_has_item(head->verb, view_of("DATA")) &&
+	    head->handler->octets(head, data, size, &error) < 0) {
+		session_break_reply(session, FAULT_INTERNAL, error.text);
+		return false;
+	}
+	return true;
+}
+
+/* Take complete lines and octets out of the buffer. Returns false if the copy
+   broke, or nothing is in flight any more. */
+static bool session_parse(struct session *session)
+{
+	struct wire_line line;
+	struct wire_error error;
+	int ret;
+
+	while (session->in_flight > 0) {
+		if (session->octets_left > 0) {
+			if (wire_reader_pending(session->reader) == 0)
+				return true;
+			if (!session_octets(session))
+				return false;
+			continue;
+		}
+		ret = wire_reader_line(session->reader, &line, &error);
+		if (ret == 0)
+			return true;
+		if (ret < 0) {
+			session_break_reply(session, FAULT_UNAVAILABLE,
+					    error.text);
+			return false;
+		}
+		if (!session_line(session, &line))
+			return false;
+	}
+	return false;
+}
+
+/* Bytes that nobody asked for: the copy is ended, but no request suffers. */
+static void session_check_idle_output(struct session *session)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+	struct view said;
+	struct fault fault;
+
+	if (session->proc == NULL || session->in_flight > 0 ||
+	    wire_reader_pending(session->reader) == 0)
+		return;
+	said.len = wire_reader_octets(session->reader, WIRE_LINE_MAX, &said.p);
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+		"%s: wrote %s to stdout when nothing was asked; the copy is "
+		"ended", session->argv[0],
+		wire_quote(said, quoted, sizeof(quoted)));
+	session_log(session, SESSION_LOG_ERROR, fault.log);
+	session_break(session, &fault, false);
+}
+
+static bool session_read(struct session *session)
+{
+	size_t size;
+	ssize_t ret;
+	char *space = wire_reader_space(session->reader, &size);
+
+	ret = read(proc_fd_out(session->proc), space, size);
+	if (ret > 0) {
+		wire_reader_added(session->reader, (size_t)ret);
+		return session_parse(session);
+	}
+	if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	session_break_eof(session);
+	return false;
+}
+
+/* --- sending and waiting --------------------------------------------------- */
+
+static void session_fill_output(struct session *session)
+{
+	struct session_request *request = session->head;
+	unsigned int window = !session->caps_done ? 1 :
+		session->caps.pipeline;
+
+	for (; request != NULL && session->in_flight < window;
+	     request = request->next) {
+		if (request->sent)
+			continue;
+		if (session->output.len - session->output_sent >
+		    SESSION_OUTPUT_MAX)
+			break;
+		buf_append_view(&session->output,
+				view_of_buf(&request->line));
+		buf_append_c(&session->output, '\n');
+		request->sent = true;
+		if (session->in_flight++ == 0)
+			session_reply_begins(session);
+	}
+}
+
+static void session_write(struct session *session)
+{
+	ssize_t ret;
+
+	ret = write(proc_fd_in(session->proc),
+		    session->output.p + session->output_sent,
+		    session->output.len - session->output_sent);
+	if (ret > 0) {
+		session->output_sent += (size_t)ret;
+	} else if (ret < 0 && errno != EAGAIN && errno != EINTR) {
+		/* It does not read any more. What it said before may still be
+		   in the pipe; the end of that tells what happened. */
+		session->output_failed = true;
+	}
+	if (session->output_failed ||
+	    session->output_sent == session->output.len) {
+		buf_clear(&session->output);
+		session->output_sent = 0;
+	}
+}
+
+static void session_keep_alive(struct session *session)
+{
+	if (session->set.alive == NULL ||
+	    session_now_msecs() < session->alive_at)
+		return;
+	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
+	session->set.alive(session->set.context);
+}
+
+static int session_poll_msecs(const struct session *session)
+{
+	uint64_t now = session_now_msecs();
+
+	if (session->deadline <= now)
+		return 0;
+	return session->deadline - now < SESSION_POLL_MSECS ?
+		(int)(session->deadline - now) : SESSION_POLL_MSECS;
+}
+
+/* One turn: poll all directions, move what can be moved. */
+static void session_turn(struct session *session)
+{
+	struct pollfd fds[3] = {
+		{ .fd = proc_fd_out(session->proc), .events = POLLIN },
+		{ .fd = proc_fd_err(session->proc), .events = POLLIN },
+		{ .fd = session->output.len > session->output_sent ?
+			proc_fd_in(session->proc) : -1, .events = POLLOUT },
+	};
+
+	if (poll(fds, 3, session_poll_msecs(session)) < 0 && errno != EINTR) {
+		session_break_reply(session, FAULT_UNAVAILABLE,
+				    "could not be polled");
+		return;
+	}
+	if (fds[1].revents != 0)
+		proc_stderr_read(session->proc);
+	if (fds[2].revents != 0)
+		session_write(session);
+	if (fds[0].revents != 0) {
+		if (!session_read(session))
+			return;
+	} else if (session_now_msecs() >= session->deadline) {
+		session_break_deadline(session);
+		return;
+	}
+	session_keep_alive(session);
+}
+
+void session_submit(struct session *session, struct session_request *request)
+{
+	request->done = request->sent = request->retried = false;
+	memset(&request->fault, 0, sizeof(request->fault));
+	request->next = NULL;
+	*session->tail = request;
+	session->tail = &request->next;
+	if (request->line.len <= WIRE_LINE_MAX)
+		return;
+	(void)fault_set(&request->fault, FAULT_LIMIT, FAULT_SCOPE_MESSAGE,
+		"%s: the request would be longer than %d bytes",
+		session->argv[0], WIRE_LINE_MAX);
+	session_complete(session, request);
+}
+
+int session_wait(struct session *session, struct session_request *request)
+{
+	struct fault fault;
+
+	while (!request->done) {
+		session_check_idle_output(session);
+		if (session->proc == NULL &&
+		    session_start(session, &fault) < 0) {
+			session_fail_all(session, &fault);
+			break;
+		}
+		session_fill_output(session);
+		session_turn(session);
+	}
+	return request->fault.code == FAULT_NONE ? 0 : -1;
+}
+
+int session_run(struct session *session, struct session_request *request)
+{
+	session_submit(session, request);
+	return session_wait(session, request);
+}
+
+const struct caps *session_caps(struct session *session, struct fault *fault)
+{
+	while (session->proc == NULL || !session->caps_done) {
+		if (session->proc == NULL &&
+		    session_start(session, fault) < 0)
+			return NULL;
+		if (session_wait(session, &session->caps_request) < 0) {
+			*fault = session->caps_request.fault;
+			return NULL;
+		}
+	}
+	return &session->caps;
+}
+
+const char *session_tmp(const struct session *session)
+{
+	return session->proc == NULL ? NULL : proc_tmp(session->proc);
+}
+
+const char *session_name(const struct session *session)
+{
+	const char *slash = strrchr(session->argv[0], '/');
+
+	return slash == NULL ? session->argv[0] : slash + 1;
+}
+
+const struct session_settings *session_settings(const struct session *session)
+{
+	return &session->set;
+}

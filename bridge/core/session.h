@@ -1,0 +1,114 @@
+/* One conversation with a backend: handshake, requests in order, deadlines,
+ * restart. Every wait has a deadline; both directions and stderr are polled at
+ * once; after a deadline or a grammar error the copy is ended, never
+ * resynchronised by guessing (protocol.md, "Order, life and death"). */
+#ifndef BRIDGE_SESSION_H
+#define BRIDGE_SESSION_H
+
+#include "caps.h"
+#include "fault.h"
+
+#define SESSION_TIMEOUT_MSECS (60 * 1000)
+#define SESSION_CAPS_TIMEOUT_MSECS (10 * 1000)
+#define SESSION_WAIT_MAX_MSECS (10 * 60 * 1000)	/* "* WAIT", in all */
+#define SESSION_ALIVE_MSECS (15 * 1000)	/* between calls of alive() */
+#define SESSION_ITEMS_MAX 16777216	/* items in one reply */
+#define SESSION_RESERVED_MAX 10000	/* "! ..." lines in one reply */
+#define SESSION_OCTETS_STEP 65536	/* octets that count as a line read */
+#define SESSION_FREE_FAILURES 8		/* failures in a row without back-off */
+#define SESSION_BACKOFF_MIN_MSECS 1000
+#define SESSION_BACKOFF_MAX_MSECS (60 * 1000)
+
+enum session_log {
+	SESSION_LOG_DEBUG,
+	SESSION_LOG_INFO,
+	SESSION_LOG_WARNING,
+	SESSION_LOG_ERROR
+};
+
+struct session_settings {
+	const char *launcher;		/* absolute path */
+	const char *const *argv;	/* the backend, NULL-terminated */
+	const char *user;		/* BRIDGE_USER */
+	const char *home;
+	const char *cwd;
+	const char *tmp_dir;
+	const char *mode;		/* "imap", "lmtp", ...: told in CAPS */
+	unsigned int timeout_msecs;
+	unsigned int caps_timeout_msecs;
+	/* The backend's stderr and our own notes; text is printable UTF-8. */
+	void (*log)(void *context, enum session_log level, const char *text);
+	/* Called every SESSION_ALIVE_MSECS while waiting; may be NULL. */
+	void (*alive)(void *context);
+	void *context;
+};
+
+struct session;
+struct session_request;
+
+/* What a request does with its reply. Each returns 0, or -1 and a text: then
+ * the reply is wrong, the copy is ended, and the request fails with INTERNAL.
+ * Lines are valid during the call only. */
+struct session_handler {
+	/* An item; before its octets if it is DATA. */
+	int (*item)(struct session_request *request,
+		    const struct wire_line *line, struct wire_error *error_r);
+	/* Octets of the last DATA item, in pieces. NULL = DATA is wrong. */
+	int (*octets)(struct session_request *request, const char *data,
+		      size_t size, struct wire_error *error_r);
+	/* The final OK. */
+	int (*final)(struct session_request *request,
+		     const struct wire_line *line, struct wire_error *error_r);
+	/* Forget all of the reply: it comes again from a fresh copy. */
+	void (*reset)(struct session_request *request);
+};
+
+/* One request. The caller embeds it at the start of its own struct, sets verb,
+ * handler and line, and keeps it until done. */
+struct session_request {
+	enum verb_id verb;
+	const struct session_handler *handler;
+	struct buf line;		/* the request, without LF */
+
+	/* set by the session */
+	bool done;
+	struct fault fault;		/* FAULT_NONE if the final was OK */
+	/* private */
+	struct session_request *next;
+	bool sent, retried;
+};
+
+/* All strings are copied. Nothing is started before the first request. */
+struct session *session_init(const struct session_settings *set);
+/* Ends the copy (politely); requests not done are failed. */
+void session_deinit(struct session **session);
+
+/* Put a request in the queue. It is sent as soon as the window allows (one in
+ * flight, or pipeline=N) and somebody waits for any request. */
+void session_submit(struct session *session, struct session_request *request);
+/* Go on until this request is done. Returns 0 if it ended with OK, -1 if not
+ * (request->fault). */
+int session_wait(struct session *session, struct session_request *request);
+/* Both in one. */
+int session_run(struct session *session, struct session_request *request);
+/* Free what the session keeps in a request, not the request itself. A request
+ * that is not done must not be freed. */
+void session_request_free(struct session_request *request);
+
+/* What the copy can do; starts one if none runs. Returns NULL and a fault. */
+const struct caps *session_caps(struct session *session, struct fault *fault);
+/* The running copy's BRIDGE_TMP, NULL if none runs. */
+const char *session_tmp(const struct session *session);
+/* Short name of the backend for messages: argv[0] without folders. */
+const char *session_name(const struct session *session);
+const struct session_settings *session_settings(const struct session *session);
+
+/* The fault that a backend's "CODE text" stands for: used for NO and for FAIL
+ * items. Takes "retry=SECS" off the text. */
+void session_fault_said(struct fault *fault, enum fault_scope scope,
+			struct view code, struct view text);
+
+/* Milliseconds of the monotonic clock. */
+uint64_t session_now_msecs(void);
+
+#endif

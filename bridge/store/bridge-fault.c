@@ -1,0 +1,54 @@
+#include "lib.h"
+#include "compat.h"
+#include "mailbox-list-private.h"
+#include "bridge-fault.h"
+
+/* protocol.md, "Errors". log: the backend said so in the normal course of
+   things, which is no news for the admin. */
+static const struct {
+	enum mail_error error;
+	bool normal;
+} fault_errors[FAULT_CODE_COUNT] = {
+	[FAULT_NONE] = { MAIL_ERROR_TEMP, FALSE },
+	[FAULT_UNAVAILABLE] = { MAIL_ERROR_UNAVAILABLE, FALSE },
+	[FAULT_BUSY] = { MAIL_ERROR_INUSE, FALSE },
+	[FAULT_INTERNAL] = { MAIL_ERROR_TEMP, FALSE },
+	[FAULT_UNCERTAIN] = { MAIL_ERROR_TEMP, FALSE },
+	[FAULT_OVERQUOTA] = { MAIL_ERROR_NOQUOTA, TRUE },
+	[FAULT_NOTFOUND] = { MAIL_ERROR_NOTFOUND, TRUE },
+	[FAULT_EXISTS] = { MAIL_ERROR_EXISTS, TRUE },
+	[FAULT_NOPERM] = { MAIL_ERROR_PERM, TRUE },
+	[FAULT_READONLY] = { MAIL_ERROR_PERM, TRUE },
+	[FAULT_LIMIT] = { MAIL_ERROR_LIMIT, TRUE },
+	[FAULT_CANNOT] = { MAIL_ERROR_NOTPOSSIBLE, TRUE },
+	[FAULT_UNSUPPORTED] = { MAIL_ERROR_NOTPOSSIBLE, TRUE },
+};
+
+enum mail_error bridge_fault_error(enum fault_code code)
+{
+	return fault_errors[code].error;
+}
+
+static void bridge_fault_log(struct event *event, const struct fault *fault)
+{
+	if (fault->from_backend && fault_errors[fault->code].normal)
+		e_debug(event, "bridge: %s", fault->log);
+	else
+		e_error(event, "bridge: %s", fault->log);
+}
+
+int bridge_fault_box(struct mailbox *box, const struct fault *fault)
+{
+	bridge_fault_log(box->event, fault);
+	mail_storage_set_error(box->storage, bridge_fault_error(fault->code),
+			       fault->user);
+	return -1;
+}
+
+int bridge_fault_list(struct mailbox_list *list, const struct fault *fault)
+{
+	bridge_fault_log(list->ns->user->event, fault);
+	mailbox_list_set_error(list, bridge_fault_error(fault->code),
+			       fault->user);
+	return -1;
+}

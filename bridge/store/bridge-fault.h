@@ -1,0 +1,18 @@
+/* A fault of core/ as Dovecot's errors: the user's text with a MAIL_ERROR_*,
+ * the admin's text in the log, once. */
+#ifndef BRIDGE_FAULT_STORE_H
+#define BRIDGE_FAULT_STORE_H
+
+#include "fault.h"
+
+struct mailbox;
+struct mailbox_list;
+struct mail_storage;
+
+enum mail_error bridge_fault_error(enum fault_code code);
+/* Set the error of a mailbox's storage and log; always returns -1. */
+int bridge_fault_box(struct mailbox *box, const struct fault *fault);
+/* Set the error of a mailbox list and log; always returns -1. */
+int bridge_fault_list(struct mailbox_list *list, const struct fault *fault);
+
+#endif

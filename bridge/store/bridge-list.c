@@ -1,0 +1,502 @@
+#include "lib.h"
+#include "compat.h"
+#include "ioloop.h"
+#include "str.h"
+#include "hostpid.h"
+#include "hex-binary.h"
+#include "imap-match.h"
+#include "mailbox-tree.h"
+#include "mailbox-list-subscriptions.h"
+#include "subscription-file.h"
+#include "bridge-fault.h"
+#include "bridge-list.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <unistd.h>
+
+#ifndef LIBEXECDIR
+#  define LIBEXECDIR "/usr/lib/dovebridge"
+#endif
+#define BRIDGE_MAILBOXES_DIR "mailboxes"
+#define BRIDGE_DIR_READABLE 32	/* bytes of a name that a folder's name shows */
+#define BRIDGE_SUBSCRIPTIONS "subscriptions"
+
+struct bridge_list_iter {
+	struct mailbox_list_iterate_context ctx;
+	struct mailbox_tree_context *tree;
+	struct mailbox_tree_iterate_context *iter;
+	struct mailbox_info info;
+	string_t *special_use;
+};
+
+static const struct {
+	const char *name;
+	enum mailbox_info_flags flag;
+} box_flags[] = {
+	{ "\\Noselect", MAILBOX_NOSELECT },
+	{ "\\NonExistent", MAILBOX_NONEXISTENT },
+	{ "\\Noinferiors", MAILBOX_NOINFERIORS },
+	{ "\\All", MAILBOX_SPECIALUSE_ALL },
+	{ "\\Archive", MAILBOX_SPECIALUSE_ARCHIVE },
+	{ "\\Drafts", MAILBOX_SPECIALUSE_DRAFTS },
+	{ "\\Flagged", MAILBOX_SPECIALUSE_FLAGGED },
+	{ "\\Junk", MAILBOX_SPECIALUSE_JUNK },
+	{ "\\Sent", MAILBOX_SPECIALUSE_SENT },
+	{ "\\Trash", MAILBOX_SPECIALUSE_TRASH },
+	{ "\\Important", MAILBOX_SPECIALUSE_IMPORTANT },
+};
+
+/* --- the session ----------------------------------------------------------- */
+
+static void
+bridge_list_log(void *context, enum session_log level, const char *text)
+{
+	struct bridge_mailbox_list *list = context;
+	struct event *event = list->list.ns->user->event;
+
+	switch (level) {
+	case SESSION_LOG_DEBUG:
+		e_debug(event, "bridge: %s", text);
+		break;
+	case SESSION_LOG_INFO:
+		e_info(event, "bridge: %s", text);
+		break;
+	case SESSION_LOG_WARNING:
+		e_warning(event, "bridge: %s", text);
+		break;
+	case SESSION_LOG_ERROR:
+		e_error(event, "bridge: %s", text);
+		break;
+	}
+}
+
+static void bridge_list_alive(void *context)
+{
+	struct bridge_mailbox_list *list = context;
+
+	if (list->busy_box != NULL)
+		compat_notify_alive(list->busy_box);
+}
+
+/* The launcher lies beside this plugin when run from the build tree, else
+   where it was installed. */
+static const char *bridge_launcher_path(void)
+{
+	const char *slash, *path;
+	Dl_info info;
+
+	if (dladdr(&bridge_mailbox_list, &info) != 0 &&
+	    (slash = strrchr(info.dli_fname, '/')) != NULL) {
+		path = t_strdup_printf("%s/dovebridge-launch",
+			t_strdup_until(info.dli_fname, slash));
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return LIBEXECDIR"/dovebridge-launch";
+}
+
+static void bridge_list_session_init(struct bridge_mailbox_list *list)
+{
+	struct mail_user *user = list->list.ns->user;
+	struct session_settings set;
+	const char *home;
+
+	i_zero(&set);
+	set.launcher = bridge_launcher_path();
+	set.argv = (const char *const *)list->set.argv;
+	set.user = user->username;
+	if (mail_user_get_home(user, &home) > 0)
+		set.home = home;
+	set.cwd = list->set.directory;
+	set.tmp_dir = user->set->mail_temp_dir;
+	set.mode = user->service;
+	set.timeout_msecs = list->set.timeout_msecs;
+	set.caps_timeout_msecs = list->set.caps_timeout_msecs;
+	set.log = bridge_list_log;
+	set.alive = bridge_list_alive;
+	set.context = list;
+	list->session = session_init(&set);
+}
+
+static struct mailbox_list *bridge_list_alloc(void)
+{
+	struct bridge_mailbox_list *list;
+	pool_t pool;
+
+	pool = pool_alloconly_create("bridge mailbox list", 2048);
+	list = p_new(pool, struct bridge_mailbox_list, 1);
+	list->list = bridge_mailbox_list;
+	list->list.pool = pool;
+	list->global_temp_prefix = p_strdup_printf(pool, "temp.%s.%s.",
+						   my_hostname, my_pid);
+	list->temp_prefix = list->global_temp_prefix;
+	return &list->list;
+}
+
+static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+
+	if (bridge_settings_read(_list->ns, &list->set, error_r) < 0)
+		return -1;
+	if (_list->set.index_dir != NULL && *_list->set.index_dir == '\0') {
+		*error_r = "INDEX=MEMORY cannot be used: UIDs must be kept";
+		return -1;
+	}
+	if (_list->set.root_dir == NULL || *_list->set.root_dir == '\0') {
+		*error_r = "mail_location = bridge:PATH needs a path, where "
+			"UIDs and local flags are kept";
+		return -1;
+	}
+	bridge_list_session_init(list);
+	return 0;
+}
+
+static void bridge_list_deinit(struct mailbox_list *_list)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+
+	session_deinit(&list->session);
+	listing_boxes_free(&list->boxes);
+	bridge_settings_free(&list->set);
+	pool_unref(&list->list.pool);
+}
+
+/* --- names and paths ------------------------------------------------------- */
+
+static char bridge_list_get_hierarchy_sep(struct mailbox_list *list ATTR_UNUSED)
+{
+	return '/';
+}
+
+/* A mailbox's local folder: what of its name is plain ASCII, for people, and a
+   hash of the whole, so that every name fits into a file name and no name can
+   lead anywhere. */
+static const char *bridge_list_dir_name(const char *name)
+{
+	unsigned char hash[IDMAP_HASH_SIZE];
+	string_t *dir = t_str_new(128);
+	const char *p;
+
+	for (p = name; *p != '\0' && str_len(dir) < BRIDGE_DIR_READABLE; p++) {
+		if (i_isalnum(*p) || *p == '_')
+			str_append_c(dir, *p);
+		else if (str_len(dir) > 0 &&
+			 str_c(dir)[str_len(dir) - 1] != '-')
+			str_append_c(dir, '-');
+	}
+	idmap_hash(view_of(name), hash);
+	str_append_c(dir, '.');
+	binary_to_hex_append(dir, hash, sizeof(hash));
+	return str_c(dir);
+}
+
+static int
+bridge_list_get_path(struct mailbox_list *list, const char *name,
+		     enum mailbox_list_path_type type, const char **path_r)
+{
+	const char *root;
+
+	if (!mailbox_list_set_get_root_path(&list->set, type, &root)) {
+		*path_r = NULL;
+		return 0;
+	}
+	if (name == NULL || *name == '\0')
+		*path_r = root;
+	else
+		*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s",
+					  root, bridge_list_dir_name(name));
+	return 1;
+}
+
+static const char *
+bridge_list_get_temp_prefix(struct mailbox_list *_list, bool global)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+
+	return global ? list->global_temp_prefix : list->temp_prefix;
+}
+
+static const char *
+bridge_list_join_refpattern(struct mailbox_list *list ATTR_UNUSED,
+			    const char *ref, const char *pattern)
+{
+	return t_strconcat(ref, pattern, NULL);
+}
+
+/* --- what the backend lists ------------------------------------------------ */
+
+static void bridge_list_log_skipped(struct bridge_mailbox_list *list)
+{
+	size_t i;
+
+	if (list->skipped_logged)
+		return;
+	for (i = 0; i < list->boxes.skipped_count; i++)
+		bridge_list_log(list, SESSION_LOG_WARNING,
+				list->boxes.skipped[i]);
+	list->skipped_logged = list->boxes.skipped_count > 0;
+}
+
+static int bridge_list_refresh(struct bridge_mailbox_list *list)
+{
+	struct listing_boxes boxes;
+	struct fault fault;
+
+	if (listing_boxes(list->session, &boxes, &fault) < 0) {
+		list->boxes_known = FALSE;
+		return bridge_fault_list(&list->list, &fault);
+	}
+	if (boxes.delta)
+		listing_boxes_merge(&boxes, &list->boxes);
+	listing_boxes_free(&list->boxes);
+	list->boxes = boxes;
+	list->boxes_known = TRUE;
+	list->boxes_time = ioloop_time;
+	bridge_list_log_skipped(list);
+	return 0;
+}
+
+int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
+		       const struct listing_box **box_r)
+{
+	*box_r = NULL;
+	if (list->boxes_known && list->boxes_time == ioloop_time) {
+		*box_r = listing_box_find(&list->boxes, view_of(name));
+		if (*box_r != NULL)
+			return 0;
+	}
+	if (bridge_list_refresh(list) < 0)
+		return -1;
+	*box_r = listing_box_find(&list->boxes, view_of(name));
+	return 0;
+}
+
+enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box)
+{
+	enum mailbox_info_flags flags = 0;
+	struct view rest, elem;
+	unsigned int i;
+
+	if (box->flags == NULL)
+		return 0;
+	rest = view_of(box->flags);
+	while (wire_list_next(&rest, &elem)) {
+		for (i = 0; i < N_ELEMENTS(box_flags); i++) {
+			if (view_is_nocase(elem, box_flags[i].name))
+				flags |= box_flags[i].flag;
+		}
+	}
+	return flags;
+}
+
+/* --- iteration ------------------------------------------------------------- */
+
+static void
+bridge_list_add_box(struct mailbox_list_iter_update_context *update,
+		    struct mailbox_list *list, const char *name,
+		    enum mailbox_info_flags flags)
+{
+	update->leaf_flags = flags;
+	T_BEGIN {
+		mailbox_list_iter_update(update,
+			mailbox_list_get_vname(list, name));
+	} T_END;
+}
+
+static void bridge_list_build_tree(struct bridge_list_iter *ctx)
+{
+	struct mailbox_list *_list = ctx->ctx.list;
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+	struct mailbox_list_iter_update_context update;
+	const struct listing_box *box;
+	size_t i;
+
+	i_zero(&update);
+	update.iter_ctx = &ctx->ctx;
+	update.tree_ctx = ctx->tree;
+	update.glob = ctx->ctx.glob;
+	update.match_parents = TRUE;
+	for (i = 0; i < list->boxes.count; i++) {
+		box = &list->boxes.boxes[i];
+		bridge_list_add_box(&update, _list, box->name,
+				    bridge_list_box_flags(box));
+	}
+	/* A user's inbox is always there; the store's own flags stand */
+	if ((_list->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0 &&
+	    listing_box_find(&list->boxes, view_of("INBOX")) == NULL)
+		bridge_list_add_box(&update, _list, "INBOX", 0);
+}
+
+static struct mailbox_list_iterate_context *
+bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
+		      enum mailbox_list_iter_flags flags)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+	struct mailbox_list_iterate_context *sub_ctx;
+	struct bridge_list_iter *ctx;
+	char sep = mail_namespace_get_sep(_list->ns);
+	pool_t pool;
+	int ret = 0;
+
+	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
+	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
+		ret = bridge_list_refresh(list);
+	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0) {
+		sub_ctx = mailbox_list_subscriptions_iter_init(_list, patterns,
+							       flags);
+		if (ret < 0)
+			sub_ctx->failed = TRUE;
+		return sub_ctx;
+	}
+	pool = pool_alloconly_create("mailbox list bridge iter", 1024);
+	ctx = p_new(pool, struct bridge_list_iter, 1);
+	ctx->ctx.pool = pool;
+	ctx->ctx.list = _list;
+	ctx->ctx.flags = flags;
+	ctx->ctx.glob = imap_match_init_multiple(pool, patterns, FALSE, sep);
+	array_create(&ctx->ctx.module_contexts, pool, sizeof(void *), 5);
+	ctx->info.ns = _list->ns;
+	ctx->special_use = str_new(pool, 64);
+	ctx->tree = mailbox_tree_init(sep);
+	mailbox_tree_set_parents_nonexistent(ctx->tree);
+	if (ret == 0)
+		bridge_list_build_tree(ctx);
+	else
+		ctx->ctx.failed = TRUE;
+	ctx->iter = mailbox_tree_iterate_init(ctx->tree, NULL, 0);
+	return &ctx->ctx;
+}
+
+static void
+bridge_list_set_special_use(struct bridge_list_iter *ctx,
+			    enum mailbox_info_flags flags)
+{
+	unsigned int i;
+
+	str_truncate(ctx->special_use, 0);
+	for (i = 0; i < N_ELEMENTS(box_flags); i++) {
+		if ((flags & box_flags[i].flag &
+		     MAILBOX_SPECIALUSE_MASK) == 0)
+			continue;
+		if (str_len(ctx->special_use) > 0)
+			str_append_c(ctx->special_use, ' ');
+		str_append(ctx->special_use, box_flags[i].name);
+	}
+	ctx->info.special_use = str_len(ctx->special_use) == 0 ? NULL :
+		str_c(ctx->special_use);
+}
+
+/* A namespace's own prefix is no mailbox of the store. */
+static bool
+bridge_list_is_prefix(const struct mail_namespace *ns, const char *vname)
+{
+	return ns->prefix_len > 0 && strlen(vname) == ns->prefix_len - 1 &&
+		strncmp(vname, ns->prefix, ns->prefix_len - 1) == 0;
+}
+
+static const struct mailbox_info *
+bridge_list_iter_next(struct mailbox_list_iterate_context *_ctx)
+{
+	struct bridge_list_iter *ctx =
+		container_of(_ctx, struct bridge_list_iter, ctx);
+	struct mailbox_node *node;
+	const char *vname;
+
+	if (_ctx->failed)
+		return NULL;
+	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
+		return mailbox_list_subscriptions_iter_next(_ctx);
+	do {
+		node = mailbox_tree_iterate_next(ctx->iter, &vname);
+		if (node == NULL)
+			return mailbox_list_iter_default_next(_ctx);
+	} while ((node->flags & MAILBOX_MATCHED) == 0 ||
+		 bridge_list_is_prefix(_ctx->list->ns, vname));
+	ctx->info.vname = vname;
+	ctx->info.flags = node->flags;
+	bridge_list_set_special_use(ctx, node->flags);
+	return &ctx->info;
+}
+
+static int bridge_list_iter_deinit(struct mailbox_list_iterate_context *_ctx)
+{
+	struct bridge_list_iter *ctx =
+		container_of(_ctx, struct bridge_list_iter, ctx);
+	int ret = _ctx->failed ? -1 : 0;
+
+	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
+		return mailbox_list_subscriptions_iter_deinit(_ctx);
+	mailbox_tree_iterate_deinit(&ctx->iter);
+	mailbox_tree_deinit(&ctx->tree);
+	pool_unref(&_ctx->pool);
+	return ret;
+}
+
+/* --- subscriptions are local; the rest is refused -------------------------- */
+
+static int
+bridge_list_set_subscribed(struct mailbox_list *list, const char *name,
+			   bool set)
+{
+	enum mailbox_list_path_type type = list->set.control_dir != NULL ?
+		MAILBOX_LIST_PATH_TYPE_CONTROL : MAILBOX_LIST_PATH_TYPE_DIR;
+	const char *root = mailbox_list_get_root_forced(list, type);
+
+	if (mailbox_list_mkdir_root(list, root, type) < 0)
+		return -1;
+	return subsfile_set_subscribed(list,
+		t_strconcat(root, "/", list->set.subscription_fname, NULL),
+		bridge_list_get_temp_prefix(list, FALSE), name, set);
+}
+
+static int bridge_list_refuse(struct mailbox_list *list)
+{
+	mailbox_list_set_error(list, MAIL_ERROR_PERM,
+			       "This mail store is read-only");
+	return -1;
+}
+
+static int
+bridge_list_delete(struct mailbox_list *list, const char *name ATTR_UNUSED)
+{
+	return bridge_list_refuse(list);
+}
+
+static int
+bridge_list_rename(struct mailbox_list *oldlist,
+		   const char *oldname ATTR_UNUSED,
+		   struct mailbox_list *newlist ATTR_UNUSED,
+		   const char *newname ATTR_UNUSED)
+{
+	return bridge_list_refuse(oldlist);
+}
+
+struct mailbox_list bridge_mailbox_list = {
+	.name = BRIDGE_LIST_NAME,
+	.props = MAILBOX_LIST_PROP_NO_ROOT | MAILBOX_LIST_PROP_AUTOCREATE_DIRS |
+		 MAILBOX_LIST_PROP_NO_LIST_INDEX,
+	.mailbox_name_max_length = MAILBOX_LIST_NAME_MAX_LENGTH,
+
+	.v = {
+		.alloc = bridge_list_alloc,
+		.init = bridge_list_init,
+		.deinit = bridge_list_deinit,
+		.get_hierarchy_sep = bridge_list_get_hierarchy_sep,
+		.get_vname = mailbox_list_default_get_vname,
+		.get_storage_name = mailbox_list_default_get_storage_name,
+		.get_path = bridge_list_get_path,
+		.get_temp_prefix = bridge_list_get_temp_prefix,
+		.join_refpattern = bridge_list_join_refpattern,
+		.iter_init = bridge_list_iter_init,
+		.iter_next = bridge_list_iter_next,
+		.iter_deinit = bridge_list_iter_deinit,
+		.subscriptions_refresh = mailbox_list_subscriptions_refresh,
+		.set_subscribed = bridge_list_set_subscribed,
+		.delete_mailbox = bridge_list_delete,
+		.delete_dir = bridge_list_delete,
+		.delete_symlink = bridge_list_delete,
+		.rename_mailbox = bridge_list_rename,
+	}
+};

@@ -1,0 +1,40 @@
+/* The mailbox list "bridge": what the backend lists, and the owner of the one
+ * session of a user and namespace. */
+#ifndef BRIDGE_LIST_H
+#define BRIDGE_LIST_H
+
+#include "mailbox-list-private.h"
+#include "bridge-settings.h"
+
+#include "listing.h"
+#include "session.h"
+
+#define BRIDGE_LIST_NAME "bridge"
+
+struct bridge_mailbox_list {
+	struct mailbox_list list;
+	struct bridge_settings set;
+	struct session *session;
+	struct mailbox *busy_box;	/* whose client waits; NULL = none */
+
+	struct listing_boxes boxes;
+	bool boxes_known;
+	time_t boxes_time;		/* ioloop_time of the last LIST */
+	bool skipped_logged;
+	const char *temp_prefix, *global_temp_prefix;
+};
+
+#define BRIDGE_LIST(s) \
+	container_of(s, struct bridge_mailbox_list, list)
+
+extern struct mailbox_list bridge_mailbox_list;
+
+/* The mailbox that the backend lists under a storage name; NULL if it lists
+ * none. An answer of this second is used again. Returns 0, -1 with the list's
+ * error set. */
+int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
+		       const struct listing_box **box_r);
+/* Dovecot's flags of a listed mailbox. */
+enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box);
+
+#endif

@@ -1,0 +1,404 @@
+/* One message: its id from the map, its bytes from the backend, whole or not
+ * at all. */
+#include "lib.h"
+#include "compat.h"
+#include "hex-binary.h"
+#include "istream.h"
+#include "istream-sized.h"
+#include "bridge-fault.h"
+#include "bridge-storage.h"
+
+#include "fetch.h"
+
+struct bridge_mail {
+	struct index_mail imail;
+};
+
+/* The map's entry of a message, and what its views point into. */
+struct bridge_mail_entry {
+	struct idmap_entry entry;
+	struct buf buf;
+};
+
+struct mail *
+bridge_mail_alloc(struct mailbox_transaction_context *t,
+		  enum mail_fetch_field wanted_fields,
+		  struct mailbox_header_lookup_ctx *wanted_headers)
+{
+	struct bridge_mail *mail;
+	pool_t pool;
+
+	pool = pool_alloconly_create("mail", 2048);
+	mail = p_new(pool, struct bridge_mail, 1);
+	index_mail_init(&mail->imail, t, wanted_fields, wanted_headers, pool,
+			NULL);
+	return &mail->imail.mail.mail;
+}
+
+/* --- the map's entry ------------------------------------------------------- */
+
+static const struct bridge_index_record *
+bridge_mail_record(struct mail *mail, const struct bridge_index_header **hdr_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct mail_index_view *view = mail->transaction->view;
+	const void *hdr, *rec;
+	size_t hdr_size;
+
+	mail_index_get_header_ext(view, mbox->ext_id, &hdr, &hdr_size);
+	mail_index_lookup_ext(view, mail->seq, mbox->ext_id, &rec, NULL);
+	if (rec == NULL || hdr_size < sizeof(struct bridge_index_header))
+		return NULL;
+	*hdr_r = hdr;
+	return rec;
+}
+
+/* Returns 1, 0 if the map does not have the message, -1 and a fault. */
+static int
+bridge_mail_read_entry(struct mail *mail, struct bridge_mail_entry *entry_r,
+		       struct fault *fault)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	const struct bridge_index_header *hdr;
+	const struct bridge_index_record *rec;
+	const struct idmap_entry *entry;
+	int ret;
+
+	i_zero(entry_r);
+	ret = idmap_open(mbox->map, fault);
+	if (ret <= 0)
+		return ret;
+	rec = bridge_mail_record(mail, &hdr);
+	if (rec != NULL && rec->offset != 0) {
+		ret = idmap_read_entry(mbox->map, hdr->generation, rec->offset,
+				       mail->uid, &entry_r->entry,
+				       &entry_r->buf, fault);
+		if (ret != 0)
+			return ret;
+	}
+	if (idmap_load(mbox->map, fault) < 0)
+		return -1;
+	entry = idmap_lookup(mbox->map, mail->uid);
+	if (entry == NULL)
+		return 0;
+	entry_r->entry = *entry;
+	buf_clear(&entry_r->buf);
+	buf_append_view(&entry_r->buf, entry->id);
+	entry_r->entry.id = view_of_buf(&entry_r->buf);
+	return 1;
+}
+
+/* Returns 0, -1 with the error set (expunged, if the map has forgotten it). */
+static int
+bridge_mail_entry(struct mail *mail, struct bridge_mail_entry *entry_r)
+{
+	struct fault fault;
+	int ret;
+
+	ret = bridge_mail_read_entry(mail, entry_r, &fault);
+	if (ret > 0)
+		return 0;
+	buf_free(&entry_r->buf);
+	if (ret < 0)
+		(void)bridge_fault_box(mail->box, &fault);
+	else
+		mail_set_expunged(mail);
+	return -1;
+}
+
+/* --- sizes ----------------------------------------------------------------- */
+
+/* What an earlier FETCH showed; IDMAP_SIZE_UNKNOWN if there was none. */
+static uint64_t bridge_mail_seen_size(struct mail *mail)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	const void *data;
+	uint32_t size;
+
+	mail_index_lookup_ext(mail->transaction->view, mail->seq,
+			      mbox->size_ext_id, &data, NULL);
+	if (data == NULL)
+		return IDMAP_SIZE_UNKNOWN;
+	memcpy(&size, data, sizeof(size));
+	return size == 0 ? IDMAP_SIZE_UNKNOWN : size - 1;
+}
+
+static void bridge_mail_remember_size(struct mail *mail, uint64_t size)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	uint32_t value = (uint32_t)size + 1;
+
+	if (bridge_mail_seen_size(mail) == size || mail->saving)
+		return;
+	mail_index_update_ext(mail->transaction->itrans, mail->seq,
+			      mbox->size_ext_id, &value, NULL);
+}
+
+static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
+{
+	struct index_mail *mail = INDEX_MAIL(_mail);
+	struct index_mail_data *data = &mail->data;
+	struct bridge_mail_entry entry;
+	struct istream *input;
+
+	if (data->physical_size == UOFF_T_MAX &&
+	    bridge_mail_seen_size(_mail) != IDMAP_SIZE_UNKNOWN)
+		data->physical_size = bridge_mail_seen_size(_mail);
+	if (data->physical_size == UOFF_T_MAX) {
+		if (bridge_mail_entry(_mail, &entry) < 0)
+			return -1;
+		if (entry.entry.size != IDMAP_SIZE_UNKNOWN)
+			data->physical_size = entry.entry.size;
+		buf_free(&entry.buf);
+	}
+	if (data->physical_size == UOFF_T_MAX &&
+	    mail_get_stream(_mail, NULL, NULL, &input) < 0)
+		return -1;
+	*size_r = data->physical_size;
+	return 0;
+}
+
+/* --- bytes ----------------------------------------------------------------- */
+
+/* The id has come to name other bytes: the old message goes, and the next
+   list brings the new one under a new UID. */
+static void
+bridge_mail_forget(struct mail *mail, const struct fault *fault)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct fault map_fault;
+
+	e_warning(mail->box->event, "bridge: %s; an id must name the same "
+		  "bytes for ever: the message gets a new UID", fault->log);
+	mbox->relist = TRUE;
+	if (bridge_sync_lock(mbox) < 0)
+		return;
+	if (idmap_open(mbox->map, &map_fault) > 0) {
+		idmap_gone(mbox->map, mail->uid);
+		if (idmap_commit(mbox->map, TRUE, &map_fault) < 0)
+			e_error(mail->box->event, "bridge: %s", map_fault.log);
+	}
+	idmap_unlock(mbox->map);
+	mail_set_expunged(mail);
+}
+
+static struct istream *bridge_mail_stream(struct fetched *fetched)
+{
+	struct istream *file, *range, *input;
+
+	if (fetched->status == FETCH_MEMORY)
+		return i_stream_create_copy_from_data(buf_str(&fetched->data),
+						      fetched->data.len);
+	file = i_stream_create_fd_autoclose(&fetched->fd,
+					    MAIL_READ_FULL_BLOCK_SIZE);
+	range = i_stream_create_range(file, fetched->offset, fetched->size);
+	/* a file that gets shorter while it is read is an error, not an end */
+	input = i_stream_create_sized(range, fetched->size);
+	i_stream_unref(&range);
+	i_stream_unref(&file);
+	return input;
+}
+
+/* Returns 0 with the open stream, -1 with the error set. */
+static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct index_mail *imail = INDEX_MAIL(mail);
+	struct bridge_mail_entry entry;
+	struct fetched fetched;
+	struct fault fault;
+	uint64_t expected;
+	bool listed;
+	int ret;
+
+	if (bridge_mail_entry(mail, &entry) < 0)
+		return -1;
+	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
+	expected = listed ? entry.entry.size : bridge_mail_seen_size(mail);
+	mbox->list->busy_box = mail->box;
+	ret = fetch_message(mbox->list->session, mbox->wire_name,
+			    entry.entry.id, expected, &fetched, &fault);
+	mbox->list->busy_box = NULL;
+	if (ret == 0 && fetched.status == FETCH_GONE) {
+		/* only a list removes it for good */
+		mbox->relist = TRUE;
+		mail_set_expunged(mail);
+		ret = -1;
+	} else if (ret == 0) {
+		*input_r = bridge_mail_stream(&fetched);
+		i_stream_set_name(*input_r, t_strdup_printf("bridge %s %.*s",
+			mbox->wire_name, (int)entry.entry.id.len,
+			entry.entry.id.p));
+		imail->data.physical_size = fetched.size;
+		bridge_mail_remember_size(mail, fetched.size);
+	} else if (fetched.size_differs && !listed) {
+		bridge_mail_forget(mail, &fault);
+	} else {
+		mbox->relist = mbox->relist || fetched.size_differs;
+		(void)bridge_fault_box(mail->box, &fault);
+	}
+	fetched_free(&fetched);
+	buf_free(&entry.buf);
+	return ret;
+}
+
+static int
+bridge_mail_get_stream(struct mail *_mail, bool get_body ATTR_UNUSED,
+		       struct message_size *hdr_size,
+		       struct message_size *body_size,
+		       struct istream **stream_r)
+{
+	struct index_mail *mail = INDEX_MAIL(_mail);
+	struct istream *input;
+
+	if (mail->data.stream == NULL) {
+		if (!mail_stream_access_start(_mail) ||
+		    bridge_mail_fetch(_mail, &input) < 0)
+			return -1;
+		mail->data.stream = input;
+		if (mail->mail.v.istream_opened != NULL &&
+		    mail->mail.v.istream_opened(_mail,
+						&mail->data.stream) < 0) {
+			index_mail_close_streams(mail);
+			return -1;
+		}
+	}
+	return index_mail_init_stream(mail, hdr_size, body_size, stream_r);
+}
+
+/* --- dates and names ------------------------------------------------------- */
+
+/* As listed, else the Date: header, else when it was first seen: fixed from
+   then on, never 0 and never "now" (protocol.md). */
+static int bridge_mail_find_date(struct mail *mail, time_t *date_r)
+{
+	struct bridge_mail_entry entry;
+	int64_t listed, first_seen;
+	int timezone;
+
+	if (bridge_mail_entry(mail, &entry) < 0)
+		return -1;
+	listed = entry.entry.date;
+	first_seen = entry.entry.first_seen;
+	buf_free(&entry.buf);
+	if (listed != IDMAP_DATE_UNKNOWN) {
+		*date_r = (time_t)listed;
+		return 0;
+	}
+	if (mail_get_date(mail, date_r, &timezone) < 0)
+		return -1;
+	if (*date_r <= 0)
+		*date_r = (time_t)first_seen;
+	return 0;
+}
+
+static int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
+{
+	struct index_mail *mail = INDEX_MAIL(_mail);
+	uint32_t t;
+
+	if (index_mail_get_received_date(_mail, date_r) == 0)
+		return 0;
+	if (bridge_mail_find_date(_mail, date_r) < 0)
+		return -1;
+	mail->data.received_date = *date_r;
+	if (*date_r > 0 && (uint64_t)*date_r <= UINT32_MAX) {
+		t = (uint32_t)*date_r;
+		index_mail_cache_add(mail, MAIL_CACHE_RECEIVED_DATE, &t,
+				     sizeof(t));
+	}
+	return 0;
+}
+
+static int bridge_mail_get_save_date(struct mail *_mail, time_t *date_r)
+{
+	struct index_mail *mail = INDEX_MAIL(_mail);
+	struct index_mail_data *data = &mail->data;
+	struct bridge_mail_entry entry;
+
+	if (data->save_date == (time_t)-1) {
+		if (bridge_mail_entry(_mail, &entry) < 0)
+			return -1;
+		data->save_date = (time_t)entry.entry.first_seen;
+		buf_free(&entry.buf);
+	}
+	*date_r = data->save_date;
+	return 1;
+}
+
+/* A hash of the mailbox's GUID and the id: stable, and never the id itself. */
+static int bridge_mail_get_guid(struct mail *mail, const char **value_r)
+{
+	const struct bridge_index_header *hdr;
+	const struct bridge_index_record *rec = bridge_mail_record(mail, &hdr);
+	unsigned char both[IDMAP_GUID_SIZE + IDMAP_HASH_SIZE];
+	unsigned char hash[IDMAP_HASH_SIZE];
+	struct view view = { (const char *)both, sizeof(both) };
+
+	if (rec == NULL) {
+		mail_set_critical(mail, "bridge: the index has no record of "
+				  "UID %u", mail->uid);
+		return -1;
+	}
+	memcpy(both, hdr->guid, IDMAP_GUID_SIZE);
+	memcpy(both + IDMAP_GUID_SIZE, rec->hash, IDMAP_HASH_SIZE);
+	idmap_hash(view, hash);
+	*value_r = binary_to_hex(hash, sizeof(hash));
+	return 0;
+}
+
+static int
+bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
+			const char **value_r)
+{
+	struct bridge_mail_entry entry;
+
+	switch (field) {
+	case MAIL_FETCH_GUID:
+		return bridge_mail_get_guid(mail, value_r);
+	case MAIL_FETCH_STORAGE_ID:
+		if (bridge_mail_entry(mail, &entry) < 0)
+			return -1;
+		*value_r = t_strndup(entry.entry.id.p, entry.entry.id.len);
+		buf_free(&entry.buf);
+		return 0;
+	default:
+		return index_mail_get_special(mail, field, value_r);
+	}
+}
+
+struct mail_vfuncs bridge_mail_vfuncs = {
+	.close = index_mail_close,
+	.free = index_mail_free,
+	.set_seq = index_mail_set_seq,
+	.set_uid = index_mail_set_uid,
+	.set_uid_cache_updates = index_mail_set_uid_cache_updates,
+	.prefetch = index_mail_prefetch,
+	.precache = index_mail_precache,
+	.add_temp_wanted_fields = index_mail_add_temp_wanted_fields,
+	.get_flags = index_mail_get_flags,
+	.get_keywords = index_mail_get_keywords,
+	.get_keyword_indexes = index_mail_get_keyword_indexes,
+	.get_modseq = index_mail_get_modseq,
+	.get_pvt_modseq = index_mail_get_pvt_modseq,
+	.get_parts = index_mail_get_parts,
+	.get_date = index_mail_get_date,
+	.get_received_date = bridge_mail_get_received_date,
+	.get_save_date = bridge_mail_get_save_date,
+	.get_virtual_size = index_mail_get_virtual_size,
+	.get_physical_size = bridge_mail_get_physical_size,
+	.get_first_header = index_mail_get_first_header,
+	.get_headers = index_mail_get_headers,
+	.get_header_stream = index_mail_get_header_stream,
+	.get_stream = bridge_mail_get_stream,
+	.get_binary_stream = index_mail_get_binary_stream,
+	.get_special = bridge_mail_get_special,
+	.get_backend_mail = index_mail_get_backend_mail,
+	.update_flags = index_mail_update_flags,
+	.update_keywords = index_mail_update_keywords,
+	.update_modseq = index_mail_update_modseq,
+	.update_pvt_modseq = index_mail_update_pvt_modseq,
+	.expunge = bridge_mail_expunge,
+	.set_cache_corrupted = index_mail_set_cache_corrupted,
+	.istream_opened = index_mail_opened,
+};

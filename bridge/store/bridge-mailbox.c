@@ -1,0 +1,307 @@
+#include "lib.h"
+#include "compat.h"
+#include "mail-copy.h"
+#include "bridge-fault.h"
+#include "bridge-storage.h"
+
+struct mailbox *
+bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
+		     const char *vname, enum mailbox_flags flags)
+{
+	struct bridge_mailbox *mbox;
+	pool_t pool;
+
+	pool = pool_alloconly_create("bridge mailbox", 1024 * 4);
+	mbox = p_new(pool, struct bridge_mailbox, 1);
+	mbox->box = bridge_mailbox;
+	mbox->box.pool = pool;
+	mbox->box.storage = storage;
+	mbox->box.list = list;
+	mbox->box.mail_vfuncs = &bridge_mail_vfuncs;
+	mbox->storage = BRIDGE_STORAGE(storage);
+	mbox->list = mbox->storage->list;
+	index_storage_mailbox_alloc(&mbox->box, vname, flags,
+				    BRIDGE_INDEX_PREFIX);
+	return &mbox->box;
+}
+
+/* What the backend lists under this name. Returns 0, -1 with the storage's
+   error set. */
+static int
+bridge_mailbox_lookup(struct bridge_mailbox *mbox,
+		      const struct listing_box **box_r)
+{
+	if (bridge_list_lookup(mbox->list, mbox->box.name, box_r) < 0) {
+		mail_storage_copy_list_error(mbox->box.storage,
+					     mbox->box.list);
+		return -1;
+	}
+	return 0;
+}
+
+static bool bridge_box_is_selectable(const struct listing_box *lbox)
+{
+	return (bridge_list_box_flags(lbox) &
+		(MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) == 0;
+}
+
+static bool
+bridge_mailbox_has_children(struct bridge_mailbox *mbox)
+{
+	const char *prefix = t_strconcat(mbox->box.name, "/", NULL);
+	const struct listing_boxes *boxes = &mbox->list->boxes;
+	size_t i;
+
+	for (i = 0; i < boxes->count; i++) {
+		if (str_begins(boxes->boxes[i].name, prefix))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static int
+bridge_mailbox_exists(struct mailbox *box, bool auto_boxes,
+		      enum mailbox_existence *existence_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	const struct listing_box *lbox;
+
+	if (auto_boxes && mailbox_is_autocreated(box)) {
+		*existence_r = MAILBOX_EXISTENCE_SELECT;
+		return 0;
+	}
+	if (bridge_mailbox_lookup(mbox, &lbox) < 0)
+		return -1;
+	if (lbox != NULL)
+		*existence_r = bridge_box_is_selectable(lbox) ?
+			MAILBOX_EXISTENCE_SELECT : MAILBOX_EXISTENCE_NOSELECT;
+	else if (box->inbox_user)
+		*existence_r = MAILBOX_EXISTENCE_SELECT;
+	else
+		*existence_r = bridge_mailbox_has_children(mbox) ?
+			MAILBOX_EXISTENCE_NOSELECT : MAILBOX_EXISTENCE_NONE;
+	return 0;
+}
+
+static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
+{
+	struct mailbox *box = &mbox->box;
+	const char *dir;
+
+	if (mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_CONTROL) < 0)
+		return -1;
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_CONTROL,
+				&dir) <= 0) {
+		mailbox_set_critical(box, "bridge: no folder for the map");
+		return -1;
+	}
+	mbox->map = idmap_init(t_strconcat(dir, "/"BRIDGE_MAP_NAME, NULL));
+	return 0;
+}
+
+static int
+bridge_mailbox_check(struct bridge_mailbox *mbox,
+		     const struct listing_box *lbox)
+{
+	struct mailbox *box = &mbox->box;
+
+	if (lbox == NULL && box->inbox_user) {
+		/* the store has no inbox: an empty one, that takes nothing */
+		mbox->ro = TRUE;
+		return 0;
+	}
+	if (lbox == NULL) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
+			T_MAIL_ERR_MAILBOX_NOT_FOUND(box->vname));
+		return -1;
+	}
+	if (!bridge_box_is_selectable(lbox)) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       "Mailbox isn't selectable");
+		return -1;
+	}
+	mbox->wire_name = p_strdup(box->pool, lbox->wire);
+	mbox->ro = lbox->ro;
+	return 0;
+}
+
+static int bridge_mailbox_open(struct mailbox *box)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	const struct listing_box *lbox;
+
+	if (bridge_mailbox_lookup(mbox, &lbox) < 0 ||
+	    bridge_mailbox_check(mbox, lbox) < 0)
+		return -1;
+	if (index_storage_mailbox_open(box, FALSE) < 0)
+		return -1;
+	if (bridge_mailbox_open_map(mbox) < 0) {
+		index_storage_mailbox_close(box);
+		box->opened = FALSE;
+		return -1;
+	}
+	mbox->ext_id = mail_index_ext_register(box->index, "bridge",
+		sizeof(struct bridge_index_header),
+		sizeof(struct bridge_index_record), sizeof(uint32_t));
+	mbox->size_ext_id = mail_index_ext_register(box->index, "bridge-size",
+		0, sizeof(uint32_t), sizeof(uint32_t));
+	return 0;
+}
+
+static void bridge_mailbox_close(struct mailbox *box)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+
+	if (mbox->map != NULL)
+		idmap_deinit(&mbox->map);
+	if (mbox->list->busy_box == box)
+		mbox->list->busy_box = NULL;
+	index_storage_mailbox_close(box);
+}
+
+static bool bridge_mailbox_is_readonly(struct mailbox *box)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+
+	return mbox->ro || index_storage_is_readonly(box);
+}
+
+static int
+bridge_mailbox_create(struct mailbox *box,
+		      const struct mailbox_update *update ATTR_UNUSED,
+		      bool directory ATTR_UNUSED)
+{
+	return bridge_refuse(box, "mailboxes cannot be created");
+}
+
+static int
+bridge_mailbox_update(struct mailbox *box,
+		      const struct mailbox_update *update ATTR_UNUSED)
+{
+	return bridge_refuse(box, "mailboxes cannot be changed");
+}
+
+static int bridge_mailbox_delete(struct mailbox *box)
+{
+	return bridge_refuse(box, "mailboxes cannot be deleted");
+}
+
+static int
+bridge_mailbox_rename(struct mailbox *src, struct mailbox *dest ATTR_UNUSED)
+{
+	return bridge_refuse(src, "mailboxes cannot be renamed");
+}
+
+static int
+bridge_mailbox_get_status(struct mailbox *box,
+			  enum mailbox_status_items items,
+			  struct mailbox_status *status_r)
+{
+	if (index_storage_get_status(box, items, status_r) < 0)
+		return -1;
+	status_r->have_guids = TRUE;
+	return 0;
+}
+
+/* The mailbox's GUID is the map's, random and made once. */
+static int
+bridge_mailbox_get_guid(struct bridge_mailbox *mbox, guid_128_t guid_r)
+{
+	struct mailbox *box = &mbox->box;
+	struct fault fault;
+	int ret;
+
+	if (!box->opened && mailbox_open(box) < 0)
+		return -1;
+	ret = idmap_open(mbox->map, &fault);
+	if (ret == 0) {
+		if (bridge_sync_lock(mbox) < 0)
+			return -1;
+		ret = bridge_sync_open_map(mbox) < 0 ? -2 : 1;
+		idmap_unlock(mbox->map);
+	}
+	if (ret == -1)
+		return bridge_fault_box(box, &fault);
+	if (ret < 0)
+		return -1;
+	memcpy(guid_r, idmap_header(mbox->map)->guid, GUID_128_SIZE);
+	return 0;
+}
+
+static int
+bridge_mailbox_get_metadata(struct mailbox *box,
+			    enum mailbox_metadata_items items,
+			    struct mailbox_metadata *metadata_r)
+{
+	if (items != MAILBOX_METADATA_GUID &&
+	    index_mailbox_get_metadata(box, items &
+				       ENUM_NEGATE(MAILBOX_METADATA_GUID),
+				       metadata_r) < 0)
+		return -1;
+	if ((items & MAILBOX_METADATA_GUID) != 0)
+		return bridge_mailbox_get_guid(BRIDGE_MAILBOX(box),
+					       metadata_r->guid);
+	return 0;
+}
+
+/* Changes by other sessions of this host show in the index log. */
+static void bridge_notify_changes(struct mailbox *box)
+{
+	const char *dir;
+
+	if (box->notify_callback == NULL) {
+		mailbox_watch_remove_all(box);
+		return;
+	}
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &dir) > 0)
+		mailbox_watch_add(box,
+			t_strconcat(dir, "/"BRIDGE_INDEX_PREFIX".log", NULL));
+}
+
+struct mailbox bridge_mailbox = {
+	.v = {
+		.is_readonly = bridge_mailbox_is_readonly,
+		.enable = index_storage_mailbox_enable,
+		.exists = bridge_mailbox_exists,
+		.open = bridge_mailbox_open,
+		.close = bridge_mailbox_close,
+		.free = index_storage_mailbox_free,
+		.create_box = bridge_mailbox_create,
+		.update_box = bridge_mailbox_update,
+		.delete_box = bridge_mailbox_delete,
+		.rename_box = bridge_mailbox_rename,
+		.get_status = bridge_mailbox_get_status,
+		.get_metadata = bridge_mailbox_get_metadata,
+		.set_subscribed = index_storage_set_subscribed,
+		.attribute_set = index_storage_attribute_set,
+		.attribute_get = index_storage_attribute_get,
+		.attribute_iter_init = index_storage_attribute_iter_init,
+		.attribute_iter_next = index_storage_attribute_iter_next,
+		.attribute_iter_deinit = index_storage_attribute_iter_deinit,
+		.sync_init = bridge_sync_init,
+		.sync_next = index_mailbox_sync_next,
+		.sync_deinit = index_mailbox_sync_deinit,
+		.notify_changes = bridge_notify_changes,
+		.transaction_begin = index_transaction_begin,
+		.transaction_commit = bridge_transaction_commit,
+		.transaction_rollback = bridge_transaction_rollback,
+		.mail_alloc = bridge_mail_alloc,
+		.search_init = index_storage_search_init,
+		.search_deinit = index_storage_search_deinit,
+		.search_next_nonblock = index_storage_search_next_nonblock,
+		.search_next_update_seq = index_storage_search_next_update_seq,
+		.search_next_match_mail = index_storage_search_next_match_mail,
+		.save_alloc = bridge_save_alloc,
+		.save_begin = bridge_save_begin,
+		.save_continue = bridge_save_continue,
+		.save_finish = bridge_save_finish,
+		.save_cancel = bridge_save_cancel,
+		.copy = mail_storage_copy,
+		.transaction_save_commit_pre =
+			bridge_transaction_save_commit_pre,
+		.transaction_save_commit_post =
+			bridge_transaction_save_commit_post,
+		.transaction_save_rollback = bridge_transaction_save_rollback,
+		.is_inconsistent = index_storage_is_inconsistent,
+	}
+};

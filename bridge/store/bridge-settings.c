@@ -1,0 +1,111 @@
+#include "lib.h"
+#include "compat.h"
+#include "mail-namespace.h"
+#include "bridge-settings.h"
+
+#include "session.h"
+#include "words.h"
+
+#define BRIDGE_BRAKE_PAUSE_MSECS (60 * 1000)
+#define BRIDGE_LOCK_TIMEOUT_MSECS (120 * 1000)
+#define BRIDGE_TIME_MAX_MSECS (24 * 60 * 60 * 1000)
+
+static const char *
+setting_get(struct mail_namespace *ns, const char *name, const char **used_r)
+{
+	const char *value;
+
+	if (ns->set->name != NULL && ns->set->name[0] != '\0') {
+		*used_r = t_strdup_printf("%s_%s", name, ns->set->name);
+		value = compat_setting(ns->user, *used_r);
+		if (value != NULL)
+			return value;
+	}
+	*used_r = name;
+	return compat_setting(ns->user, name);
+}
+
+static int
+setting_get_time(struct mail_namespace *ns, const char *name,
+		 unsigned int min_msecs, unsigned int *msecs,
+		 const char **error_r)
+{
+	const char *value, *used, *error;
+	unsigned int number;
+
+	value = setting_get(ns, name, &used);
+	if (value == NULL)
+		return 0;
+	if (compat_parse_msecs(value, &number, &error) < 0) {
+		*error_r = t_strdup_printf("%s = %s: %s", used, value, error);
+		return -1;
+	}
+	if (number < min_msecs || number > BRIDGE_TIME_MAX_MSECS) {
+		*error_r = t_strdup_printf("%s = %s: a time from %u ms to "
+			"24 hours is needed", used, value, min_msecs);
+		return -1;
+	}
+	*msecs = number;
+	return 0;
+}
+
+static int
+setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
+		    const char **error_r)
+{
+	const char *value, *used;
+	char error[128];
+
+	value = setting_get(ns, "bridge_command", &used);
+	if (value == NULL) {
+		*error_r = "bridge_command is not set: it names the program "
+			"that is the mail store";
+		return -1;
+	}
+	if (words_split(value, &set->argv, error, sizeof(error)) < 0) {
+		*error_r = t_strdup_printf("%s = %s: %s", used, value, error);
+		return -1;
+	}
+	if (set->argv[0][0] != '/') {
+		*error_r = t_strdup_printf("%s = %s: the program must be an "
+					   "absolute path", used, value);
+		words_free(set->argv);
+		return -1;
+	}
+	return 0;
+}
+
+int bridge_settings_read(struct mail_namespace *ns,
+			 struct bridge_settings *set_r, const char **error_r)
+{
+	unsigned int pause_msecs = BRIDGE_BRAKE_PAUSE_MSECS;
+	const char *used;
+
+	i_zero(set_r);
+	set_r->timeout_msecs = SESSION_TIMEOUT_MSECS;
+	set_r->caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS;
+	set_r->lock_timeout_msecs = BRIDGE_LOCK_TIMEOUT_MSECS;
+	if (setting_get_time(ns, "bridge_timeout", 1,
+			     &set_r->timeout_msecs, error_r) < 0 ||
+	    setting_get_time(ns, "bridge_caps_timeout", 1,
+			     &set_r->caps_timeout_msecs, error_r) < 0 ||
+	    setting_get_time(ns, "bridge_brake_pause", 0,
+			     &pause_msecs, error_r) < 0 ||
+	    setting_get_time(ns, "bridge_lock_timeout", 1,
+			     &set_r->lock_timeout_msecs, error_r) < 0)
+		return -1;
+	set_r->brake_pause_secs = (pause_msecs + 999) / 1000;
+	set_r->directory = setting_get(ns, "bridge_directory", &used);
+	if (set_r->directory != NULL && set_r->directory[0] != '/') {
+		*error_r = t_strdup_printf("%s = %s: an absolute path is "
+			"needed", used, set_r->directory);
+		return -1;
+	}
+	return setting_get_command(ns, set_r, error_r);
+}
+
+void bridge_settings_free(struct bridge_settings *set)
+{
+	words_free(set->argv);
+	set->argv = NULL;
+}

@@ -1,0 +1,22 @@
+/* The plugin's settings (dovebridge.conf(5)). */
+#ifndef BRIDGE_SETTINGS_H
+#define BRIDGE_SETTINGS_H
+
+struct mail_namespace;
+
+struct bridge_settings {
+	char **argv;			/* bridge_command, split */
+	unsigned int timeout_msecs;
+	unsigned int caps_timeout_msecs;
+	unsigned int brake_pause_secs;
+	unsigned int lock_timeout_msecs;
+	const char *directory;		/* working directory; NULL = home */
+};
+
+/* Read the settings of a namespace: NAME_<namespace> wins over NAME. Returns
+ * 0; -1 and an error that names the setting and its value. */
+int bridge_settings_read(struct mail_namespace *ns,
+			 struct bridge_settings *set_r, const char **error_r);
+void bridge_settings_free(struct bridge_settings *set);
+
+#endif

@@ -1,0 +1,98 @@
+/* The storage "bridge": its structs, and what its files give each other. */
+#ifndef BRIDGE_STORAGE_H
+#define BRIDGE_STORAGE_H
+
+#include "index-storage.h"
+#include "index-mail.h"
+#include "bridge-list.h"
+
+#include "idmap.h"
+
+#define BRIDGE_STORAGE_NAME "bridge"
+#define BRIDGE_INDEX_PREFIX "dovecot.index"
+#define BRIDGE_MAP_NAME "dovebridge-map"
+
+/* The header extension "bridge" of dovecot.index: a copy of what the map says,
+   so that the loss of the map alone costs no UID. */
+struct bridge_index_header {
+	uint8_t guid[IDMAP_GUID_SIZE];
+	uint32_t generation;
+};
+
+/* Its record: which message this is, and where its line stands in the map of
+   that generation (0 = beyond 4 GiB or unknown). */
+struct bridge_index_record {
+	uint8_t hash[IDMAP_HASH_SIZE];
+	uint32_t offset;
+};
+
+struct bridge_storage {
+	struct mail_storage storage;
+	struct bridge_mailbox_list *list;
+};
+
+struct bridge_mailbox {
+	struct mailbox box;
+	struct bridge_storage *storage;
+	struct bridge_mailbox_list *list;
+
+	const char *wire_name;	/* as the backend spells it; NULL if the
+				   mailbox is an INBOX that the store lacks */
+	bool ro;		/* marked ro */
+	struct idmap *map;
+	uint32_t ext_id;	/* "bridge" */
+	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */
+
+	/* a transaction that tried to expunge, which this store cannot */
+	struct mailbox_transaction_context *refused;
+	bool relist;		/* a size differed: list at the next sync */
+};
+
+#define BRIDGE_STORAGE(s) \
+	container_of(s, struct bridge_storage, storage)
+#define BRIDGE_MAILBOX(s) \
+	container_of(s, struct bridge_mailbox, box)
+
+extern struct mail_storage bridge_storage;
+extern struct mailbox bridge_mailbox;
+extern struct mail_vfuncs bridge_mail_vfuncs;
+
+struct mailbox *
+bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
+		     const char *vname, enum mailbox_flags flags);
+
+/* bridge-sync.c */
+struct mailbox_sync_context *
+bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
+/* Look at the map as it is now, and make it if there is none. Locked by the
+   caller. Returns 0, -1 with the storage's error set. */
+int bridge_sync_open_map(struct bridge_mailbox *mbox);
+/* Take the mailbox's lock. Returns 0, -1 with the storage's error set. */
+int bridge_sync_lock(struct bridge_mailbox *mbox);
+
+/* bridge-mail.c */
+struct mail *
+bridge_mail_alloc(struct mailbox_transaction_context *t,
+		  enum mail_fetch_field wanted_fields,
+		  struct mailbox_header_lookup_ctx *wanted_headers);
+
+/* bridge-save.c: a store without the write verbs refuses them */
+struct mail_save_context *
+bridge_save_alloc(struct mailbox_transaction_context *t);
+int bridge_save_begin(struct mail_save_context *ctx, struct istream *input);
+int bridge_save_continue(struct mail_save_context *ctx);
+int bridge_save_finish(struct mail_save_context *ctx);
+void bridge_save_cancel(struct mail_save_context *ctx);
+int bridge_transaction_save_commit_pre(struct mail_save_context *ctx);
+void bridge_transaction_save_commit_post(
+	struct mail_save_context *ctx,
+	struct mail_index_transaction_commit_result *result);
+void bridge_transaction_save_rollback(struct mail_save_context *ctx);
+void bridge_mail_expunge(struct mail *mail);
+int bridge_transaction_commit(struct mailbox_transaction_context *t,
+			      struct mail_transaction_commit_changes *changes);
+void bridge_transaction_rollback(struct mailbox_transaction_context *t);
+/* NO [NOPERM]: always returns -1. */
+int bridge_refuse(struct mailbox *box, const char *what);
+
+#endif

@@ -1,0 +1,221 @@
+/* Synchronising a mailbox.
+ *
+ *	1. the mailbox's own lock (that of the map): no other session lists,
+ *	   so no list can be older than another session's change
+ *	2. LIST, the whole dialogue; half a list never gets further
+ *	3. reconcile: what the list means for what the map knows
+ *	4. the index lock, for the commit only: the map is appended to and
+ *	   synced, then the index is committed (bridge-sync-index.c)
+ *
+ * A crash between the two commits leaves a map that knows more than the index;
+ * the next synchronisation brings the index up to it. */
+#include "lib.h"
+#include "compat.h"
+#include "ioloop.h"
+#include "mailbox-uidvalidity.h"
+#include "bridge-fault.h"
+#include "bridge-sync.h"
+
+static void bridge_sync_waiting(void *context)
+{
+	struct bridge_mailbox *mbox = context;
+	static time_t last;
+
+	if (ioloop_time == 0 || time(NULL) - last <
+	    (time_t)(SESSION_ALIVE_MSECS / 1000))
+		return;
+	last = time(NULL);
+	compat_notify_alive(&mbox->box);
+}
+
+int bridge_sync_lock(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+
+	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
+		       bridge_sync_waiting, mbox, &fault) < 0)
+		return bridge_fault_box(&mbox->box, &fault);
+	return 0;
+}
+
+/* --- the map --------------------------------------------------------------- */
+
+static int
+bridge_sync_create_map(struct bridge_mailbox *mbox, struct fault *fault)
+{
+	struct mailbox *box = &mbox->box;
+	uint32_t uid_validity;
+	guid_128_t guid;
+	const char *root;
+
+	root = mailbox_list_get_root_forced(box->list,
+					    MAILBOX_LIST_PATH_TYPE_CONTROL);
+	uid_validity = mailbox_uidvalidity_next(box->list,
+		t_strconcat(root, "/dovecot-uidvalidity", NULL));
+	guid_128_generate(guid);
+	return idmap_create(mbox->map, uid_validity, guid, 1, fault);
+}
+
+int bridge_sync_open_map(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+	int ret;
+
+	ret = idmap_open(mbox->map, &fault);
+	if (ret == 0) {
+		ret = bridge_sync_create_map(mbox, &fault);
+		if (ret == 0)
+			ret = idmap_open(mbox->map, &fault);
+	}
+	if (ret < 0)
+		return bridge_fault_box(&mbox->box, &fault);
+	return 0;
+}
+
+/* --- the dialogue ---------------------------------------------------------- */
+
+/* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
+   fault. */
+static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	int ret;
+
+	if (mbox->wire_name == NULL)
+		return 0;
+	if (!sync->force &&
+	    !reconcile_may_list(idmap_brake(mbox->map), sync->now,
+				mbox->list->set.brake_pause_secs))
+		return 0;
+	mbox->list->busy_box = &mbox->box;
+	ret = listing_msgs(mbox->list->session, mbox->wire_name, "-",
+			   &sync->listing, fault);
+	mbox->list->busy_box = NULL;
+	if (ret < 0)
+		return -1;
+	mbox->relist = FALSE;
+	return 1;
+}
+
+static int
+bridge_sync_duplicate(struct bridge_sync *sync, size_t item,
+		      struct fault *fault)
+{
+	const struct listing *listing = &sync->listing;
+	char quoted[WIRE_QUOTE_SIZE];
+
+	return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+		"%s: listed the id %s twice while answering \"LIST %s -\"",
+		sync->mbox->list->set.argv[0],
+		wire_quote(listing_id(listing, &listing->msgs[item]), quoted,
+			   sizeof(quoted)), sync->mbox->wire_name);
+}
+
+static int bridge_sync_reconcile(struct bridge_sync *sync, struct fault *fault)
+{
+	const struct listing *listing = &sync->listing;
+	struct reconcile_policy policy;
+	struct reconcile_item *items;
+	size_t i, duplicate;
+	int ret;
+
+	i_zero(&policy);
+	policy.full = listing->full;
+	policy.force = sync->force;
+	policy.now = sync->now;
+	policy.brake_pause_secs = sync->mbox->list->set.brake_pause_secs;
+	items = mem_new(listing->count, sizeof(*items));
+	for (i = 0; i < listing->count; i++) {
+		memcpy(items[i].hash, listing->msgs[i].hash,
+		       sizeof(items[i].hash));
+		items[i].size = listing->msgs[i].size;
+		items[i].gone = listing->msgs[i].gone;
+	}
+	ret = reconcile(sync->known, sync->known_count, items, listing->count,
+			&policy, &sync->result, &duplicate);
+	free(items);
+	if (ret < 0)
+		return bridge_sync_duplicate(sync, duplicate, fault);
+	sync->listed = TRUE;
+	return 0;
+}
+
+static void bridge_sync_log_brake(struct bridge_sync *sync)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+
+	if (!sync->result.held)
+		return;
+	e_warning(mbox->box.event, "bridge: %s: %zu of %zu messages are "
+		  "missing from its list of %s: they are kept until a list at "
+		  "least %u s later lacks them too, or doveadm force-resync",
+		  mbox->list->set.argv[0], sync->result.suspect_count,
+		  sync->known_count, mbox->wire_name,
+		  mbox->list->set.brake_pause_secs);
+}
+
+/* Locked, with the map open. */
+static int bridge_sync_locked(struct bridge_sync *sync, bool full)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	struct fault fault;
+	int ret = 0;
+
+	if (full)
+		ret = bridge_sync_list(sync, &fault);
+	if (ret >= 0 && idmap_load(mbox->map, &fault) < 0)
+		ret = -1;
+	if (ret >= 0)
+		sync->known = idmap_entries(mbox->map, &sync->known_count);
+	if (ret > 0)
+		ret = bridge_sync_reconcile(sync, &fault);
+	if (ret < 0)
+		return bridge_fault_box(&mbox->box, &fault);
+	if (sync->listed)
+		bridge_sync_log_brake(sync);
+	if (bridge_sync_index(sync) < 0)
+		return -1;
+	if (idmap_wants_compaction(mbox->map) &&
+	    idmap_compact(mbox->map, TRUE, &fault) < 0)
+		e_error(mbox->box.event, "bridge: %s", fault.log);
+	return 0;
+}
+
+static int
+bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
+		bool full)
+{
+	struct bridge_sync sync;
+	int ret;
+
+	i_zero(&sync);
+	sync.mbox = mbox;
+	sync.force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
+	sync.now = time(NULL);
+	if (bridge_sync_lock(mbox) < 0)
+		return -1;
+	ret = bridge_sync_open_map(mbox);
+	if (ret == 0)
+		ret = bridge_sync_locked(&sync, full);
+	idmap_unlock(mbox->map);
+	listing_free(&sync.listing);
+	reconcile_result_free(&sync.result);
+	return ret;
+}
+
+struct mailbox_sync_context *
+bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	bool full;
+	int ret = 0;
+
+	if (!box->opened && mailbox_open(box) < 0)
+		return index_mailbox_sync_init(box, flags, TRUE);
+	full = index_mailbox_want_full_sync(box, flags) || mbox->relist ||
+		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
+	if (full || mail_index_sync_have_any(box->index,
+				index_storage_get_sync_flags(box)))
+		ret = bridge_sync_run(mbox, flags, full);
+	return index_mailbox_sync_init(box, flags, ret < 0);
+}

@@ -1,0 +1,223 @@
+/* dovebridge imap: Dovecot's own imap program, run in place of this one with a
+ * configuration that exists in memory only. No daemon, no port, no password:
+ * stdin and stdout are the connection, as Dovecot's PREAUTH mode has it. */
+#include "state.h"
+#include "tool.h"
+#include "words.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+#ifndef MODULEDIR
+#  define MODULEDIR "/usr/lib/dovecot/modules"
+#endif
+#ifndef IMAP_PROGRAM
+#  define IMAP_PROGRAM "/usr/lib/dovecot/imap"
+#endif
+#define PLUGIN_NAME "lib20_bridge_plugin.so"
+#define IMAP_USAGE "imap [--state DIR] [--as USER] [-o SETTING=VALUE]... -- " \
+	"BACKEND [ARG...]"
+
+static const struct option options[] = {
+	{ "as", required_argument, NULL, 'a' },
+	{ "state", required_argument, NULL, 's' },
+	{ "option", required_argument, NULL, 'o' },
+	{ NULL, 0, NULL, 0 }
+};
+
+/* Text in a Dovecot configuration: a quote and a backslash are escaped, % is
+   doubled because the value is expanded. */
+static void conf_value(struct buf *conf, const char *key, const char *value)
+{
+	buf_printf(conf, "%s = \"", key);
+	for (; *value != '\0'; value++) {
+		if (*value == '"' || *value == '\\')
+			buf_append_c(conf, '\\');
+		if (*value == '%')
+			buf_append_c(conf, '%');
+		buf_append_c(conf, *value);
+	}
+	buf_append_str(conf, "\"\n");
+}
+
+static void conf_location(struct buf *conf, const char *state)
+{
+	struct buf value = { NULL, 0, 0 };
+	const char *p;
+
+	buf_append_str(&value, "bridge:");
+	for (p = state; *p != '\0'; p++) {
+		if (*p == ':')
+			buf_append_c(&value, ':');
+		buf_append_c(&value, *p);
+	}
+	buf_append_str(&value, "/mail");
+	conf_value(conf, "mail_location", value.p);
+	buf_free(&value);
+}
+
+static void conf_write(struct buf *conf, const char *state,
+		       const char *plugin_dir)
+{
+	struct buf run = { NULL, 0, 0 };
+
+	buf_append_str(conf,
+		"protocols =\n"
+		"log_path = /dev/stderr\n"
+		"ssl = no\n"
+		"mail_plugins = bridge\n"
+		/* a message that cannot be read is a NO, not a lost
+		   connection */
+		"imap_fetch_failure = no-after\n"
+		"namespace inbox {\n"
+		"  inbox = yes\n"
+		"  separator = /\n"
+		"}\n");
+	buf_printf(&run, "%s/run", state);
+	conf_value(conf, "base_dir", run.p);
+	conf_value(conf, "state_dir", run.p);
+	conf_value(conf, "mail_plugin_dir", plugin_dir);
+	conf_location(conf, state);
+	buf_free(&run);
+}
+
+static int conf_fd(const struct buf *conf)
+{
+	int fd = memfd_create("dovebridge.conf", 0);
+
+	if (fd < 0 || write(fd, conf->p, conf->len) != (ssize_t)conf->len)
+		tool_fail(EX_OSERR, "cannot write the configuration: %s",
+			  strerror(errno));
+	return fd;
+}
+
+/* -o takes Dovecot's settings as they are, and ours, which in Dovecot 2.3 live
+   in the plugin section. */
+static char *option_setting(const char *arg)
+{
+	struct buf setting = { NULL, 0, 0 };
+
+	if (strchr(arg, '=') == NULL || arg[0] == '=')
+		tool_fail(EX_USAGE, "-o %s: write SETTING=VALUE", arg);
+	if (strncmp(arg, "bridge_", 7) == 0)
+		buf_append_str(&setting, "plugin/");
+	buf_append_str(&setting, arg);
+	return setting.p;
+}
+
+static char *plugin_setting(const char *name, const char *value)
+{
+	struct buf setting = { NULL, 0, 0 };
+
+	buf_printf(&setting, "plugin/%s=", name);
+	for (; *value != '\0'; value++) {
+		if (*value == '%')
+			buf_append_c(&setting, '%');
+		buf_append_c(&setting, *value);
+	}
+	return setting.p;
+}
+
+struct args {
+	char **v;
+	size_t count;
+};
+
+static void args_add(struct args *args, char *arg)
+{
+	args->v = mem_grow(args->v, args->count + 2, sizeof(*args->v));
+	args->v[args->count++] = arg;
+	args->v[args->count] = NULL;
+}
+
+static void args_add_option(struct args *args, char *setting)
+{
+	args_add(args, mem_strdup("-o"));
+	args_add(args, setting);
+}
+
+static void exec_imap(struct args *args)
+{
+	static const char *const keep[] = { "PATH", "LANG", "LC_ALL", "TZ",
+		"TMPDIR" };
+	char *env[sizeof(keep) / sizeof(keep[0]) + 3];
+	struct buf text = { NULL, 0, 0 };
+	size_t i, count = 0;
+
+	for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
+		if (getenv(keep[i]) == NULL)
+			continue;
+		buf_printf(&text, "%s=%s", keep[i], getenv(keep[i]));
+		env[count++] = mem_strdup(text.p);
+		buf_clear(&text);
+	}
+	buf_printf(&text, "USER=%s", tool_user());
+	env[count++] = mem_strdup(text.p);
+	buf_clear(&text);
+	buf_printf(&text, "HOME=%s", tool_home());
+	env[count++] = text.p;
+	env[count] = NULL;
+	(void)execve(IMAP_PROGRAM, args->v, env);
+	tool_fail(EX_UNAVAILABLE, "cannot run %s: %s (is dovecot-imapd "
+		  "installed?)", IMAP_PROGRAM, strerror(errno));
+}
+
+static void add_backend(struct args *args, char **backend)
+{
+	struct buf command = { NULL, 0, 0 };
+	char cwd[PATH_MAX];
+
+	words_join((const char *const *)backend, &command);
+	args_add_option(args, plugin_setting("bridge_command", command.p));
+	if (getcwd(cwd, sizeof(cwd)) != NULL)
+		args_add_option(args, plugin_setting("bridge_directory", cwd));
+	buf_free(&command);
+}
+
+int cmd_imap(int argc, char *argv[])
+{
+	char **backend = tool_backend(&argc, argv);
+	const char *as = NULL, *state_dir = NULL;
+	struct args args = { NULL, 0 }, user_args = { NULL, 0 };
+	struct buf conf = { NULL, 0, 0 };
+	char conf_path[64], *state, *plugin;
+	size_t i;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+o:", options, NULL)) != -1) {
+		switch (c) {
+		case 'a':
+			as = optarg;
+			break;
+		case 's':
+			state_dir = optarg;
+			break;
+		case 'o':
+			args_add_option(&user_args, option_setting(optarg));
+			break;
+		default:
+			tool_usage(IMAP_USAGE);
+		}
+	}
+	if (optind != argc)
+		tool_usage(IMAP_USAGE);
+	state = state_open(state_dir, as, backend);
+	plugin = tool_find(PLUGIN_NAME, MODULEDIR);
+	*strrchr(plugin, '/') = '\0';
+	conf_write(&conf, state, plugin);
+	(void)snprintf(conf_path, sizeof(conf_path), "/proc/self/fd/%d",
+		       conf_fd(&conf));
+	args_add(&args, mem_strdup(IMAP_PROGRAM));
+	args_add(&args, mem_strdup("-c"));
+	args_add(&args, mem_strdup(conf_path));
+	add_backend(&args, backend);
+	for (i = 0; i < user_args.count; i++)
+		args_add(&args, user_args.v[i]);
+	exec_imap(&args);
+	return EX_SOFTWARE;
+}

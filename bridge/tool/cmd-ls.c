@@ -1,0 +1,123 @@
+#include "listing.h"
+#include "tool.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct option options[] = {
+	{ "as", required_argument, NULL, 'a' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void print_boxes(const struct listing_boxes *boxes)
+{
+	const struct listing_box *box;
+	size_t i;
+
+	for (i = 0; i < boxes->skipped_count; i++)
+		tool_warn("%s", boxes->skipped[i]);
+	for (i = 0; i < boxes->count; i++) {
+		box = &boxes->boxes[i];
+		printf("%s\t%s\t%s\t%s\n", box->wire,
+		       box->flags != NULL && box->flags[0] != '\0' ?
+		       box->flags : "-", box->id != NULL ? box->id : "-",
+		       box->ro ? "ro" : "rw");
+	}
+}
+
+static void print_date(int64_t date)
+{
+	time_t seconds = (time_t)date;
+	struct tm tm;
+	char text[40];
+
+	if (date == IDMAP_DATE_UNKNOWN || gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		printf("\t-");
+	else
+		printf("\t%s", text);
+}
+
+static void print_msgs(const struct listing *listing)
+{
+	const struct listing_msg *msg;
+	struct view id;
+	size_t i;
+
+	for (i = 0; i < listing->count; i++) {
+		msg = &listing->msgs[i];
+		if (msg->gone)
+			continue;
+		id = listing_id(listing, msg);
+		(void)fwrite(id.p, 1, id.len, stdout);
+		if (msg->size == IDMAP_SIZE_UNKNOWN)
+			printf("\t-");
+		else
+			printf("\t%llu", (unsigned long long)msg->size);
+		print_date(msg->date);
+		printf("\t%s\n", msg->flags == 0 ||
+		       listing->flags[msg->flags][0] == '\0' ? "-" :
+		       listing->flags[msg->flags]);
+	}
+}
+
+static int ls_mailbox(struct session *session,
+		      const struct listing_boxes *boxes, const char *arg,
+		      struct fault *fault)
+{
+	char *wire = tool_wire(arg);
+	struct buf name = { NULL, 0, 0 };
+	const struct listing_box *box = NULL;
+	struct listing listing;
+	int ret;
+
+	if (wire_decode(view_of(wire), &name) == 0)
+		box = listing_box_find(boxes, view_of_buf(&name));
+	free(wire);
+	buf_free(&name);
+	if (box == NULL)
+		return fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
+				 "the store lists no mailbox %s", arg);
+	ret = listing_msgs(session, box->wire, "-", &listing, fault);
+	if (ret == 0) {
+		print_msgs(&listing);
+		listing_free(&listing);
+	}
+	return ret;
+}
+
+int cmd_ls(int argc, char *argv[])
+{
+	char **backend = tool_backend(&argc, argv);
+	const char *as = NULL;
+	struct session *session;
+	struct listing_boxes boxes;
+	struct fault fault;
+	int c, ret;
+
+	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		if (c != 'a')
+			tool_usage("ls [--as USER] [MAILBOX] -- "
+				   "BACKEND [ARG...]");
+		as = optarg;
+	}
+	if (argc - optind > 1)
+		tool_usage("ls [--as USER] [MAILBOX] -- BACKEND [ARG...]");
+	tool_become(as);
+	session = tool_session(backend);
+	ret = listing_boxes(session, &boxes, &fault);
+	if (ret == 0) {
+		if (optind == argc)
+			print_boxes(&boxes);
+		else
+			ret = ls_mailbox(session, &boxes, argv[optind],
+					 &fault);
+		listing_boxes_free(&boxes);
+	}
+	session_deinit(&session);
+	if (fflush(stdout) != 0)
+		tool_fail(EX_IOERR, "cannot write to stdout");
+	return ret < 0 ? tool_report(&fault) : 0;
+}

@@ -1,0 +1,137 @@
+#include "state.h"
+#include "idmap.h"
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#define STATE_ROOT "/var/lib/dovebridge"
+
+/* Make all missing folders down to path. Returns 1 if path itself is new, 0 if
+   it was there. */
+static int make_path(const char *path, mode_t mode)
+{
+	char *dir = mem_strdup(path), *p;
+	int ret;
+
+	for (p = dir; (p = strchr(p + 1, '/')) != NULL; *p = '/') {
+		*p = '\0';
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			tool_fail(EX_CANTCREAT, "cannot make the folder %s: "
+				  "%s", dir, strerror(errno));
+	}
+	ret = mkdir(path, mode);
+	if (ret < 0 && errno != EEXIST)
+		tool_fail(EX_CANTCREAT, "cannot make the folder %s: %s", path,
+			  strerror(errno));
+	free(dir);
+	return ret == 0 ? 1 : 0;
+}
+
+/* As root: make the folder and give it to the user, through a descriptor so
+   that nobody can put a link in its place meanwhile. */
+static void make_for(const char *path, const struct passwd *pw)
+{
+	int fd;
+
+	if (make_path(path, 0700) == 0)
+		return;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
+		tool_fail(EX_CANTCREAT, "cannot give the folder %s to %s: %s",
+			  path, pw->pw_name, strerror(errno));
+	(void)close(fd);
+}
+
+static void hash_name(char **backend, struct buf *name)
+{
+	unsigned char hash[IDMAP_HASH_SIZE];
+	char cwd[PATH_MAX];
+	struct buf all = { NULL, 0, 0 };
+	const char *slash = strrchr(backend[0], '/');
+	const char *base = slash == NULL ? backend[0] : slash + 1;
+	size_t i;
+
+	for (i = 0; backend[i] != NULL; i++)
+		buf_append(&all, backend[i], strlen(backend[i]) + 1);
+	if (getcwd(cwd, sizeof(cwd)) != NULL)
+		buf_append_str(&all, cwd);
+	idmap_hash(view_of_buf(&all), hash);
+	buf_free(&all);
+	for (; *base != '\0'; base++) {
+		bool plain = (*base >= 'a' && *base <= 'z') ||
+			(*base >= 'A' && *base <= 'Z') ||
+			(*base >= '0' && *base <= '9') ||
+			*base == '_' || *base == '.';
+
+		buf_append_c(name, plain ? *base : '_');
+	}
+	buf_append_c(name, '-');
+	for (i = 0; i < 8; i++)
+		buf_printf(name, "%02x", hash[i]);
+}
+
+static void default_base(const char *user, struct buf *path)
+{
+	const char *xdg = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		buf_printf(path, STATE_ROOT "/%s", user);
+	else if (xdg != NULL && xdg[0] == '/')
+		buf_printf(path, "%s/dovebridge", xdg);
+	else if (home != NULL && home[0] == '/')
+		buf_printf(path, "%s/.local/state/dovebridge", home);
+	else
+		tool_fail(EX_USAGE, "HOME is not set: say --state DIR");
+}
+
+static void state_absolute(const char *dir, struct buf *path)
+{
+	char cwd[PATH_MAX];
+
+	if (dir[0] != '/') {
+		if (getcwd(cwd, sizeof(cwd)) == NULL)
+			tool_fail(EX_NOINPUT, "the working directory is not "
+				  "there: %s", strerror(errno));
+		buf_printf(path, "%s/", cwd);
+	}
+	buf_append_str(path, dir);
+	while (path->len > 1 && path->p[path->len - 1] == '/')
+		path->p[--path->len] = '\0';
+}
+
+char *state_open(const char *dir, const char *user, char **backend)
+{
+	const char *name = user == NULL ? TOOL_DEFAULT_USER : user;
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(name) : NULL;
+	struct buf path = { NULL, 0, 0 };
+
+	if (dir != NULL) {
+		state_absolute(dir, &path);
+	} else {
+		default_base(name, &path);
+		if (pw != NULL)
+			make_for(path.p, pw);
+		buf_append_c(&path, '/');
+		hash_name(backend, &path);
+	}
+	if (strchr(path.p, '\n') != NULL)
+		tool_fail(EX_USAGE, "the state folder's name has a line end");
+	if (pw != NULL)
+		make_for(path.p, pw);
+	tool_become(user);
+	if (pw == NULL)
+		(void)make_path(path.p, 0700);
+	tool_check_reach(path.p);
+	if (access(path.p, R_OK | W_OK | X_OK) < 0)
+		tool_fail(EX_NOPERM, "the state folder %s is not writable to "
+			  "%s: %s", path.p, tool_user(), strerror(errno));
+	return path.p;
+}

@@ -1,0 +1,261 @@
+#include "tool.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#ifndef LIBEXECDIR
+#  define LIBEXECDIR "/usr/lib/dovebridge"
+#endif
+
+static char *become_user, *become_home;
+
+void tool_warn(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("dovebridge: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+void tool_fail(int status, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("dovebridge: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(status);
+}
+
+void tool_usage(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("Usage: dovebridge ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(EX_USAGE);
+}
+
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX];
+	struct buf buf = { NULL, 0, 0 };
+
+	if (path[0] == '/')
+		return mem_strdup(path);
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		tool_fail(EX_NOINPUT, "the working directory is not there: %s",
+			  strerror(errno));
+	buf_printf(&buf, "%s/%s", cwd, path);
+	return buf.p;
+}
+
+char **tool_backend(int *argc, char *argv[])
+{
+	int i;
+
+	for (i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			break;
+	}
+	if (i >= *argc - 1)
+		tool_fail(EX_USAGE, "no backend: write -- and the program "
+			  "with its arguments at the end");
+	*argc = i;
+	argv[i] = NULL;
+	if (strchr(argv[i + 1], '/') != NULL)
+		argv[i + 1] = absolute(argv[i + 1]);
+	return argv + i + 1;
+}
+
+/* --- users ----------------------------------------------------------------- */
+
+static void become(const struct passwd *pw)
+{
+	uid_t r, e, s;
+	gid_t gr, ge, gs;
+
+	if (pw->pw_uid == 0)
+		tool_fail(EX_USAGE, "mail is not served as root: --as %s has "
+			  "the user id 0", pw->pw_name);
+	if (initgroups(pw->pw_name, pw->pw_gid) < 0 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+		tool_fail(EX_OSERR, "cannot become %s: %s", pw->pw_name,
+			  strerror(errno));
+	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0 ||
+	    r != pw->pw_uid || e != r || s != r || gr != pw->pw_gid ||
+	    ge != gr || gs != gr || setuid(0) == 0)
+		tool_fail(EX_OSERR, "could not become %s for good",
+			  pw->pw_name);
+	tool_warn("started as root: running as %s", pw->pw_name);
+}
+
+void tool_become(const char *user)
+{
+	const struct passwd *pw;
+	const char *home;
+	char number[32];
+
+	if (geteuid() == 0 || getuid() == 0) {
+		if (user == NULL)
+			user = TOOL_DEFAULT_USER;
+		pw = getpwnam(user);
+		if (pw == NULL)
+			tool_fail(EX_NOUSER, "there is no user %s", user);
+		become_user = mem_strdup(pw->pw_name);
+		become_home = mem_strdup(pw->pw_dir);
+		become(pw);
+		return;
+	}
+	pw = getpwuid(geteuid());
+	(void)snprintf(number, sizeof(number), "%ld", (long)geteuid());
+	become_user = mem_strdup(pw != NULL ? pw->pw_name : number);
+	home = getenv("HOME");
+	become_home = mem_strdup(home != NULL && home[0] == '/' ? home :
+				 pw != NULL ? pw->pw_dir : "/");
+	if (user != NULL && strcmp(user, become_user) != 0)
+		tool_fail(EX_NOPERM, "only root can become %s", user);
+}
+
+const char *tool_user(void)
+{
+	return become_user;
+}
+
+const char *tool_home(void)
+{
+	return become_home;
+}
+
+/* --- files ----------------------------------------------------------------- */
+
+const char *tool_dir(void)
+{
+	static char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	if (len < 0)
+		tool_fail(EX_OSERR, "cannot find where this program lies: %s",
+			  strerror(errno));
+	path[len] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	return path;
+}
+
+void tool_check_reach(const char *path)
+{
+	char *dir = absolute(path), *p;
+
+	for (p = dir; (p = strchr(p + 1, '/')) != NULL; *p = '/') {
+		*p = '\0';
+		if (access(dir, X_OK) < 0 && errno == EACCES)
+			tool_fail(EX_NOPERM, "%s cannot reach %s: the folder "
+				  "%s lacks x for this user", tool_user(),
+				  path, dir);
+	}
+	free(dir);
+}
+
+char *tool_find(const char *name, const char *installed_dir)
+{
+	struct buf beside = { NULL, 0, 0 }, installed = { NULL, 0, 0 };
+
+	buf_printf(&beside, "%s/%s", tool_dir(), name);
+	if (access(beside.p, R_OK) == 0)
+		return beside.p;
+	tool_check_reach(beside.p);
+	buf_printf(&installed, "%s/%s", installed_dir, name);
+	if (access(installed.p, R_OK) < 0)
+		tool_fail(EX_UNAVAILABLE, "%s is neither in %s nor in %s",
+			  name, tool_dir(), installed_dir);
+	buf_free(&beside);
+	return installed.p;
+}
+
+/* --- sessions without Dovecot ---------------------------------------------- */
+
+static void tool_log(void *context, enum session_log level, const char *text)
+{
+	static const char *const names[] = { "debug", "info", "warning",
+		"error" };
+
+	(void)context;
+	fprintf(stderr, "dovebridge: %s: %s\n", names[level], text);
+}
+
+struct session *tool_session(char **backend)
+{
+	const char *tmp = getenv("TMPDIR");
+	struct session_settings set = {
+		.argv = (const char *const *)backend,
+		.user = tool_user(),
+		.home = tool_home(),
+		.tmp_dir = tmp != NULL && tmp[0] == '/' ? tmp : "/tmp",
+		.mode = "cli",
+		.timeout_msecs = SESSION_TIMEOUT_MSECS,
+		.caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS,
+		.log = tool_log,
+	};
+	char cwd[PATH_MAX];
+	char *launcher = tool_find("dovebridge-launch", LIBEXECDIR);
+	struct session *session;
+
+	set.cwd = getcwd(cwd, sizeof(cwd));
+	set.launcher = launcher;
+	session = session_init(&set);
+	free(launcher);
+	return session;
+}
+
+int tool_report(const struct fault *fault)
+{
+	static const int statuses[FAULT_CODE_COUNT] = {
+		[FAULT_UNAVAILABLE] = EX_UNAVAILABLE,
+		[FAULT_BUSY] = EX_TEMPFAIL,
+		[FAULT_INTERNAL] = EX_SOFTWARE,
+		[FAULT_UNCERTAIN] = EX_SOFTWARE,
+		[FAULT_OVERQUOTA] = EX_CANTCREAT,
+		[FAULT_NOTFOUND] = EX_NOINPUT,
+		[FAULT_EXISTS] = EX_CANTCREAT,
+		[FAULT_NOPERM] = EX_NOPERM,
+		[FAULT_READONLY] = EX_NOPERM,
+		[FAULT_LIMIT] = EX_DATAERR,
+		[FAULT_CANNOT] = EX_CANTCREAT,
+		[FAULT_UNSUPPORTED] = EX_UNAVAILABLE,
+	};
+
+	tool_warn("%s", fault->log);
+	return statuses[fault->code];
+}
+
+char *tool_wire(const char *arg)
+{
+	struct buf buf = { NULL, 0, 0 };
+	const unsigned char *p;
+
+	for (p = (const unsigned char *)arg; *p != '\0'; p++) {
+		if (*p <= 0x20 || *p == 0x7f)
+			buf_printf(&buf, "%%%02X", *p);
+		else
+			buf_append_c(&buf, (char)*p);
+	}
+	return buf.p != NULL ? buf.p : mem_strdup("");
+}

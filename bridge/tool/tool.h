@@ -1,0 +1,61 @@
+/* What the commands of dovebridge share. */
+#ifndef BRIDGE_TOOL_H
+#define BRIDGE_TOOL_H
+
+#include "session.h"
+
+#include <sysexits.h>
+
+#define TOOL_VERSION "0.1"
+#define TOOL_DEFAULT_USER "nobody"
+
+/* One command: what it is called, what it takes, what it does. */
+struct command {
+	const char *name;
+	const char *args;
+	const char *help;
+	int (*run)(int argc, char *argv[]);
+};
+
+int cmd_imap(int argc, char *argv[]);
+int cmd_ls(int argc, char *argv[]);
+int cmd_cat(int argc, char *argv[]);
+
+/* Print "dovebridge: ..." and exit. For usage and set-up errors of the
+ * command itself, never for what a backend does. */
+void tool_fail(int status, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Print "Usage: dovebridge NAME ARGS" and exit with EX_USAGE. */
+void tool_usage(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+
+/* The backend: what follows "--". Cuts *argc there; exits with EX_USAGE if
+ * there is none. argv[0] is made absolute if it has a slash. */
+char **tool_backend(int *argc, char *argv[]);
+
+/* Started as root: become USER (NULL = nobody) for good, and say so on
+ * stderr; the user of the process otherwise, which USER must then be. */
+void tool_become(const char *user);
+/* The user's name and home after tool_become. */
+const char *tool_user(void);
+const char *tool_home(void);
+
+/* The directory of the running program, and the path of a file that lies
+ * beside it or, when installed, in the given directory. Exits if neither can
+ * be reached, naming the folder that cannot be entered. */
+const char *tool_dir(void);
+char *tool_find(const char *name, const char *installed_dir);
+/* Exit with a message that names the first folder on the way to path that
+ * this user cannot enter; return if there is none. */
+void tool_check_reach(const char *path);
+
+/* The session of a command without Dovecot: it logs to stderr. */
+struct session *tool_session(char **backend);
+/* Print a fault's log text; returns the exit status for its code. */
+int tool_report(const struct fault *fault);
+/* A mailbox name or id as typed, in wire form: what cannot stand there is
+ * encoded. Allocated. */
+char *tool_wire(const char *arg);
+
+#endif

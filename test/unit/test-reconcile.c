@@ -1,0 +1,467 @@
+#include "tap.h"
+#include "reconcile.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define NOW 1000000
+#define PAUSE 60
+
+/* A message is a letter or any other byte; its hash is made of it. */
+static void letter_hash(unsigned int letter, unsigned char *hash)
+{
+	memset(hash, 0, IDMAP_HASH_SIZE);
+	memcpy(hash, &letter, sizeof(letter));
+}
+
+/* --- table ----------------------------------------------------------------- */
+
+/* known: one letter a message, in UID order. "a" = size unknown, "a5" = size
+ * 5, "a?" = suspect for 10 s, "a!" = for PAUSE, "a>" = since a time to come.
+ * listed: "a", "a5", "-a" = GONE a. want: one letter a known message:
+ * k(eep) e(xpunge) r(eplace) s(uspect); adds: the letters added, in order. */
+static const struct {
+	const char *name;
+	const char *known;
+	const char *listed;
+	bool full, force;
+	const char *want;
+	const char *adds;
+	bool held;
+} rows[] = {
+	{ "an empty full list of an empty mailbox does nothing",
+	  "", "", true, false, "", "", false },
+	{ "the first list adds all, in its own order",
+	  "", "cab", true, false, "", "cab", false },
+	{ "what is known and listed stays",
+	  "abc", "cba", true, false, "kkk", "", false },
+	{ "a delta that names nothing changes nothing",
+	  "abcde", "", false, false, "kkkkk", "", false },
+	{ "GONE of a known message in a delta expunges it",
+	  "abc", "-b", false, false, "kek", "", false },
+	{ "GONE of an unknown id is ignored",
+	  "abc", "-x", false, false, "kkk", "", false },
+	{ "GONE of all in a delta is never held back",
+	  "abcd", "-a-b-c-d", false, false, "eeee", "", false },
+	{ "GONE of all in a full list is never held back",
+	  "abcd", "-a-b-c-d", true, false, "eeee", "", false },
+	{ "GONE of most does not make the absent rest few",
+	  "abcd", "-a-b-c", true, false, "eees", "", true },
+	{ "a delta adds and expunges at once",
+	  "abc", "x-ay", false, false, "ekk", "xy", false },
+	{ "an absence in a full list expunges",
+	  "abc", "ac", true, false, "kek", "", false },
+	{ "two of two messages may vanish at once",
+	  "ab", "", true, false, "ee", "", false },
+	{ "all of three messages are held back",
+	  "abc", "", true, false, "sss", "", true },
+	{ "all of three are held back when others are new",
+	  "abc", "xyz", true, false, "sss", "xyz", true },
+	{ "two of three may vanish at once",
+	  "abc", "b", true, false, "eke", "", false },
+	{ "18 of 19 may vanish at once",
+	  "abcdefghijklmnopqrs", "a", true, false, "keeeeeeeeeeeeeeeeee", "",
+	  false },
+	{ "five of twenty are a quarter and are held back",
+	  "abcdefghijklmnopqrst", "abcdefghijklmno", true, false,
+	  "kkkkkkkkkkkkkkksssss", "", true },
+	{ "four of twenty are less and are expunged",
+	  "abcdefghijklmnopqrst", "abcdefghijklmnop", true, false,
+	  "kkkkkkkkkkkkkkkkeeee", "", false },
+	{ "five of 21 are less than a quarter",
+	  "abcdefghijklmnopqrstu", "abcdefghijklmnop", true, false,
+	  "kkkkkkkkkkkkkkkkeeeee", "", false },
+	{ "six of 21 are more than a quarter",
+	  "abcdefghijklmnopqrstu", "abcdefghijklmno", true, false,
+	  "kkkkkkkkkkkkkkkssssss", "", true },
+	{ "force lifts the brake",
+	  "abcdefghijklmnopqrst", "", true, true, "eeeeeeeeeeeeeeeeeeee", "",
+	  false },
+	{ "force does not make a delta's silence speak",
+	  "abc", "", false, true, "kkk", "", false },
+	{ "a suspicion that is young stays",
+	  "a?b?c?", "", true, false, "sss", "", true },
+	{ "a suspicion that is a pause old is confirmed",
+	  "a!b!c!", "", true, false, "eee", "", false },
+	{ "confirmed ones go, those missing for the first time wait",
+	  "a!b!cd?", "", true, false, "eess", "", true },
+	{ "suspects count towards the brake",
+	  "a?b?c?d?efghijklmnopqrst", "fghijklmnopqrst", true, false,
+	  "ssssskkkkkkkkkkkkkkk", "", true },
+	{ "a young suspect goes if the brake does not hold",
+	  "a?bc", "bc", true, false, "ekk", "", false },
+	{ "a suspect that is listed stays",
+	  "a!b!c!", "abc", true, false, "kkk", "", false },
+	{ "a suspect that a delta lists stays",
+	  "a!b!c!", "a", false, false, "kkk", "", false },
+	{ "a delta confirms no suspicion",
+	  "a!b!c!", "", false, false, "kkk", "", false },
+	{ "a suspicion from the future is not confirmed",
+	  "a>b>c>", "", true, false, "sss", "", true },
+	{ "another size is another message",
+	  "a5b", "a6b", false, false, "rk", "a", false },
+	{ "the same size is the same message",
+	  "a5b5", "a5b5", true, false, "kk", "", false },
+	{ "a size that is not listed says nothing",
+	  "a5", "a", true, false, "k", "", false },
+	{ "a size that was not known says nothing",
+	  "a", "a5", true, false, "k", "", false },
+	{ "a replaced message is added in its place in the list",
+	  "a5", "xa6y", true, false, "r", "xay", false },
+	{ "replacing all messages is no absence",
+	  "a5b5c5", "a6b6c6", true, false, "rrr", "abc", false },
+	{ "of one id known twice the higher UID stays",
+	  "aba", "ab", true, false, "ekk", "", false },
+	{ "of one id known twice the lower UID goes in a delta too",
+	  "aba", "", false, false, "ekk", "", false },
+	{ "of one id known three times the highest UID stays",
+	  "aaa", "a", true, false, "eek", "", false },
+	{ "GONE of an id known twice expunges both",
+	  "aab", "-a", false, false, "eek", "", false },
+};
+
+static size_t parse_known(const char *text, struct idmap_entry *known)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text >= '0' && *text <= '9') {
+			known[n - 1].size = (uint64_t)(*text - '0');
+		} else if (*text == '?') {
+			known[n - 1].suspect_since = NOW - 10;
+		} else if (*text == '!') {
+			known[n - 1].suspect_since = NOW - PAUSE;
+		} else if (*text == '>') {
+			known[n - 1].suspect_since = NOW + 5;
+		} else {
+			memset(&known[n], 0, sizeof(known[n]));
+			known[n].uid = (uint32_t)n + 1;
+			known[n].size = IDMAP_SIZE_UNKNOWN;
+			letter_hash((unsigned char)*text, known[n].hash);
+			n++;
+		}
+	}
+	return n;
+}
+
+static size_t parse_items(const char *text, struct reconcile_item *items)
+{
+	bool gone = false;
+	size_t n = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '-') {
+			gone = true;
+		} else if (*text >= '0' && *text <= '9') {
+			items[n - 1].size = (uint64_t)(*text - '0');
+		} else {
+			letter_hash((unsigned char)*text, items[n].hash);
+			items[n].size = IDMAP_SIZE_UNKNOWN;
+			items[n].gone = gone;
+			gone = false;
+			n++;
+		}
+	}
+	return n;
+}
+
+static void fates_text(const struct reconcile_result *result, size_t count,
+		       char *text)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		text[i] = "kers"[result->fates[i]];
+	text[count] = '\0';
+}
+
+/* The counts that a result carries are those of its fates. */
+static bool counts_agree(const struct reconcile_result *result, size_t count)
+{
+	size_t i, expunges = 0, suspects = 0;
+
+	for (i = 0; i < count; i++) {
+		expunges += result->fates[i] == RECONCILE_EXPUNGE ||
+			result->fates[i] == RECONCILE_REPLACE;
+		suspects += result->fates[i] == RECONCILE_SUSPECT;
+	}
+	return expunges == result->expunge_count &&
+		suspects == result->suspect_count;
+}
+
+static void test_row(size_t row)
+{
+	struct idmap_entry known[64];
+	struct reconcile_item items[64];
+	struct reconcile_policy policy = {
+		.full = rows[row].full, .force = rows[row].force,
+		.now = NOW, .brake_pause_secs = PAUSE,
+	};
+	struct reconcile_result result;
+	size_t i, duplicate, known_count, items_count;
+	char fates[65], adds[65];
+
+	known_count = parse_known(rows[row].known, known);
+	items_count = parse_items(rows[row].listed, items);
+	if (reconcile(known, known_count, items, items_count, &policy, &result,
+		      &duplicate) < 0) {
+		ok(0, "%s", rows[row].name);
+		return;
+	}
+	fates_text(&result, known_count, fates);
+	for (i = 0; i < result.adds_count; i++)
+		adds[i] = (char)items[result.adds[i]].hash[0];
+	adds[result.adds_count] = '\0';
+	if (!ok(strcmp(fates, rows[row].want) == 0 &&
+		strcmp(adds, rows[row].adds) == 0 &&
+		result.held == rows[row].held &&
+		counts_agree(&result, known_count), "%s", rows[row].name))
+		printf("#  fates %s, adds %s, held %d\n", fates, adds,
+		       result.held);
+	reconcile_result_free(&result);
+}
+
+/* --- what the table does not say --------------------------------------------- */
+
+static int duplicate_in(const char *known_text, const char *items_text,
+			size_t *duplicate_r)
+{
+	struct idmap_entry known[16];
+	struct reconcile_item items[16];
+	struct reconcile_policy policy = { .full = true, .now = NOW };
+	struct reconcile_result result;
+	int ret;
+
+	ret = reconcile(known, parse_known(known_text, known), items,
+			parse_items(items_text, items), &policy, &result,
+			duplicate_r);
+	reconcile_result_free(&result);
+	return ret;
+}
+
+static void test_duplicates(void)
+{
+	static const struct {
+		const char *name, *known, *listed;
+		size_t duplicate;
+	} dups[] = {
+		{ "a new id twice is refused", "", "xyx", 2 },
+		{ "a known id twice is refused", "ab", "aab", 1 },
+		{ "MSG and GONE of a known id is refused", "ab", "a-a", 1 },
+		{ "GONE and MSG of a known id is refused", "ab", "-aba", 2 },
+		{ "GONE twice of a known id is refused", "ab", "-a-a", 1 },
+		{ "GONE twice of an unknown id is refused", "ab", "-x-x", 1 },
+		{ "MSG and GONE of an unknown id is refused", "", "x-x", 1 },
+	};
+	size_t i, duplicate;
+
+	for (i = 0; i < sizeof(dups) / sizeof(dups[0]); i++) {
+		duplicate = RECONCILE_NONE;
+		ok(duplicate_in(dups[i].known, dups[i].listed,
+				&duplicate) == -1 &&
+		   duplicate == dups[i].duplicate, "%s", dups[i].name);
+	}
+}
+
+static void test_links(void)
+{
+	struct idmap_entry known[8];
+	struct reconcile_item items[8];
+	struct reconcile_policy policy = { .now = NOW };
+	struct reconcile_result result;
+	size_t duplicate;
+
+	(void)reconcile(known, parse_known("abc", known), items,
+			parse_items("cx-b", items), &policy, &result,
+			&duplicate);
+	ok(result.item_of_known[2] == 0 && result.known_of_item[0] == 2,
+	   "a listed message and its item name each other");
+	ok(result.item_of_known[0] == RECONCILE_NONE &&
+	   result.known_of_item[1] == RECONCILE_NONE,
+	   "what has no counterpart names none");
+	ok(result.item_of_known[1] == RECONCILE_NONE &&
+	   result.known_of_item[2] == 1,
+	   "a GONE item names its message, which is not listed");
+	reconcile_result_free(&result);
+}
+
+static void test_times(void)
+{
+	struct reconcile_policy policy = { .now = NOW,
+					   .brake_pause_secs = PAUSE };
+
+	is_num(reconcile_suspect_since(0, &policy), NOW,
+	       "a new suspicion begins now");
+	is_num(reconcile_suspect_since(NOW - 7, &policy), NOW - 7,
+	       "an old suspicion keeps its time");
+	is_num(reconcile_suspect_since(NOW + 7, &policy), NOW,
+	       "a suspicion from the future begins anew");
+	ok(reconcile_may_list(0, NOW, PAUSE), "without a brake one may list");
+	ok(!reconcile_may_list(NOW - PAUSE + 1, NOW, PAUSE),
+	   "within the pause one may not list");
+	ok(reconcile_may_list(NOW - PAUSE, NOW, PAUSE),
+	   "after the pause one may list");
+	ok(reconcile_may_list(NOW + 1000000, NOW, PAUSE),
+	   "a clock that was set back does not forbid listing");
+}
+
+/* A store that is away for good: every message goes after exactly one pause,
+ * although the clock is set back an hour in between. */
+static void test_clock_set_back(void)
+{
+	struct idmap_entry known[4];
+	struct reconcile_item items[1];
+	struct reconcile_policy policy = { .full = true, .now = NOW,
+					   .brake_pause_secs = PAUSE };
+	struct reconcile_result result;
+	static const int64_t steps[] = { 0, 30, -3600, -3570, -3540 };
+	size_t i, k, duplicate, count = parse_known("abc", known);
+	char got[8];
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		policy.now = NOW + steps[i];
+		(void)reconcile(known, count, items, 0, &policy, &result,
+				&duplicate);
+		got[i] = result.held ? 's' : 'e';
+		for (k = 0; k < count; k++)
+			known[k].suspect_since = reconcile_suspect_since(
+				known[k].suspect_since, &policy);
+		reconcile_result_free(&result);
+	}
+	got[i] = '\0';
+	is_str(got, "sssse", "a clock set back costs one more pause, no more");
+}
+
+/* Against a slow and plain statement of the rules, with random lists. */
+static unsigned int next_random(unsigned int *seed)
+{
+	*seed = *seed * 1103515245U + 12345U;
+	return *seed >> 16;
+}
+
+static char plain_fate(const struct idmap_entry *known, size_t k, size_t count,
+		       const struct reconcile_item *items, size_t n,
+		       const struct reconcile_policy *policy)
+{
+	size_t i, j, absent = 0, listed = 0;
+	bool found, brake;
+
+	for (i = 0; i < n; i++) {
+		if (memcmp(items[i].hash, known[k].hash, 16) == 0)
+			return items[i].gone ? 'e' : 'k';
+	}
+	for (j = 0; j < count; j++) {
+		for (found = false, i = 0; i < n && !found; i++) {
+			found = memcmp(items[i].hash, known[j].hash, 16) == 0;
+			if (found && !items[i].gone)
+				listed++;
+		}
+		absent += !found;
+	}
+	brake = (count >= 20 && (double)absent / (double)count >= 0.25) ||
+		(count >= 3 && listed == 0);
+	if (!policy->full)
+		return 'k';
+	if (!brake || (known[k].suspect_since > 0 &&
+		       known[k].suspect_since + PAUSE <= policy->now))
+		return 'e';
+	return 's';
+}
+
+static void test_random(void)
+{
+	struct idmap_entry known[40];
+	struct reconcile_item items[60];
+	struct reconcile_policy policy = { .now = NOW,
+					   .brake_pause_secs = PAUSE };
+	struct reconcile_result result;
+	unsigned int seed = 1, round, percent, wrong = 0;
+	size_t i, n, count, duplicate;
+
+	for (round = 0; round < 3000; round++) {
+		count = next_random(&seed) % 40;
+		percent = next_random(&seed) % 101;
+		policy.full = next_random(&seed) % 4 > 0;
+		memset(known, 0, sizeof(known));
+		for (i = 0; i < count; i++) {
+			known[i].uid = (uint32_t)i + 1;
+			known[i].size = IDMAP_SIZE_UNKNOWN;
+			known[i].suspect_since = next_random(&seed) % 3 == 0 ?
+				NOW - next_random(&seed) % 120 : 0;
+			letter_hash((unsigned int)i, known[i].hash);
+		}
+		for (i = n = 0; i < 60; i++) {
+			if (next_random(&seed) % 100 >= percent)
+				continue;
+			letter_hash((unsigned int)i, items[n].hash);
+			items[n].size = 1;
+			items[n++].gone = next_random(&seed) % 10 == 0;
+		}
+		if (reconcile(known, count, items, n, &policy, &result,
+			      &duplicate) < 0) {
+			wrong++;
+			continue;
+		}
+		for (i = 0; i < count; i++) {
+			if ("kers"[result.fates[i]] !=
+			    plain_fate(known, i, count, items, n, &policy))
+				wrong++;
+		}
+		reconcile_result_free(&result);
+	}
+	is_num(wrong, 0, "3000 random lists are judged as the rules say");
+}
+
+static void big_hash(uint32_t i, unsigned char *hash)
+{
+	uint64_t bits = (i + 1) * 0x9e3779b97f4a7c15ULL;
+
+	bits ^= bits >> 29;
+	memcpy(hash, &bits, sizeof(bits));
+	memcpy(hash + 8, &i, sizeof(i));
+	memset(hash + 12, 0, 4);
+}
+
+static void test_million(void)
+{
+	const size_t count = 1000000;
+	struct idmap_entry *known = calloc(count, sizeof(*known));
+	struct reconcile_item *items = calloc(count, sizeof(*items));
+	struct reconcile_policy policy = { .full = true, .now = NOW };
+	struct reconcile_result result;
+	struct timespec from, to;
+	size_t i, duplicate;
+
+	for (i = 0; i < count; i++) {
+		known[i].uid = (uint32_t)i + 1;
+		big_hash((uint32_t)i, known[i].hash);
+		big_hash((uint32_t)((i * 7919 + 10) % count + 10),
+			 items[i].hash);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	(void)reconcile(known, count, items, count, &policy, &result,
+			&duplicate);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	ok(result.adds_count == 10 && result.expunge_count == 10,
+	   "a million messages in another order are matched");
+	printf("# %.3f s\n", (double)(to.tv_sec - from.tv_sec) +
+	       (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+	reconcile_result_free(&result);
+	free(known);
+	free(items);
+}
+
+int main(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		test_row(i);
+	test_duplicates();
+	test_links();
+	test_times();
+	test_clock_set_back();
+	test_random();
+	test_million();
+	return done_testing();
+}
