@@ -55,7 +55,7 @@ void idmap_arena_free(struct idmap_arena *arena)
 	memset(arena, 0, sizeof(*arena));
 }
 
-/* --- names ------------------------------------------------------------------ */
+/* --- names --------------------------------------------------------------- */
 
 /* Cut the next name off a list; false at the end. */
 static bool name_next(struct view *list, struct view *name_r)
@@ -127,7 +127,7 @@ static int name_cmp(struct view a, struct view b)
 	return ret != 0 ? ret : (a.len > b.len) - (a.len < b.len);
 }
 
-/* --- a set being worked on --------------------------------------------------- */
+/* --- a set being worked on ----------------------------------------------- */
 
 /* A set of IDMAP_FLAGS_MAX bytes has no more names than this. */
 #define NAMES_MAX (IDMAP_FLAGS_MAX / 2 + 1)
@@ -235,7 +235,7 @@ void idmap_flags_canonical(struct view list, struct buf *out)
 	names_write(&set, out);
 }
 
-/* --- numbered texts ------------------------------------------------------------ */
+/* --- numbered texts ------------------------------------------------------ */
 
 static const struct view no_text = { "", 0 };
 

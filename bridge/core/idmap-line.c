@@ -1,12 +1,10 @@
 #include "idmap-private.h"
-#include "wire.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define CRC_POLYNOMIAL 0xedb88320U
-/* Times: far above any real one, far below what arithmetic could overflow. */
-#define TIME_LIMIT ((uint64_t)1 << 56)
 
 void idmap_crc_init(struct idmap_crc *crc)
 {
@@ -15,7 +13,8 @@ void idmap_crc_init(struct idmap_crc *crc)
 	for (i = 0; i < 256; i++) {
 		sum = i;
 		for (k = 0; k < 8; k++)
-			sum = (sum >> 1) ^ ((sum & 1) != 0 ? CRC_POLYNOMIAL : 0);
+			sum = (sum >> 1) ^
+				((sum & 1) != 0 ? CRC_POLYNOMIAL : 0);
 		crc->table[0][i] = sum;
 	}
 	for (k = 1; k < 4; k++) {
@@ -46,7 +45,7 @@ uint32_t idmap_crc(const struct idmap_crc *crc, uint32_t sum,
 	return ~sum;
 }
 
-/* --- words ---------------------------------------------------------------- */
+/* --- words --------------------------------------------------------------- */
 
 /* Cut the next word off the line: words are separated by exactly one space
  * and never empty. False if there is none. */
@@ -149,7 +148,7 @@ static bool next_time(struct view *line, int64_t *time_r)
 {
 	uint64_t num;
 
-	if (!next_number(line, TIME_LIMIT, &num))
+	if (!next_number(line, INT64_MAX, &num))
 		return false;
 	*time_r = (int64_t)num;
 	return true;
@@ -202,7 +201,19 @@ static bool is_word(struct view text, size_t max)
 
 bool idmap_id_is_sound(struct view id)
 {
-	return is_word(id, IDMAP_ID_WIRE_MAX) && !view_is(id, "-");
+	size_t i, len = id.len;
+
+	if (!is_word(id, IDMAP_ID_WIRE_MAX) || view_is(id, "-"))
+		return false;
+	for (i = 0; i < id.len; i++) {
+		if (id.p[i] != '%')
+			continue;
+		if (id.len - i < 3 || !isxdigit((unsigned char)id.p[i + 1]) ||
+		    !isxdigit((unsigned char)id.p[i + 2]))
+			return false;
+		len -= 2;
+	}
+	return len <= IDMAP_ID_MAX;
 }
 
 bool idmap_state_is_sound(struct view state)
@@ -210,7 +221,7 @@ bool idmap_state_is_sound(struct view state)
 	return is_word(state, IDMAP_STATE_MAX);
 }
 
-/* --- the last word of a line that carries its own checksum ----------------- */
+/* --- the last word of a line that carries its own checksum --------------- */
 
 /* Whether the last word is the checksum of all before it; cuts it off. */
 static bool line_unseal(const struct idmap_crc *crc, struct view *line)
@@ -238,7 +249,7 @@ static void line_seal(const struct idmap_crc *crc, struct buf *buf,
 		   idmap_crc(crc, 0, buf->p + start, buf->len - start));
 }
 
-/* --- lines ----------------------------------------------------------------- */
+/* --- lines --------------------------------------------------------------- */
 
 const char *idmap_parse_header(const struct idmap_crc *crc, struct view line,
 			       struct idmap_header *header_r)

@@ -2,7 +2,6 @@
 #include "idmap-private.h"
 #include "wire.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <sha2.h>
 #include <stdlib.h>
@@ -51,7 +50,7 @@ void idmap_unload(struct idmap *map)
 	map->loaded_uid = map->loaded_next_uid = 0;
 }
 
-/* --- entries ------------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------- */
 
 /* The first entry whose UID is not below uid. */
 static size_t entry_lower(const struct idmap *map, uint32_t uid)
@@ -212,7 +211,7 @@ static const struct {
 	{ 'B', replay_suspect },
 };
 
-/* --- the file -------------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------ */
 
 struct replay {
 	struct idmap *map;
@@ -397,7 +396,7 @@ const struct idmap_entry *idmap_lookup(const struct idmap *map, uint32_t uid)
 	return idmap_find(map, uid);
 }
 
-/* --- one line -------------------------------------------------------------------- */
+/* --- one line ------------------------------------------------------------ */
 
 /* Read the line at an offset, with the LF before it, into buf. Returns 1 and
  * the line; 0 if no line begins there, -1. */

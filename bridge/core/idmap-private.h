@@ -20,7 +20,6 @@
 #define IDMAP_COMPACT_MIN 65536
 #define IDMAP_CRC_LEN 8			/* hexadecimal digits */
 #define IDMAP_SEAL_LEN (2 * IDMAP_CRC_LEN + 2)	/* "BODYCRC LINECRC\n" */
-#define IDMAP_GUID_HEX_LEN (2 * IDMAP_GUID_SIZE)
 
 /* --- idmap-line.c: lines to values and back; no I/O ---------------------- */
 
@@ -67,7 +66,7 @@ void idmap_write_message(struct buf *buf, char type,
 bool idmap_id_is_sound(struct view id);
 bool idmap_state_is_sound(struct view state);
 
-/* --- idmap-flags.c: sets of flags, each kept once ------------------------- */
+/* --- idmap-flags.c: sets of flags, each kept once ------------------------ */
 
 struct idmap_arena_block;
 
@@ -114,7 +113,7 @@ uint32_t idmap_flags_intern(struct idmap_flags *flags, struct view text);
 uint32_t idmap_flags_apply(struct idmap_flags *flags, uint32_t set,
 			   uint32_t change);
 
-/* --- the map -------------------------------------------------------------- */
+/* --- the map ------------------------------------------------------------- */
 
 /* The part of the header that a commit line sets. */
 struct idmap_moving {
@@ -184,7 +183,5 @@ void idmap_moving_copy(struct idmap_moving *to,
 /* idmap-load.c */
 void idmap_unload(struct idmap *map);
 struct idmap_entry *idmap_find(const struct idmap *map, uint32_t uid);
-/* idmap-write.c */
-void idmap_stage_forget(struct idmap *map);
 
 #endif

@@ -42,7 +42,7 @@ static int misuse(const struct idmap *map, struct fault *fault,
 			 "%s: %s", map->path, what);
 }
 
-/* --- staging ------------------------------------------------------------------- */
+/* --- staging ------------------------------------------------------------- */
 
 /* What is staged cannot be committed any more; the first reason is kept. */
 static void stage_refuse(struct idmap *map, const char *what)
@@ -94,7 +94,7 @@ static void stage_done(struct idmap *map, size_t pos)
 		(void)stage_write(map, &map->staged_fault);
 }
 
-void idmap_stage_forget(struct idmap *map)
+static void stage_forget(struct idmap *map)
 {
 	buf_clear(&map->staged);
 	map->staged_written = 0;
@@ -139,7 +139,7 @@ uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry)
 	return offset;
 }
 
-/* How long the line of a message is, about. */
+/* How long the line of a message is, about: the map may not be loaded. */
 static size_t entry_line_len(const struct idmap *map, uint32_t uid)
 {
 	const struct idmap_entry *entry = idmap_find(map, uid);
@@ -152,11 +152,16 @@ uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry)
 {
 	uint64_t offset = stage_offset(map);
 	size_t pos = map->staged.len;
+	const struct idmap_entry *known;
 	const char *reason;
 
 	if (!stage_begin(map))
 		return 0;
 	reason = entry_check(entry);
+	known = idmap_find(map, entry->uid);
+	if (reason == NULL && known != NULL &&
+	    memcmp(known->hash, entry->hash, IDMAP_HASH_SIZE) != 0)
+		reason = "a message with the id of another";
 	if (reason != NULL) {
 		stage_refuse(map, reason);
 		return 0;
@@ -283,7 +288,7 @@ void idmap_set_next_uid(struct idmap *map, uint32_t next_uid)
 	map->now.next_uid = map->header.next_uid = next_uid;
 }
 
-/* --- committing ------------------------------------------------------------------ */
+/* --- committing ---------------------------------------------------------- */
 
 bool idmap_has_changes(const struct idmap *map)
 {
@@ -298,7 +303,7 @@ bool idmap_has_changes(const struct idmap *map)
 /* Forget what is staged; in memory only. */
 static void stage_undo(struct idmap *map)
 {
-	idmap_stage_forget(map);
+	stage_forget(map);
 	idmap_moving_copy(&map->now, &map->committed);
 	map->header.next_uid = map->now.next_uid;
 	map->header.state = buf_str(&map->now.state);
@@ -368,6 +373,8 @@ int idmap_commit(struct idmap *map, bool sync, struct fault *fault)
 	commit.brake = map->now.brake;
 	/* the commit line before is superseded */
 	commit.dead = map->now.dead + LINE_OVERHEAD + map->committed.state.len;
+	if (commit.dead > map->end)
+		commit.dead = map->end;
 	commit.state = view_of_buf(&map->now.state);
 	commit.body_crc = map->staged_crc;
 	if (commit_write(map, &commit, sync, fault) < 0) {
@@ -377,11 +384,11 @@ int idmap_commit(struct idmap *map, bool sync, struct fault *fault)
 	map->top_uid = map->staged_uid;
 	idmap_take_commit(map, &commit, map->end + map->staged_written,
 			  map->staged_seal);
-	idmap_stage_forget(map);
+	stage_forget(map);
 	return 0;
 }
 
-/* --- new files --------------------------------------------------------------------- */
+/* --- new files ----------------------------------------------------------- */
 
 /* A file being written beside the map. */
 struct rewrite {

@@ -146,7 +146,7 @@ ssize_t idmap_pread(int fd, void *data, size_t len, uint64_t offset)
 	return (ssize_t)done;
 }
 
-/* --- the lock ---------------------------------------------------------------- */
+/* --- the lock ------------------------------------------------------------ */
 
 static uint64_t clock_msecs(void)
 {
@@ -246,7 +246,7 @@ bool idmap_is_locked(const struct idmap *map)
 	return map->lock_fd >= 0;
 }
 
-/* --- opening ------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------- */
 
 void idmap_close(struct idmap *map)
 {

@@ -54,7 +54,7 @@ void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE]);
 
 /* path: the map file; its lock file is path + ".lock". Nothing is opened yet. */
 struct idmap *idmap_init(const char *path);
-/* Unlocks, forgets what is staged, sets *map to NULL. */
+/* Unlocks, forgets what is staged, sets *map to NULL; NULL is fine. */
 void idmap_deinit(struct idmap **map);
 
 /* Lock against all other processes (open file description lock on the lock
@@ -64,14 +64,16 @@ void idmap_deinit(struct idmap **map);
 int idmap_lock(struct idmap *map, unsigned int wait_msecs,
 	       void (*waiting)(void *context), void *context,
 	       struct fault *fault);
+/* Forgets what is staged. */
 void idmap_unlock(struct idmap *map);
 bool idmap_is_locked(const struct idmap *map);
 
 /* Look at the file as it is now: notices a file that was replaced or grew
  * since the last call. Reads the header and the last commit only, however
  * large the file is. Returns 1 if it is there and sound, 0 if there is no
- * file, -1 with a fault (INTERNAL if damaged: the text names path, line and
- * column). Works with or without the lock. */
+ * file, -1 with a fault (INTERNAL if damaged: the text names path, byte and,
+ * in idmap_load, line). Works with or without the lock. Call it again after
+ * idmap_lock: nothing can be staged before. */
 int idmap_open(struct idmap *map, struct fault *fault);
 const struct idmap_header *idmap_header(const struct idmap *map);
 
@@ -100,15 +102,21 @@ int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
 		     uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault);
 
-/* Stage changes; locked. Nothing is visible to anybody before idmap_commit. */
-/* A new message: uid, hash, id, size, date, first_seen are taken from entry,
- * and flags if not "". entry->uid must be >= next_uid, which moves past it,
- * unless the map was made anew and the entry is restored (then any UID below
- * next_uid that is not in the map). Returns the offset its line will have. */
+/* Stage changes; locked, and opened since. Nothing is visible to anybody
+ * before idmap_commit; idmap_header and idmap_brake alone show what is staged
+ * to whom it is staged by. Much that is staged is written ahead, so memory
+ * does not grow. What cannot be written (a malformed id, a UID given out) is
+ * refused: the offset returned is 0, and the commit fails with INTERNAL. */
+/* A new message: uid, id, size, date, first_seen and flags are taken from
+ * entry (the hash is that of the id). entry->uid must be >= next_uid, which
+ * moves past it; after idmap_create, until the map is closed, also any UID
+ * above all that were added: messages of a lost map are restored in the order
+ * of their UIDs, before new ones. Returns the offset its line will have. */
 uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry);
 /* The message is gone; its UID is never used again. */
 void idmap_gone(struct idmap *map, uint32_t uid);
-/* The backend spells the id differently now, or its size became known. */
+/* The backend spells the id differently now, or its size became known: hash,
+ * id, size, date, first_seen are taken from entry; flags and suspicion stay. */
 uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry);
 /* Local flags of uid1..uid2 change: "+\Seen,-\Flagged,+$Work" (protocol.md's
  * change), or "=\Seen,$Work" for the whole set. */
@@ -126,7 +134,9 @@ void idmap_set_next_uid(struct idmap *map, uint32_t next_uid);
 bool idmap_has_changes(const struct idmap *map);
 /* Append what is staged as one unit: after a crash either all of it is there
  * or none. sync: fdatasync before returning. Returns 0; -1 with a fault, and
- * then nothing of it is in the file. */
+ * then nothing of it is in the file, and nothing is staged any more (UNCERTAIN
+ * if even cutting the file back failed). What is loaded does not have it
+ * before the next idmap_load. */
 int idmap_commit(struct idmap *map, bool sync, struct fault *fault);
 void idmap_rollback(struct idmap *map);
 

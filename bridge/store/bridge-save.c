@@ -84,7 +84,12 @@ int bridge_transaction_commit(struct mailbox_transaction_context *t,
 		return index_transaction_commit(t, changes);
 	mbox->refused = NULL;
 	index_transaction_rollback(t);
-	return bridge_refuse(box, "messages cannot be removed");
+	/* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The
+	   client asked for something that was not done: NO. */
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+		"[NOPERM] This mail store is read-only: "
+		"messages cannot be removed");
+	return -1;
 }
 
 void bridge_transaction_rollback(struct mailbox_transaction_context *t)

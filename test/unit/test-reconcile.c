@@ -14,7 +14,7 @@ static void letter_hash(unsigned int letter, unsigned char *hash)
 	memcpy(hash, &letter, sizeof(letter));
 }
 
-/* --- table ----------------------------------------------------------------- */
+/* --- table --------------------------------------------------------------- */
 
 /* known: one letter a message, in UID order. "a" = size unknown, "a5" = size
  * 5, "a?" = suspect for 10 s, "a!" = for PAUSE, "a>" = since a time to come.
@@ -221,7 +221,7 @@ static void test_row(size_t row)
 	reconcile_result_free(&result);
 }
 
-/* --- what the table does not say --------------------------------------------- */
+/* --- what the table does not say ----------------------------------------- */
 
 static int duplicate_in(const char *known_text, const char *items_text,
 			size_t *duplicate_r)

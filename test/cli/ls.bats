@@ -1,0 +1,67 @@
+load ../lib/common
+
+@test "ls lists the mailboxes of a store" {
+	run --separate-stderr "$DOVEBRIDGE" ls -- "$ROOT/backends/hello/hello"
+	assert_success
+	assert_output $'INBOX\t-\t-\trw'
+}
+
+@test "ls lists the messages of a mailbox with their sizes" {
+	run --separate-stderr "$DOVEBRIDGE" ls INBOX -- "$ROOT/backends/hello/hello"
+	assert_success
+	assert_output --regexp $'^hello\t[0-9]+\t-\t-$'
+}
+
+@test "cat writes the bytes of a message as delivered" {
+	mkdir "$TMP/mail"
+	printf 'Subject: x\r\n\r\nno final line end' >"$TMP/mail/1 %.eml"
+	"$DOVEBRIDGE" cat INBOX '1%20%25.eml' -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail" >"$TMP/out"
+	cmp "$TMP/mail/1 %.eml" "$TMP/out"
+}
+
+@test "cat never asks a backend for an id that it did not list" {
+	cat >"$TMP/backend" <<-END
+		#!/bin/sh
+		while read -r line; do
+			echo "\$line" >>"$TMP/trace"
+			case \$line in
+			CAPS*) printf '* CAPS 1\nOK\n' ;;
+			LIST) printf '* BOX INBOX\nOK full\n' ;;
+			LIST*) printf 'OK full count=0\n' ;;
+			esac
+		done
+	END
+	chmod 755 "$TMP/backend"
+	: >"$TMP/trace"; chmod 666 "$TMP/trace"
+	run "$DOVEBRIDGE" cat INBOX no-such-id -- "$TMP/backend"
+	assert_failure 66
+	assert_output --partial 'lists no message no-such-id'
+	run grep -c FETCH "$TMP/trace"
+	assert_output 0
+}
+
+@test "a mailbox that the store does not list is EX_NOINPUT" {
+	run "$DOVEBRIDGE" ls Nope -- "$ROOT/backends/hello/hello"
+	assert_failure 66
+}
+
+@test "a program that is not there is EX_UNAVAILABLE, and the message names it" {
+	run "$DOVEBRIDGE" ls -- "$TMP/missing"
+	assert_failure 69
+	assert_output --partial "$TMP/missing: No such file or directory"
+}
+
+@test "without a backend the usage is an error" {
+	run "$DOVEBRIDGE" ls
+	assert_failure 64
+	assert_output --partial 'no backend'
+}
+
+@test "--help and --version work everywhere" {
+	for command in '' imap ls cat; do
+		# shellcheck disable=SC2086	# no word for the command itself
+		run -0 "$DOVEBRIDGE" $command --help
+		# shellcheck disable=SC2086
+		run -0 "$DOVEBRIDGE" $command --version
+	done
+}
