@@ -37,19 +37,20 @@ struct proc_settings {
 
 struct proc;
 
-/* Start a copy. It dies with the thread that calls this. Its uid and gid are the effective ones of this process, with
- * all of real, effective and saved set for good, verified, and never 0. If this
- * process could become root again, the supplementary groups are those of the
- * uid's passwd entry (without gid 0; the gid alone if there is no entry); if
- * not, they cannot be changed and stay.
+/* Start a copy; it dies with the thread that calls this. Its uid and gid are the
+ * effective ones of this process, with all of real, effective and saved set for
+ * good, verified, and never 0. If this process could become root again, the
+ * supplementary groups are those of the uid's passwd entry (without gid 0; the
+ * gid alone if there is no entry), and an effective gid 0 is refused; if not,
+ * groups cannot be changed and stay.
  *
  * It gets fds 0, 1 and 2, default signals, umask 077, no core file, and this
- * environment alone: PATH, LANG, LC_ALL, TZ if set here (PATH always), HOME,
- * USER, LOGNAME, BRIDGE_USER, BRIDGE_TMP, BRIDGE_PROTOCOL.
+ * environment alone: PATH (a default if unset here), LANG, LC_ALL, TZ (if set),
+ * HOME, USER, LOGNAME, BRIDGE_USER, BRIDGE_TMP, BRIDGE_PROTOCOL.
  *
  * Returns 0, or -1 and a fault (UNAVAILABLE). That the program does not exist
  * or cannot be executed, or cwd not be entered, shows up later, as EOF and
- * proc_exit_text(). */
+ * proc_exit_text(). All of set but context may be freed after the call. */
 int proc_start(const struct proc_settings *set, struct proc **proc_r,
 	       struct fault *fault);
 

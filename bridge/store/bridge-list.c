@@ -20,7 +20,6 @@
 #endif
 #define BRIDGE_MAILBOXES_DIR "mailboxes"
 #define BRIDGE_DIR_READABLE 32	/* bytes of a name that a folder's name shows */
-#define BRIDGE_SUBSCRIPTIONS "subscriptions"
 
 struct bridge_list_iter {
 	struct mailbox_list_iterate_context ctx;

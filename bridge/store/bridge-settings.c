@@ -66,9 +66,10 @@ setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 		*error_r = t_strdup_printf("%s = %s: %s", used, value, error);
 		return -1;
 	}
-	if (set->argv[0][0] != '/') {
+	if (set->argv[0][0] != '/' && strchr(set->argv[0], '/') != NULL) {
 		*error_r = t_strdup_printf("%s = %s: the program must be an "
-					   "absolute path", used, value);
+			"absolute path or a name to be found in PATH",
+			used, value);
 		words_free(set->argv);
 		return -1;
 	}

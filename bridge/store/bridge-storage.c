@@ -50,6 +50,8 @@ bridge_storage_get_list_settings(const struct mail_namespace *ns,
 		set->subscription_fname = "subscriptions";
 	/* names are UTF-8 everywhere but on the IMAP wire */
 	set->utf8 = TRUE;
+	/* a name never becomes a path: its folder is a hash of it */
+	set->no_fs_validation = TRUE;
 	/* with another separator, a name may contain it */
 	if (ns->set->separator != NULL && ns->set->separator[0] != '\0' &&
 	    ns->set->separator[0] != '/' && set->vname_escape_char == '\0')

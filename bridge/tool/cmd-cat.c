@@ -107,6 +107,7 @@ int cmd_cat(int argc, char *argv[])
 	if (argc - optind != 2)
 		tool_usage("cat [--as USER] MAILBOX ID -- BACKEND [ARG...]");
 	tool_become(as);
+	tool_check_backend(backend);
 	session = tool_session(backend);
 	ret = cat_mailbox(session, argv[optind], argv[optind + 1], &fault);
 	session_deinit(&session);

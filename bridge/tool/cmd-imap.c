@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -170,12 +169,10 @@ static void exec_imap(struct args *args)
 static void add_backend(struct args *args, char **backend)
 {
 	struct buf command = { NULL, 0, 0 };
-	char cwd[PATH_MAX];
 
 	words_join((const char *const *)backend, &command);
 	args_add_option(args, plugin_setting("bridge_command", command.p));
-	if (getcwd(cwd, sizeof(cwd)) != NULL)
-		args_add_option(args, plugin_setting("bridge_directory", cwd));
+	args_add_option(args, plugin_setting("bridge_directory", tool_cwd()));
 	buf_free(&command);
 }
 
@@ -207,6 +204,7 @@ int cmd_imap(int argc, char *argv[])
 	if (optind != argc)
 		tool_usage(IMAP_USAGE);
 	state = state_open(state_dir, as, backend);
+	tool_check_backend(backend);
 	plugin = tool_find(PLUGIN_NAME, MODULEDIR);
 	*strrchr(plugin, '/') = '\0';
 	conf_write(&conf, state, plugin);

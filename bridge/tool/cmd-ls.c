@@ -106,6 +106,7 @@ int cmd_ls(int argc, char *argv[])
 	if (argc - optind > 1)
 		tool_usage("ls [--as USER] [MAILBOX] -- BACKEND [ARG...]");
 	tool_become(as);
+	tool_check_backend(backend);
 	session = tool_session(backend);
 	ret = listing_boxes(session, &boxes, &fault);
 	if (ret == 0) {

@@ -64,6 +64,26 @@ static char *absolute(const char *path)
 	return buf.p;
 }
 
+/* As a shell would find it, but the working directory comes first. */
+static char *find_program(const char *name)
+{
+	const char *path = getenv("PATH"), *end;
+	struct buf buf = { NULL, 0, 0 };
+
+	if (strchr(name, '/') != NULL || access(name, F_OK) == 0)
+		return absolute(name);
+	while (path != NULL && *path != '\0') {
+		end = strchrnul(path, ':');
+		buf_clear(&buf);
+		buf_printf(&buf, "%.*s/%s", (int)(end - path), path, name);
+		if (*path == '/' && access(buf.p, X_OK) == 0)
+			return buf.p;
+		path = *end == '\0' ? end : end + 1;
+	}
+	tool_fail(EX_UNAVAILABLE, "%s: No such file, neither in the working "
+		  "directory nor in PATH", name);
+}
+
 char **tool_backend(int *argc, char *argv[])
 {
 	int i;
@@ -77,8 +97,7 @@ char **tool_backend(int *argc, char *argv[])
 			  "with its arguments at the end");
 	*argc = i;
 	argv[i] = NULL;
-	if (strchr(argv[i + 1], '/') != NULL)
-		argv[i + 1] = absolute(argv[i + 1]);
+	argv[i + 1] = find_program(argv[i + 1]);
 	return argv + i + 1;
 }
 
@@ -160,18 +179,66 @@ const char *tool_dir(void)
 	return path;
 }
 
-void tool_check_reach(const char *path)
+/* The first folder on the way to path, or path itself if it is one, that this
+   user cannot enter; NULL if there is none. Allocated. */
+static char *unreachable(const char *path)
 {
 	char *dir = absolute(path), *p;
+	struct stat st;
 
 	for (p = dir; (p = strchr(p + 1, '/')) != NULL; *p = '/') {
 		*p = '\0';
 		if (access(dir, X_OK) < 0 && errno == EACCES)
-			tool_fail(EX_NOPERM, "%s cannot reach %s: the folder "
-				  "%s lacks x for this user", tool_user(),
-				  path, dir);
+			return dir;
 	}
+	if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    access(dir, X_OK) < 0 && errno == EACCES)
+		return dir;
 	free(dir);
+	return NULL;
+}
+
+void tool_check_reach(const char *path)
+{
+	char *dir = unreachable(path);
+
+	if (dir != NULL)
+		tool_fail(EX_NOPERM, "%s cannot reach %s: the folder %s "
+			  "lacks x for this user", tool_user(), path, dir);
+}
+
+void tool_check_backend(char **backend)
+{
+	char *dir;
+	size_t i;
+
+	tool_check_reach(backend[0]);
+	for (i = 1; backend[i] != NULL; i++) {
+		if (strchr(backend[i], '/') == NULL)
+			continue;
+		dir = unreachable(backend[i]);
+		if (dir != NULL)
+			tool_warn("%s cannot reach %s: the folder %s lacks x "
+				  "for this user", tool_user(), backend[i],
+				  dir);
+		free(dir);
+	}
+}
+
+const char *tool_cwd(void)
+{
+	static char cwd[PATH_MAX];
+	char *dir;
+
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		return "/";
+	dir = unreachable(cwd);
+	if (dir == NULL)
+		return cwd;
+	tool_warn("%s cannot work in %s: the folder %s lacks x for this user; "
+		  "the backend runs in /", tool_user(), cwd, dir);
+	free(dir);
+	return "/";
 }
 
 char *tool_find(const char *name, const char *installed_dir)
@@ -214,11 +281,10 @@ struct session *tool_session(char **backend)
 		.caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS,
 		.log = tool_log,
 	};
-	char cwd[PATH_MAX];
 	char *launcher = tool_find("dovebridge-launch", LIBEXECDIR);
 	struct session *session;
 
-	set.cwd = getcwd(cwd, sizeof(cwd));
+	set.cwd = tool_cwd();
 	set.launcher = launcher;
 	session = session_init(&set);
 	free(launcher);

@@ -31,8 +31,15 @@ void tool_usage(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 
 /* The backend: what follows "--". Cuts *argc there; exits with EX_USAGE if
- * there is none. argv[0] is made absolute if it has a slash. */
+ * there is none. Its first word is made absolute: with a slash, or if such a
+ * file is there, from the working directory, else from PATH. */
 char **tool_backend(int *argc, char *argv[]);
+/* After tool_become: exit with a message that names the folder if the backend
+ * cannot be reached, warn if one of its arguments is a path that cannot. */
+void tool_check_backend(char **backend);
+/* The working directory of the backend: the caller's, or / with a warning if
+ * this user cannot enter that. */
+const char *tool_cwd(void);
 
 /* Started as root: become USER (NULL = nobody) for good, and say so on
  * stderr; the user of the process otherwise, which USER must then be. */
