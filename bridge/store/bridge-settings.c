@@ -10,6 +10,37 @@
 #define BRIDGE_LOCK_TIMEOUT_MSECS (120 * 1000)
 #define BRIDGE_TIME_MAX_MSECS (24 * 60 * 60 * 1000)
 
+static const char *const setting_names[] = {
+	"bridge_command",
+	"bridge_timeout",
+	"bridge_caps_timeout",
+	"bridge_brake_pause",
+	"bridge_lock_timeout",
+	"bridge_directory",
+};
+
+/* A misspelt name would silently leave the default in force. */
+static void setting_check_names(struct mail_namespace *ns)
+{
+	const char *name, *rest;
+	unsigned int i, n;
+
+	for (n = 0; (name = compat_setting_name(ns->user, n)) != NULL; n++) {
+		if (!str_begins(name, "bridge_"))
+			continue;
+		for (i = 0; i < N_ELEMENTS(setting_names); i++) {
+			if (!str_begins(name, setting_names[i]))
+				continue;
+			rest = name + strlen(setting_names[i]);
+			if (*rest == '\0' || *rest == '_')
+				break;
+		}
+		if (i == N_ELEMENTS(setting_names))
+			e_warning(ns->user->event, "bridge: %s is no setting "
+				  "of this version, it is ignored", name);
+	}
+}
+
 static const char *
 setting_get(struct mail_namespace *ns, const char *name, const char **used_r)
 {
@@ -70,7 +101,7 @@ setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 		*error_r = t_strdup_printf("%s = %s: the program must be an "
 			"absolute path or a name to be found in PATH",
 			used, value);
-		words_free(set->argv);
+		bridge_settings_free(set);
 		return -1;
 	}
 	return 0;
@@ -83,6 +114,7 @@ int bridge_settings_read(struct mail_namespace *ns,
 	const char *used;
 
 	i_zero(set_r);
+	setting_check_names(ns);
 	set_r->timeout_msecs = SESSION_TIMEOUT_MSECS;
 	set_r->caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS;
 	set_r->lock_timeout_msecs = BRIDGE_LOCK_TIMEOUT_MSECS;

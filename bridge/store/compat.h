@@ -9,15 +9,29 @@
 #  error "this version of the plugin is for Dovecot 2.3"
 #endif
 
+#include "array.h"
 #include "settings-parser.h"
 #include "mail-user.h"
 #include "mail-storage-private.h"
+#include "mail-storage-settings.h"
 
 /* A setting's value, NULL if it is not set. */
 static inline const char *
 compat_setting(struct mail_user *user, const char *name)
 {
 	return mail_user_plugin_getenv(user, name);
+}
+
+/* The name of the nth setting of the plugin section, NULL beyond the last. */
+static inline const char *
+compat_setting_name(struct mail_user *user, unsigned int n)
+{
+	const ARRAY_TYPE(const_string) *envs =
+		(const void *)&user->set->plugin_envs;
+
+	if (!array_is_created(envs) || n * 2 >= array_count(envs))
+		return NULL;
+	return array_idx_elem(envs, n * 2);
 }
 
 /* "5s", "2min" to milliseconds. Returns 0, -1 and an error. */

@@ -1,0 +1,115 @@
+load ../lib/common
+
+# session SETTING...: a short IMAP session on hello; what it says in $output.
+session() {
+	local options=() setting
+	for setting; do options+=(-o "$setting"); done
+	run timeout 30 "$DOVEBRIDGE" imap --state "$TMP/state" "${options[@]}" -- \
+		"$ROOT/backends/hello/hello" <<<$'a noop\r\nb logout\r'
+}
+
+@test "a time without a unit stops with the setting's name and value" {
+	session bridge_timeout=5
+	assert_output --partial 'bridge_timeout = 5: '
+	refute_output --partial 'a OK'
+}
+
+@test "a time out of range stops with the setting's name and value" {
+	session bridge_lock_timeout=99h
+	assert_output --partial 'bridge_lock_timeout = 99h: a time from 1 ms to 24 hours is needed'
+	refute_output --partial 'a OK'
+}
+
+@test "a command with an open quote stops with the setting's name and value" {
+	session "bridge_command=/bin/x 'y"
+	assert_output --partial "bridge_command = /bin/x 'y: it has a ' that is not closed"
+	refute_output --partial 'a OK'
+}
+
+@test "an empty command stops with the setting's name" {
+	session "bridge_command= "
+	assert_output --partial 'bridge_command'
+	refute_output --partial 'a OK'
+}
+
+@test "a relative program stops with the setting's name and value" {
+	session bridge_command=./x
+	assert_output --partial 'bridge_command = ./x: the program must be an absolute path'
+	refute_output --partial 'a OK'
+}
+
+@test "a misspelt setting is named in a warning" {
+	session bridge_tiemout=5s
+	assert_output --partial 'bridge_tiemout is no setting of this version'
+	assert_output --partial 'a OK'
+}
+
+@test "indexes in memory are refused, because UIDs must be kept" {
+	session "mail_location=bridge:$TMP/state/mail:INDEX=MEMORY"
+	assert_output --partial 'INDEX=MEMORY cannot be used'
+	refute_output --partial 'a OK'
+}
+
+@test "another layout is refused, because the backend lists the mailboxes" {
+	session "mail_location=bridge:$TMP/state/mail:LAYOUT=fs"
+	assert_output --partial 'LAYOUT=fs cannot be used with bridge'
+	refute_output --partial 'a OK'
+}
+
+@test "every byte but NUL reaches the backend in an argument" {
+	cat >"$TMP/args" <<-'END'
+		#!/bin/sh
+		printf %s "$1" | od -An -v -tx1 | tr -d ' \n' >&2
+		exit 78
+	END
+	chmod 755 "$TMP/args"
+	all=$(/usr/bin/python3 -c 'import os; os.write(1, bytes(range(1, 256)) + b"x")')
+	run timeout 30 "$DOVEBRIDGE" imap --state "$TMP/state" -- "$TMP/args" "$all" \
+		<<<$'a list "" *\r\nb logout\r'
+	assert_output --partial "$(printf %s "$all" | od -An -v -tx1 | tr -d ' \n')"
+}
+
+@test "two namespaces run two stores, each by its own command" {
+	cat >"$TMP/conf" <<-END
+		log_path = /dev/stderr
+		ssl = no
+		base_dir = $TMP/mail/run
+		state_dir = $TMP/mail/run
+		mail_plugin_dir = $ROOT/build
+		mail_plugins = bridge
+		mail_location = maildir:$TMP/mail/Maildir
+		mail_home = $TMP/mail
+		namespace inbox {
+		  inbox = yes
+		  separator = .
+		}
+		namespace archive {
+		  prefix = Archive.
+		  separator = .
+		  location = bridge:$TMP/mail/archive
+		}
+		namespace hello {
+		  prefix = Hello.
+		  separator = .
+		  location = bridge:$TMP/mail/hello
+		}
+		plugin {
+		  bridge_command = $ROOT/backends/eml-dir/eml-dir $TMP/eml
+		  bridge_command_hello = $ROOT/backends/hello/hello
+		}
+	END
+	mkdir -p "$TMP/eml/v1.0 ~"
+	printf 'Subject: in a folder with a dot\n\nx\n' >"$TMP/eml/v1.0 ~/1.eml"
+	writable "$TMP/mail"
+	as=(env -i "PATH=$PATH" "USER=$AS" "HOME=$TMP/mail")
+	[ "$(id -u)" -ne 0 ] || as=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${as[@]}")
+	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" mailbox list
+	assert_line INBOX
+	assert_line Hello.INBOX
+	# the separator inside a name is escaped, and so is the escape
+	assert_line 'Archive.v1~2e0 ~7e'
+	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" fetch hdr.subject mailbox 'Archive.v1~2e0 ~7e' all
+	assert_output --partial 'in a folder with a dot'
+	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" fetch hdr.subject mailbox Hello.INBOX all
+	assert_output --partial 'Hello from a shell script'
+}
