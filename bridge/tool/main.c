@@ -16,6 +16,27 @@ static const struct command commands[] = {
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
 
+/* The words of the protocol, from the tables that the code itself uses. */
+static void print_protocol(FILE *out)
+{
+	const struct verb *verb;
+	int i;
+
+	fprintf(out, "\nRequests of protocol %d:\n", CAPS_VERSION);
+	for (i = 0; i < VERB_COUNT; i++) {
+		verb = verb_info((enum verb_id)i);
+		fprintf(out, "  %s%s%s\n", verb->name,
+			*verb->request != '\0' ? " " : "", verb->request);
+	}
+	fputs("\nCodes of NO and FAIL, and whether a pending change is tried "
+	      "again:\n", out);
+	for (i = FAULT_NONE + 1; i < FAULT_CODE_COUNT; i++)
+		fprintf(out, "  %-12s%s\n",
+			fault_code_name((enum fault_code)i),
+			fault_retry((enum fault_code)i) == FAULT_RETRY_LATER ?
+			"later" : "never");
+}
+
 static void print_help(FILE *out)
 {
 	size_t i;
@@ -36,6 +57,7 @@ static void print_help(FILE *out)
 	      "  --help, --version\n\n"
 	      "Started as root, every command first becomes USER for good.\n"
 	      "Exit codes are those of sysexits(3).\n", out);
+	print_protocol(out);
 }
 
 int main(int argc, char *argv[])
