@@ -1,75 +1,177 @@
 # dovebridge: a Dovecot storage over any program that reads lines and answers.
-# `make help` lists the targets.
+# `make help` lists the targets: a line of help stands behind ## in each rule.
 
-CC ?= gcc
+VERSION := $(shell sed -n 's/.*TOOL_VERSION "\(.*\)"/\1/p' bridge/tool/tool.h)
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 PKG_CONFIG ?= pkg-config
 B = build
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
-HARDEN = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu99 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) \
+ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) -std=gnu99 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) \
 	-D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=.
-override LDFLAGS += -Wl,-z,relro,-z,now
+ALL_LDFLAGS = $(LDFLAGS) -Wl,-z,relro,-z,now
 LIBS_CORE = -lbsd -lmd
 
-PREFIX ?= /usr
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/lib/dovebridge
+DATADIR ?= $(PREFIX)/share/dovebridge
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/dovebridge
 MODULEDIR ?= /usr/lib/dovecot/modules
 PATHS = -DLIBEXECDIR='"$(LIBEXECDIR)"' -DMODULEDIR='"$(MODULEDIR)"'
 
 CORE_SRC = $(wildcard bridge/core/*.c)
 CORE_OBJ = $(CORE_SRC:bridge/%.c=$(B)/%.o)
 
-all: $(B)/dovebridge $(B)/dovebridge-launch $(B)/lib20_bridge_plugin.so
+PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(B)/lib20_bridge_plugin.so
 
-$(B)/core/%.o: bridge/core/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -Ibridge/core -c -o $@ $<
+all: $(PROGRAMS)		## build into build/ (the default)
 
-$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(B)/core/rmtree.o
+# Whatever is compiled depends on the flags that it is compiled with.
+FLAGS = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PATHS) $(DOVECOT_INCLUDE)
+export FLAGS
+
+$(B)/flags: always
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -MMD -o $@ $< $(B)/core/rmtree.o \
+	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
+
+$(B)/core/%.o: bridge/core/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core -c -o $@ $<
+
+$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(B)/core/rmtree.o $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \
+		$(B)/core/rmtree.o \
 		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
 
 STORE_SRC = $(wildcard bridge/store/*.c)
 STORE_OBJ = $(STORE_SRC:bridge/%.c=$(B)/%.o)
 DOVECOT_INCLUDE ?= /usr/include/dovecot
 
-$(B)/store/%.o: bridge/store/%.c
+$(B)/store/%.o: bridge/store/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE) \
+	$(CC) $(ALL_CFLAGS) -MMD -MP -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE) \
 		-Ibridge/core $(PATHS) -c -o $@ $<
 
 # symbols of Dovecot are resolved by the process that loads the plugin
 $(B)/lib20_bridge_plugin.so: $(STORE_OBJ) $(CORE_OBJ)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
+	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
 
 TOOL_SRC = $(wildcard bridge/tool/*.c)
 TOOL_OBJ = $(TOOL_SRC:bridge/%.c=$(B)/%.o)
 
-$(B)/tool/%.o: bridge/tool/%.c
+$(B)/tool/%.o: bridge/tool/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -Ibridge/core $(PATHS) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core $(PATHS) -c -o $@ $<
 
 $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CORE)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
+
+# --- packages and demo -------------------------------------------------------
+# DEPS=: leaves the packages of the machine alone.
+DEPS = test/lib/deps
+
+deps:				## install the packages that are missing (test/packages)
+	@$(DEPS) build run test
+
+demo:				## install what is missing, build, read an archive over IMAP
+	@$(DEPS) build run
+	@$(MAKE) --no-print-directory -s all
+	@test/lib/demo
 
 # --- tests -------------------------------------------------------------------
+# For all of them: V=1 shows every test, JOBS=N runs N files at once.
 UNIT = $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/test-*.c))
+BATS = $(sort $(shell find test backends -name '*.bats'))
+RUN_TESTS = test/lib/run-tests
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
 
-$(B)/test/%: test/unit/%.c $(CORE_OBJ)
+$(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -MMD -Ibridge/core -Itest/unit -o $@ $< \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
-check-unit: $(UNIT) $(B)/dovebridge-launch
-	prove -e '' $(UNIT)
+unit: $(UNIT) $(B)/dovebridge-launch
 
-clean:
+check:				## build, then run all tests
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory all unit
+	test/lib/staged $(RUN_TESTS) $(UNIT) $(BATS)
+
+check-unit: unit		## the unit tests in C alone
+	$(RUN_TESTS) $(UNIT)
+
+check-bats: all			## the tests in bats alone; BATS=FILE for one of them
+	test/lib/staged $(RUN_TESTS) $(BATS)
+
+check-asan:			## the unit tests under the address and UB sanitizers
+	@$(DEPS) build test
+	$(MAKE) --no-print-directory B=build/asan HARDEN= \
+		CFLAGS='-O1 -g $(SANITIZE)' check-unit
+
+check-valgrind: unit		## the unit tests under valgrind
+	@$(DEPS) build test dev
+	WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full \
+		--child-silent-after-fork=yes' $(RUN_TESTS) $(UNIT)
+
+lint:				## compilers, linters and the rules of HACKING.md
+	@$(DEPS) build test dev
+	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
+
+# --- install -----------------------------------------------------------------
+BACKENDS = $(sort $(wildcard backends/*/README.md))
+DOCS = README.md NEWS.md SECURITY.md COPYING LICENSE protocol.md
+INSTALL ?= install
+
+install: all			## to DESTDIR, PREFIX (/usr/local) and Dovecot's MODULEDIR
+	$(INSTALL) -D -m 755 $(B)/dovebridge $(DESTDIR)$(BINDIR)/dovebridge
+	$(INSTALL) -D -m 755 $(B)/dovebridge-launch \
+		$(DESTDIR)$(LIBEXECDIR)/dovebridge-launch
+	$(INSTALL) -D -m 644 $(B)/lib20_bridge_plugin.so \
+		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
+	for page in man/*.[1-9]; do \
+		$(INSTALL) -D -m 644 $$page \
+			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; \
+	done
+	cd backends && find . -type f ! -name '*.bats' ! -path '*/__pycache__/*' | \
+	while read -r file; do \
+		mode=644; [ ! -x "$$file" ] || mode=755; \
+		$(INSTALL) -D -m $$mode "$$file" \
+			"$(DESTDIR)$(DATADIR)/backends/$${file#./}" || exit; \
+	done
+	$(INSTALL) -d -m 755 $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
+
+uninstall:			## remove what install has put there
+	rm -f $(DESTDIR)$(BINDIR)/dovebridge \
+		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
+	for page in man/*.[1-9]; do \
+		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
+	done
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
+
+# --- the rest ----------------------------------------------------------------
+dist:				## a tarball of the last commit, the same bytes each time
+	@mkdir -p $(B)
+	git archive --format=tar --prefix=dovebridge-$(VERSION)/ HEAD | \
+		gzip -9n >$(B)/dovebridge-$(VERSION).tar.gz
+
+clean:				## remove build/
 	rm -rf $(B)
 
-.PHONY: all check-unit clean
+help:				## this list
+	@awk -F '## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); \
+		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
+
+.PHONY: all always deps demo unit check check-unit check-bats check-asan \
+	check-valgrind lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

@@ -152,7 +152,7 @@ static bool path_is_ours(const struct fetch_request *ctx, const char *path)
 		strstr(path + len, "/..") == NULL;
 }
 
-/* Kernel files claim to be empty regular files and are not mail. */
+/* Kernel files claim to be regular files, of any size, and are not mail. */
 static bool fd_is_kernel_file(int fd)
 {
 	struct statfs fs;
@@ -229,9 +229,14 @@ static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 		(void)unlink(path);
 	if (fetched->fd < 0) {
 		ctx->missing = err == ENOENT;
-		fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err), line->raw);
+		if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */
+			fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
+				     line->raw);
+		else
+			fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err),
+				     line->raw);
 	} else if (fstat(fetched->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		   (st.st_size == 0 && fd_is_kernel_file(fetched->fd))) {
+		   fd_is_kernel_file(fetched->fd)) {
 		fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
 			     line->raw);
 	} else if (fetch_slice(ctx, line, (uint64_t)st.st_size, error_r) < 0) {

@@ -2,8 +2,29 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define NAME_INBOX "INBOX"
+
+/* A list without end must not use up the memory of the process (Dovecot's
+   vsz_limit): that would end all of it, this ends one request. */
+static size_t bytes_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) < 0 ||
+	    limit.rlim_cur / LISTING_MEMORY_SHARE > LISTING_BYTES_MAX)
+		return LISTING_BYTES_MAX;
+	return limit.rlim_cur / LISTING_MEMORY_SHARE;
+}
+
+static int bytes_error(struct wire_error *error, size_t max)
+{
+	(void)snprintf(error->text, sizeof(error->text),
+		       "wrote a list that takes more than %zu bytes of memory",
+		       max);
+	return -1;
+}
 
 /* --- mailboxes ------------------------------------------------------------- */
 
@@ -11,6 +32,7 @@ struct boxes_request {
 	struct session_request request;
 	struct listing_boxes *boxes;
 	size_t boxes_size;
+	size_t bytes, bytes_max;
 	struct buf name;
 	bool delta;
 };
@@ -147,6 +169,10 @@ static int boxes_item(struct session_request *request,
 	if (boxes->count + boxes->skipped_count >= LISTING_BOXES_MAX)
 		return wire_fail(error_r, "more than 100000 mailboxes",
 				 line->raw);
+	/* the name decoded, and everything as spelt */
+	ctx->bytes += 2 * line->raw.len + sizeof(*box);
+	if (ctx->bytes > ctx->bytes_max)
+		return bytes_error(error_r, ctx->bytes_max);
 	why = listing_name_fault(view_of_buf(&ctx->name));
 	if (why != NULL) {
 		boxes_skip(ctx, line->fields[0], why);
@@ -221,7 +247,7 @@ static void boxes_reset(struct session_request *request)
 	struct boxes_request *ctx = (struct boxes_request *)request;
 
 	listing_boxes_free(ctx->boxes);
-	ctx->boxes_size = 0;
+	ctx->boxes_size = ctx->bytes = 0;
 }
 
 static const struct session_handler boxes_handler = {
@@ -239,6 +265,7 @@ int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 	memset(&ctx, 0, sizeof(ctx));
 	memset(boxes_r, 0, sizeof(*boxes_r));
 	ctx.boxes = boxes_r;
+	ctx.bytes_max = bytes_max();
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &boxes_handler;
 	buf_append_str(&ctx.request.line, "LIST");
@@ -299,6 +326,7 @@ struct msgs_request {
 	struct session_request request;
 	struct listing *listing;
 	size_t msgs_size;
+	size_t flags_bytes, bytes_max;
 	struct buf id;
 	bool stated;		/* a state was sent, so the final must have its word */
 };
@@ -312,9 +340,10 @@ struct view listing_id(const struct listing *listing,
 }
 
 /* Most messages have one of a few sets of flags: each is kept once. */
-static int msg_flags(struct listing *listing, struct listing_msg *msg,
+static int msg_flags(struct msgs_request *ctx, struct listing_msg *msg,
 		     struct view value)
 {
+	struct listing *listing = ctx->listing;
 	size_t i;
 
 	for (i = listing->flags_count; i-- > 1; ) {
@@ -331,11 +360,12 @@ static int msg_flags(struct listing *listing, struct listing_msg *msg,
 				  sizeof(*listing->flags));
 	listing->flags[0] = NULL;
 	listing->flags[listing->flags_count] = view_dup(value);
+	ctx->flags_bytes += value.len;
 	msg->flags = (uint32_t)listing->flags_count++;
 	return 0;
 }
 
-static int msg_option(struct listing *listing, struct listing_msg *msg,
+static int msg_option(struct msgs_request *ctx, struct listing_msg *msg,
 		      struct view field)
 {
 	struct view key, value;
@@ -348,7 +378,7 @@ static int msg_option(struct listing *listing, struct listing_msg *msg,
 		return wire_number(value, 2ULL * WIRE_MESSAGE_MAX,
 				   &msg->vsize);
 	if (view_is(key, "flags"))
-		return msg_flags(listing, msg, value);
+		return msg_flags(ctx, msg, value);
 	if (view_is(key, "date")) {
 		if (wire_number(value, LISTING_DATE_MAX, &number) < 0)
 			return -1;
@@ -407,10 +437,11 @@ static int msgs_item(struct session_request *request,
 	if (line->count == 0 || msg_id(ctx, msg, line->fields[0]) < 0)
 		return wire_fail(error_r, "an item without a proper id",
 				 line->raw);
-	if (listing->text.len > LISTING_BYTES_MAX)
-		return wire_fail(error_r, "more than 1 GiB of ids", line->raw);
+	if (listing->text.len + listing->count * sizeof(*msg) +
+	    ctx->flags_bytes > ctx->bytes_max)
+		return bytes_error(error_r, ctx->bytes_max);
 	for (i = 1; i < line->count; i++) {
-		if (msg_option(listing, msg, line->fields[i]) < 0)
+		if (msg_option(ctx, msg, line->fields[i]) < 0)
 			return wire_fail(error_r, "a value out of range",
 					 line->raw);
 	}
@@ -503,7 +534,7 @@ static void msgs_reset(struct session_request *request)
 	struct msgs_request *ctx = (struct msgs_request *)request;
 
 	listing_free(ctx->listing);
-	ctx->msgs_size = 0;
+	ctx->msgs_size = ctx->flags_bytes = 0;
 }
 
 static const struct session_handler msgs_handler = {
@@ -521,6 +552,7 @@ int listing_msgs(struct session *session, const char *box, const char *state,
 	memset(&ctx, 0, sizeof(ctx));
 	memset(listing_r, 0, sizeof(*listing_r));
 	ctx.listing = listing_r;
+	ctx.bytes_max = bytes_max();
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &msgs_handler;
 	buf_printf(&ctx.request.line, "LIST %s %s", box, state);
@@ -532,4 +564,40 @@ int listing_msgs(struct session *session, const char *box, const char *state,
 	session_request_free(&ctx.request);
 	buf_free(&ctx.id);
 	return ret;
+}
+
+int listing_duplicate_fault(const char *program, const char *box,
+			    const struct listing *listing, size_t item,
+			    struct fault *fault)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+		"%s: listed the id %s twice while answering \"LIST %s -\"",
+		program, wire_quote(listing_id(listing, &listing->msgs[item]),
+				    quoted, sizeof(quoted)), box);
+}
+
+int listing_check_ids(struct session *session, const char *box,
+		      const struct listing *listing, struct fault *fault)
+{
+	struct reconcile_item *items = mem_new(listing->count, sizeof(*items));
+	struct reconcile_policy policy;
+	struct reconcile_result result;
+	size_t i, duplicate;
+	int ret;
+
+	memset(&policy, 0, sizeof(policy));
+	for (i = 0; i < listing->count; i++)
+		memcpy(items[i].hash, listing->msgs[i].hash,
+		       sizeof(items[i].hash));
+	ret = reconcile(NULL, 0, items, listing->count, &policy, &result,
+			&duplicate);
+	free(items);
+	if (ret < 0)
+		return listing_duplicate_fault(
+			session_settings(session)->argv[0], box, listing,
+			duplicate, fault);
+	reconcile_result_free(&result);
+	return 0;
 }

@@ -7,7 +7,8 @@
 
 #define LISTING_COMPONENT_MAX 255	/* bytes of a mailbox name's component */
 #define LISTING_DATE_MAX 253402300799	/* 31 Dec 9999, the last that IMAP can say */
-#define LISTING_BYTES_MAX (1024UL * 1024 * 1024)	/* of ids, in one listing */
+#define LISTING_BYTES_MAX (1024UL * 1024 * 1024)	/* of memory, for one listing */
+#define LISTING_MEMORY_SHARE 3	/* and at most this part of RLIMIT_AS, if set */
 #define LISTING_BOXES_MAX 100000
 #define LISTING_FLAGS_MAX 65536		/* different sets of flags in a listing */
 
@@ -70,6 +71,13 @@ struct listing {
 int listing_msgs(struct session *session, const char *box, const char *state,
 		 struct listing *listing_r, struct fault *fault);
 void listing_free(struct listing *listing);
+/* Does an id stand twice in what LIST box answered? Returns 0, or -1 and
+ * a fault. (Who reconciles a listing is told so by that.) */
+int listing_check_ids(struct session *session, const char *box,
+		      const struct listing *listing, struct fault *fault);
+int listing_duplicate_fault(const char *program, const char *box,
+			    const struct listing *listing, size_t item,
+			    struct fault *fault);
 struct view listing_id(const struct listing *listing,
 		       const struct listing_msg *msg);
 

@@ -52,7 +52,8 @@ struct session {
 	uint64_t octets_left;
 	uint64_t octets_since_step;
 	uint64_t items, reserved;
-	uint64_t deadline, waited_msecs, alive_at;
+	uint64_t deadline, wait_until, alive_at;
+	struct buf answered;	/* the request that was answered last */
 
 	unsigned int failures;
 	uint64_t start_after;	/* 0 = whenever */
@@ -210,6 +211,7 @@ void session_deinit(struct session **_session)
 	session_request_free(&session->caps_request);
 	caps_deinit(&session->caps);
 	buf_free(&session->output);
+	buf_free(&session->answered);
 	for (i = 0; session->argv[i] != NULL; i++)
 		free(session->argv[i]);
 	free(session->argv);
@@ -414,7 +416,8 @@ static int session_start_refused(struct session *session,
 		fault_r->code = FAULT_UNAVAILABLE;
 		fault_context(fault_r, "%s is not started again for %u s after "
 			"%u failures in a row, the last", session->argv[0],
-			(unsigned int)((session->start_after - now) / 1000 + 1),
+			(unsigned int)((session->start_after - now + 999) /
+				       1000),
 			session->failures);
 		return -1;
 	}
@@ -472,7 +475,7 @@ static void session_reply_begins(struct session *session)
 {
 	session->octets_left = session->octets_since_step = 0;
 	session->items = session->reserved = 0;
-	session->waited_msecs = 0;
+	session->wait_until = 0;
 	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
 	session_set_deadline(session);
 }
@@ -492,6 +495,8 @@ static void session_head_done(struct session *session)
 		session->caps_done = true;
 	else
 		session->failures = 0;
+	buf_clear(&session->answered);
+	buf_append_view(&session->answered, view_of_buf(&head->line));
 	session_complete(session, head);
 	if (session->head != NULL && session->head->sent)
 		session_reply_begins(session);
@@ -549,19 +554,25 @@ static void session_head_no(struct session *session,
 	session_head_done(session);
 }
 
+/* A backend may say WAIT as often as it likes, with seconds or without, but
+   only so long after the first. */
 static int session_wait_item(struct session *session,
 			     const struct wire_line *line)
 {
-	uint64_t secs = 0, now = session_now_msecs();
+	uint64_t secs = 0, until, now = session_now_msecs();
 
+	if (session->wait_until == 0)
+		session->wait_until = now + SESSION_WAIT_MAX_MSECS;
+	if (now > session->wait_until)
+		return -1;
 	if (line->count > 0 &&
 	    wire_number(line->fields[0], SESSION_WAIT_MAX_MSECS / 1000,
 			&secs) < 0)
 		secs = SESSION_WAIT_MAX_MSECS / 1000;
-	session->waited_msecs += secs * 1000;
-	if (session->waited_msecs > SESSION_WAIT_MAX_MSECS)
-		return -1;
-	session->deadline = now + secs * 1000 + session->set.timeout_msecs;
+	until = now + secs * 1000;
+	if (until > session->wait_until)
+		until = session->wait_until;
+	session->deadline = until + session->set.timeout_msecs;
 	return 0;
 }
 
@@ -697,25 +708,6 @@ static bool session_parse(struct session *session)
 	return false;
 }
 
-/* Bytes that nobody asked for: the copy is ended, but no request suffers. */
-static void session_check_idle_output(struct session *session)
-{
-	char quoted[WIRE_QUOTE_SIZE];
-	struct view said;
-	struct fault fault;
-
-	if (session->proc == NULL || session->in_flight > 0 ||
-	    wire_reader_pending(session->reader) == 0)
-		return;
-	said.len = wire_reader_octets(session->reader, WIRE_LINE_MAX, &said.p);
-	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
-		"%s: wrote %s to stdout when nothing was asked; the copy is "
-		"ended", session->argv[0],
-		wire_quote(said, quoted, sizeof(quoted)));
-	session_log(session, SESSION_LOG_ERROR, fault.log);
-	session_break(session, &fault, false);
-}
-
 static bool session_read(struct session *session)
 {
 	size_t size;
@@ -731,6 +723,75 @@ static bool session_read(struct session *session)
 		return true;
 	session_break_eof(session);
 	return false;
+}
+
+/* What stands in the pipe while nothing is in flight; 0 at its end. */
+static ssize_t session_read_idle(struct session *session)
+{
+	size_t size;
+	ssize_t ret;
+	char *space = wire_reader_space(session->reader, &size);
+
+	do {
+		ret = read(proc_fd_out(session->proc), space, size);
+	} while (ret < 0 && errno == EINTR);
+	if (ret > 0)
+		wire_reader_added(session->reader, (size_t)ret);
+	return ret;
+}
+
+/* The copy broke while nothing was in flight. The request that waits has done
+   no harm: a fresh copy gets it, once. */
+static void session_break_idle(struct session *session,
+			       const struct fault *fault)
+{
+	struct session_request *head = session->head;
+
+	session_copy_end(session, PROC_END_FORCE);
+	session_back_off(session, fault);
+	head->fault = *fault;
+	if (head->retried)
+		session_complete(session, head);
+	head->retried = true;
+}
+
+/* Bytes that nobody asked for, or the copy's end. They must be found before the
+   next request is sent, or they would be taken for the answer to that. */
+static void session_check_idle(struct session *session)
+{
+	char quoted[WIRE_QUOTE_SIZE], answered[WIRE_QUOTE_SIZE];
+	struct view said;
+	const char *lf;
+	struct fault fault;
+	bool ended = false;
+
+	if (session->proc == NULL || session->in_flight > 0 ||
+	    !session->caps_done)
+		return;
+	if (wire_reader_pending(session->reader) == 0)
+		ended = session_read_idle(session) == 0;
+	if (!ended && wire_reader_pending(session->reader) == 0)
+		return;
+	(void)wire_quote(view_of_buf(&session->answered), answered,
+			 sizeof(answered));
+	if (ended) {
+		proc_stop(session->proc, PROC_END_POLITE);
+		(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: ended after its answer to %s: %s",
+			session->argv[0], answered,
+			proc_exit_text(session->proc));
+	} else {
+		said.len = wire_reader_octets(session->reader, WIRE_LINE_MAX,
+					      &said.p);
+		lf = memchr(said.p, '\n', said.len);
+		if (lf != NULL)
+			said.len = (size_t)(lf - said.p);
+		(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: wrote %s to stdout after its answer to %s",
+			session->argv[0],
+			wire_quote(said, quoted, sizeof(quoted)), answered);
+	}
+	session_break_idle(session, &fault);
 }
 
 /* --- sending and waiting --------------------------------------------------- */
@@ -846,7 +907,9 @@ int session_wait(struct session *session, struct session_request *request)
 	struct fault fault;
 
 	while (!request->done) {
-		session_check_idle_output(session);
+		session_check_idle(session);
+		if (request->done)
+			break;
 		if (session->proc == NULL &&
 		    session_start(session, &fault) < 0) {
 			session_fail_all(session, &fault);

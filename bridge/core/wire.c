@@ -160,6 +160,8 @@ static int wire_parse(struct wire_reader *reader, struct view raw,
 	} else if (view_is(raw, "!") || view_starts(raw, "! ")) {
 		line->kind = WIRE_RESERVED;
 		return 0;
+	} else if (view_starts(raw, "OK\r")) {
+		return wire_check_bytes(raw, error_r);
 	} else {
 		(void)snprintf(error_r->text, sizeof(error_r->text),
 			"wrote %s to stdout, which is neither \"* \", \"OK\" "

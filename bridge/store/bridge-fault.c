@@ -37,11 +37,20 @@ static void bridge_fault_log(struct event *event, const struct fault *fault)
 		e_error(event, "bridge: %s", fault->log);
 }
 
+/* Dovecot takes a text that begins with [ for a response code of its own; a
+   backend's words are never one. */
+static const char *bridge_fault_text(const struct fault *fault)
+{
+	return fault->user[0] != '[' ? fault->user :
+		t_strdup_printf("%s: %s", fault_code_text(fault->code),
+				fault->user);
+}
+
 int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 {
 	bridge_fault_log(box->event, fault);
 	mail_storage_set_error(box->storage, bridge_fault_error(fault->code),
-			       fault->user);
+			       bridge_fault_text(fault));
 	return -1;
 }
 
@@ -49,6 +58,6 @@ int bridge_fault_list(struct mailbox_list *list, const struct fault *fault)
 {
 	bridge_fault_log(list->ns->user->event, fault);
 	mailbox_list_set_error(list, bridge_fault_error(fault->code),
-			       fault->user);
+			       bridge_fault_text(fault));
 	return -1;
 }

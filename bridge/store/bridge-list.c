@@ -304,6 +304,30 @@ bridge_list_add_box(struct mailbox_list_iter_update_context *update,
 	} T_END;
 }
 
+/* A user's inbox is always there. */
+static bool bridge_list_has_inbox(const struct mailbox_list *list)
+{
+	return (list->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0;
+}
+
+/* A parent that the store does not list is shown all the same. */
+static void
+bridge_list_add_parents(struct mailbox_list_iter_update_context *update,
+			struct mailbox_list *_list, const char *name)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+	const char *parent, *p;
+
+	for (p = name; (p = strchr(p, '/')) != NULL; p++) T_BEGIN {
+		parent = t_strdup_until(name, p);
+		if (listing_box_find(&list->boxes, view_of(parent)) == NULL &&
+		    (strcmp(parent, "INBOX") != 0 ||
+		     !bridge_list_has_inbox(_list)))
+			bridge_list_add_box(update, _list, parent,
+					    MAILBOX_NONEXISTENT);
+	} T_END;
+}
+
 static void bridge_list_build_tree(struct bridge_list_iter *ctx)
 {
 	struct mailbox_list *_list = ctx->ctx.list;
@@ -319,11 +343,12 @@ static void bridge_list_build_tree(struct bridge_list_iter *ctx)
 	update.match_parents = TRUE;
 	for (i = 0; i < list->boxes.count; i++) {
 		box = &list->boxes.boxes[i];
+		bridge_list_add_parents(&update, _list, box->name);
 		bridge_list_add_box(&update, _list, box->name,
 				    bridge_list_box_flags(box));
 	}
-	/* A user's inbox is always there; the store's own flags stand */
-	if ((_list->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0 &&
+	/* the store's own flags stand */
+	if (bridge_list_has_inbox(_list) &&
 	    listing_box_find(&list->boxes, view_of("INBOX")) == NULL)
 		bridge_list_add_box(&update, _list, "INBOX", 0);
 }

@@ -12,7 +12,16 @@
 
 struct bridge_mail {
 	struct index_mail imail;
+
+	/* Its bytes could not be had: told again until the mail is closed, for
+	   Dovecot asks for the stream once more (a search does) */
+	enum mail_error failed;
+	bool gone;
+	char failed_text[2 * FAULT_USER_MAX];
 };
+
+#define BRIDGE_MAIL(s) \
+	container_of(INDEX_MAIL(s), struct bridge_mail, imail)
 
 /* The map's entry of a message, and what its views point into. */
 struct bridge_mail_entry {
@@ -166,6 +175,7 @@ static void
 bridge_mail_forget(struct mail *mail, const struct fault *fault)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct fault map_fault;
 
 	e_warning(mail->box->event, "bridge: %s; an id must name the same "
@@ -179,6 +189,7 @@ bridge_mail_forget(struct mail *mail, const struct fault *fault)
 			e_error(mail->box->event, "bridge: %s", map_fault.log);
 	}
 	idmap_unlock(mbox->map);
+	bmail->gone = TRUE;
 	mail_set_expunged(mail);
 }
 
@@ -199,11 +210,57 @@ static struct istream *bridge_mail_stream(struct fetched *fetched)
 	return input;
 }
 
+static void bridge_mail_set_failed(struct mail *_mail,
+				   const struct fault *fault)
+{
+	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
+
+	(void)bridge_fault_box(_mail->box, fault);
+	(void)i_strocpy(mail->failed_text,
+			mailbox_get_last_error(_mail->box, &mail->failed),
+			sizeof(mail->failed_text));
+}
+
+static int bridge_mail_may_fetch(struct mail *_mail)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
+	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
+	struct fault fault;
+
+	if (mail->gone) {
+		mail_set_expunged(_mail);
+		return -1;
+	}
+	if (mail->failed != MAIL_ERROR_NONE) {
+		mail_storage_set_error(_mail->box->storage, mail->failed,
+				       mail->failed_text);
+		return -1;
+	}
+	if (mbox->wire_name != NULL)
+		return 0;
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+		"%s: listed no mailbox %s while answering \"LIST\": its "
+		"messages cannot be fetched", mbox->list->set.argv[0],
+		_mail->box->name);
+	bridge_mail_set_failed(_mail, &fault);
+	return -1;
+}
+
+static void bridge_mail_close(struct mail *_mail)
+{
+	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
+
+	mail->failed = MAIL_ERROR_NONE;
+	mail->gone = FALSE;
+	index_mail_close(_mail);
+}
+
 /* Returns 0 with the open stream, -1 with the error set. */
 static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 	struct index_mail *imail = INDEX_MAIL(mail);
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct bridge_mail_entry entry;
 	struct fetched fetched;
 	struct fault fault;
@@ -211,7 +268,8 @@ static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
 	bool listed;
 	int ret;
 
-	if (bridge_mail_entry(mail, &entry) < 0)
+	if (bridge_mail_may_fetch(mail) < 0 ||
+	    bridge_mail_entry(mail, &entry) < 0)
 		return -1;
 	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
 	expected = listed ? entry.entry.size : bridge_mail_seen_size(mail);
@@ -222,6 +280,7 @@ static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
 	if (ret == 0 && fetched.status == FETCH_GONE) {
 		/* only a list removes it for good */
 		mbox->relist = TRUE;
+		bmail->gone = TRUE;
 		mail_set_expunged(mail);
 		ret = -1;
 	} else if (ret == 0) {
@@ -235,7 +294,7 @@ static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
 		bridge_mail_forget(mail, &fault);
 	} else {
 		mbox->relist = mbox->relist || fetched.size_differs;
-		(void)bridge_fault_box(mail->box, &fault);
+		bridge_mail_set_failed(mail, &fault);
 	}
 	fetched_free(&fetched);
 	buf_free(&entry.buf);
@@ -368,7 +427,7 @@ bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 }
 
 struct mail_vfuncs bridge_mail_vfuncs = {
-	.close = index_mail_close,
+	.close = bridge_mail_close,
 	.free = index_mail_free,
 	.set_seq = index_mail_set_seq,
 	.set_uid = index_mail_set_uid,
@@ -394,8 +453,8 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.get_binary_stream = index_mail_get_binary_stream,
 	.get_special = bridge_mail_get_special,
 	.get_backend_mail = index_mail_get_backend_mail,
-	.update_flags = index_mail_update_flags,
-	.update_keywords = index_mail_update_keywords,
+	.update_flags = bridge_mail_update_flags,
+	.update_keywords = bridge_mail_update_keywords,
 	.update_modseq = index_mail_update_modseq,
 	.update_pvt_modseq = index_mail_update_pvt_modseq,
 	.expunge = bridge_mail_expunge,

@@ -66,12 +66,49 @@ void bridge_transaction_save_rollback(struct mail_save_context *ctx)
 	i_free(ctx);
 }
 
-/* An expunge cannot fail by itself: remember it, and refuse the transaction. */
-void bridge_mail_expunge(struct mail *mail)
+/* Changes of a mail cannot fail by themselves: remember, and refuse the
+   transaction. */
+static void bridge_mail_refuse(struct mail *mail, const char *text)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
 	mbox->refused = mail->transaction;
+	mbox->refused_text = text;
+}
+
+void bridge_mail_expunge(struct mail *mail)
+{
+	bridge_mail_refuse(mail, "[NOPERM] This mail store is read-only: "
+			   "messages cannot be removed");
+}
+
+/* A mailbox marked ro takes no flag. POP3 marks by itself what it reads, and
+   would have to refuse a session that did nothing else. */
+static bool bridge_mail_takes_flags(struct mail *mail)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!mbox->ro)
+		return TRUE;
+	if ((mail->box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
+		bridge_mail_refuse(mail, "[NOPERM] This mailbox is read-only: "
+				   "flags cannot be changed");
+	return FALSE;
+}
+
+void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
+			      enum mail_flags flags)
+{
+	if (bridge_mail_takes_flags(mail))
+		index_mail_update_flags(mail, modify_type, flags);
+}
+
+void bridge_mail_update_keywords(struct mail *mail,
+				 enum modify_type modify_type,
+				 struct mail_keywords *keywords)
+{
+	if (bridge_mail_takes_flags(mail))
+		index_mail_update_keywords(mail, modify_type, keywords);
 }
 
 int bridge_transaction_commit(struct mailbox_transaction_context *t,
@@ -87,8 +124,7 @@ int bridge_transaction_commit(struct mailbox_transaction_context *t,
 	/* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The
 	   client asked for something that was not done: NO. */
 	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
-		"[NOPERM] This mail store is read-only: "
-		"messages cannot be removed");
+			       mbox->refused_text);
 	return -1;
 }
 

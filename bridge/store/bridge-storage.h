@@ -43,8 +43,9 @@ struct bridge_mailbox {
 	uint32_t ext_id;	/* "bridge" */
 	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */
 
-	/* a transaction that tried to expunge, which this store cannot */
+	/* a transaction that tried what this store or mailbox cannot */
 	struct mailbox_transaction_context *refused;
+	const char *refused_text;
 	bool relist;		/* a size differed: list at the next sync */
 };
 
@@ -89,6 +90,11 @@ void bridge_transaction_save_commit_post(
 	struct mail_index_transaction_commit_result *result);
 void bridge_transaction_save_rollback(struct mail_save_context *ctx);
 void bridge_mail_expunge(struct mail *mail);
+void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
+			      enum mail_flags flags);
+void bridge_mail_update_keywords(struct mail *mail,
+				 enum modify_type modify_type,
+				 struct mail_keywords *keywords);
 int bridge_transaction_commit(struct mailbox_transaction_context *t,
 			      struct mail_transaction_commit_changes *changes);
 void bridge_transaction_rollback(struct mailbox_transaction_context *t);

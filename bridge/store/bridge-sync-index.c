@@ -331,7 +331,7 @@ bridge_sync_add(struct bridge_sync *sync, const struct listing_msg *msg)
 	entry.size = msg->size;
 	entry.date = msg->date;
 	entry.first_seen = sync->now;
-	if (msg->flags != 0)
+	if (msg->flags != 0 && !sync->ignore_flags)
 		bridge_sync_seed(sync,
 			view_of(sync->listing.flags[msg->flags]), &seed);
 	entry.flags = view_of_buf(&seed);

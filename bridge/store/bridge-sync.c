@@ -79,6 +79,7 @@ int bridge_sync_open_map(struct bridge_mailbox *mbox)
 static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
+	const struct caps *caps;
 	int ret;
 
 	if (mbox->wire_name == NULL)
@@ -94,21 +95,11 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	if (ret < 0)
 		return -1;
 	mbox->relist = FALSE;
+	caps = session_caps(mbox->list->session, fault);
+	if (caps == NULL)
+		return -1;
+	sync->ignore_flags = caps->flags == CAPS_FLAGS_LOCAL;
 	return 1;
-}
-
-static int
-bridge_sync_duplicate(struct bridge_sync *sync, size_t item,
-		      struct fault *fault)
-{
-	const struct listing *listing = &sync->listing;
-	char quoted[WIRE_QUOTE_SIZE];
-
-	return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
-		"%s: listed the id %s twice while answering \"LIST %s -\"",
-		sync->mbox->list->set.argv[0],
-		wire_quote(listing_id(listing, &listing->msgs[item]), quoted,
-			   sizeof(quoted)), sync->mbox->wire_name);
 }
 
 static int bridge_sync_reconcile(struct bridge_sync *sync, struct fault *fault)
@@ -135,7 +126,8 @@ static int bridge_sync_reconcile(struct bridge_sync *sync, struct fault *fault)
 			&policy, &sync->result, &duplicate);
 	free(items);
 	if (ret < 0)
-		return bridge_sync_duplicate(sync, duplicate, fault);
+		return listing_duplicate_fault(sync->mbox->list->set.argv[0],
+			sync->mbox->wire_name, listing, duplicate, fault);
 	sync->listed = TRUE;
 	return 0;
 }

@@ -12,6 +12,7 @@ struct bridge_sync {
 	struct bridge_mailbox *mbox;
 	bool force;		/* doveadm force-resync */
 	bool listed;		/* listing and result are filled in */
+	bool ignore_flags;	/* the backend said "* FLAGS local" */
 	int64_t now;
 
 	struct listing listing;

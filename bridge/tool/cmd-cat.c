@@ -81,7 +81,9 @@ static int cat_mailbox(struct session *session, const char *name,
 	else
 		ret = listing_msgs(session, box->wire, "-", &listing, fault);
 	if (ret == 0) {
-		ret = cat_msg(session, box->wire, &listing, id, fault);
+		ret = listing_check_ids(session, box->wire, &listing, fault);
+		if (ret == 0)
+			ret = cat_msg(session, box->wire, &listing, id, fault);
 		listing_free(&listing);
 	}
 	listing_boxes_free(&boxes);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <bsd/unistd.h>
 #include <sys/mman.h>
 
 #ifndef MODULEDIR
@@ -18,6 +19,7 @@
 #ifndef IMAP_PROGRAM
 #  define IMAP_PROGRAM "/usr/lib/dovecot/imap"
 #endif
+#define CONF_FD (STDERR_FILENO + 1)
 #define PLUGIN_NAME "lib20_bridge_plugin.so"
 #define IMAP_USAGE "imap [--state DIR] [--as USER] [-o SETTING=VALUE]... -- " \
 	"BACKEND [ARG...]"
@@ -85,6 +87,8 @@ static void conf_write(struct buf *conf, const char *state,
 	buf_free(&run);
 }
 
+/* The configuration as the one descriptor, beside 0, 1 and 2, that the imap
+   process gets: what root had open is not for it. */
 static int conf_fd(const struct buf *conf)
 {
 	int fd = memfd_create("dovebridge.conf", 0);
@@ -92,6 +96,13 @@ static int conf_fd(const struct buf *conf)
 	if (fd < 0 || write(fd, conf->p, conf->len) != (ssize_t)conf->len)
 		tool_fail(EX_OSERR, "cannot write the configuration: %s",
 			  strerror(errno));
+	if (fd != CONF_FD) {
+		if (dup2(fd, CONF_FD) < 0)
+			tool_fail(EX_OSERR, "cannot move a descriptor: %s",
+				  strerror(errno));
+		fd = CONF_FD;
+	}
+	closefrom(CONF_FD + 1);
 	return fd;
 }
 

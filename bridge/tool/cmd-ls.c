@@ -81,10 +81,12 @@ static int ls_mailbox(struct session *session,
 		return fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
 				 "the store lists no mailbox %s", arg);
 	ret = listing_msgs(session, box->wire, "-", &listing, fault);
-	if (ret == 0) {
+	if (ret < 0)
+		return -1;
+	ret = listing_check_ids(session, box->wire, &listing, fault);
+	if (ret == 0)
 		print_msgs(&listing);
-		listing_free(&listing);
-	}
+	listing_free(&listing);
 	return ret;
 }
 

@@ -13,12 +13,10 @@
 
 #define STATE_ROOT "/var/lib/dovebridge"
 
-/* Make all missing folders down to path. Returns 1 if path itself is new, 0 if
-   it was there. */
-static int make_path(const char *path, mode_t mode)
+/* As an ordinary user: make all missing folders down to path. */
+static void make_path(const char *path)
 {
 	char *dir = mem_strdup(path), *p;
-	int ret;
 
 	for (p = dir; (p = strchr(p + 1, '/')) != NULL; *p = '/') {
 		*p = '\0';
@@ -26,27 +24,70 @@ static int make_path(const char *path, mode_t mode)
 			tool_fail(EX_CANTCREAT, "cannot make the folder %s: "
 				  "%s", dir, strerror(errno));
 	}
-	ret = mkdir(path, mode);
-	if (ret < 0 && errno != EEXIST)
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		tool_fail(EX_CANTCREAT, "cannot make the folder %s: %s", path,
 			  strerror(errno));
 	free(dir);
-	return ret == 0 ? 1 : 0;
 }
 
-/* As root: make the folder and give it to the user, through a descriptor so
-   that nobody can put a link in its place meanwhile. */
+/* Open a folder within another, made if it is not there. */
+static int open_dir(int at, const char *name, mode_t mode, bool *made_r)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+	*made_r = mkdirat(at, name, mode) == 0;
+	if (!*made_r && errno != EEXIST)
+		return -1;
+	return openat(at, name, flags | (*made_r ? O_NOFOLLOW : 0));
+}
+
+/* The one just made, unless somebody who may write beside it was faster. */
+static int own_dir(int fd, mode_t mode, const struct passwd *pw)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (st.st_uid != 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	/* whatever the umask was: the user has to get there */
+	if (fchmod(fd, mode) < 0)
+		return -1;
+	return pw == NULL ? 0 : fchown(fd, pw->pw_uid, pw->pw_gid);
+}
+
+/* As root: make the folder and give it to the user, the missing ones above it
+   staying root's. Through descriptors, step by step, so that nobody can put
+   another in the place of what was just made. */
 static void make_for(const char *path, const struct passwd *pw)
 {
-	int fd;
+	char *dir = mem_strdup(path), *name = dir, *next;
+	int fd, at = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool made;
 
-	if (make_path(path, 0700) == 0)
-		return;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
-		tool_fail(EX_CANTCREAT, "cannot give the folder %s to %s: %s",
+	for (; name != NULL && at >= 0; name = next) {
+		next = strchr(name, '/');
+		if (next != NULL)
+			*next++ = '\0';
+		if (*name == '\0')
+			continue;
+		fd = open_dir(at, name, next == NULL ? 0700 : 0755, &made);
+		if (fd >= 0 && made &&
+		    own_dir(fd, next == NULL ? 0700 : 0755,
+			    next == NULL ? pw : NULL) < 0) {
+			(void)close(fd);
+			fd = -1;
+		}
+		(void)close(at);
+		at = fd;
+	}
+	if (at < 0)
+		tool_fail(EX_CANTCREAT, "cannot make the folder %s for %s: %s",
 			  path, pw->pw_name, strerror(errno));
-	(void)close(fd);
+	(void)close(at);
+	free(dir);
 }
 
 static void hash_name(char **backend, struct buf *name)
@@ -110,7 +151,7 @@ static void state_absolute(const char *dir, struct buf *path)
 char *state_open(const char *dir, const char *user, char **backend)
 {
 	const char *name = user == NULL ? TOOL_DEFAULT_USER : user;
-	const struct passwd *pw = geteuid() == 0 ? getpwnam(name) : NULL;
+	const struct passwd *pw = tool_target(user);
 	struct buf path = { NULL, 0, 0 };
 
 	if (dir != NULL) {
@@ -127,9 +168,9 @@ char *state_open(const char *dir, const char *user, char **backend)
 	if (pw != NULL)
 		make_for(path.p, pw);
 	tool_become(user);
-	if (pw == NULL)
-		(void)make_path(path.p, 0700);
 	tool_check_reach(path.p);
+	if (pw == NULL)
+		make_path(path.p);
 	if (access(path.p, R_OK | W_OK | X_OK) < 0)
 		tool_fail(EX_NOPERM, "the state folder %s is not writable to "
 			  "%s: %s", path.p, tool_user(), strerror(errno));

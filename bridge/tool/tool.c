@@ -1,13 +1,18 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #ifndef LIBEXECDIR
 #  define LIBEXECDIR "/usr/lib/dovebridge"
@@ -64,13 +69,15 @@ static char *absolute(const char *path)
 	return buf.p;
 }
 
-/* As a shell would find it, but the working directory comes first. */
+/* As a shell would find it; a name that PATH does not have may lie in the
+   working directory. (Not the other way round: in /tmp anybody may have put a
+   program called ssh.) */
 static char *find_program(const char *name)
 {
 	const char *path = getenv("PATH"), *end;
 	struct buf buf = { NULL, 0, 0 };
 
-	if (strchr(name, '/') != NULL || access(name, F_OK) == 0)
+	if (strchr(name, '/') != NULL)
 		return absolute(name);
 	while (path != NULL && *path != '\0') {
 		end = strchrnul(path, ':');
@@ -80,6 +87,8 @@ static char *find_program(const char *name)
 			return buf.p;
 		path = *end == '\0' ? end : end + 1;
 	}
+	if (access(name, F_OK) == 0)
+		return absolute(name);
 	tool_fail(EX_UNAVAILABLE, "%s: No such file, neither in the working "
 		  "directory nor in PATH", name);
 }
@@ -103,17 +112,68 @@ char **tool_backend(int *argc, char *argv[])
 
 /* --- users ----------------------------------------------------------------- */
 
+/* All groups of the user but root's. Returns 0, or -1 and errno. */
+static int set_groups(const struct passwd *pw)
+{
+	int i, to = 0, count = 64;
+	gid_t *groups = mem_grow(NULL, (size_t)count, sizeof(*groups));
+
+	/* too little room: count is then what is needed */
+	if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0) {
+		groups = mem_grow(groups, (size_t)count, sizeof(*groups));
+		if (getgrouplist(pw->pw_name, pw->pw_gid, groups, &count) < 0)
+			count = 0;
+	}
+	for (i = 0; i < count; i++) {
+		if (groups[i] != 0)
+			groups[to++] = groups[i];
+	}
+	i = setgroups((size_t)to, groups);
+	free(groups);
+	return i;
+}
+
+/* A program of another user that shares root's terminal can type into it
+   (TIOCSTI): pipes for 0, 1 and 2 do not help, /dev/tty is enough. Keys such as
+   ^C still reach us. A session leader keeps it: nobody waits at that terminal,
+   and to leave would be to hang up on everybody. */
+static void leave_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (getsid(0) != getpid() && ioctl(fd, TIOCNOTTY) < 0)
+		tool_fail(EX_OSERR, "cannot leave the terminal: %s",
+			  strerror(errno));
+	(void)close(fd);
+}
+
+/* What a change of uid leaves: inheritable capabilities, and the keys in root's
+   session keyring, which are open to whoever has it. */
+static int drop_rest(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+	memset(none, 0, sizeof(none));
+	/* a kernel without keys has none to give away */
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	return (int)syscall(SYS_capset, &header, none);
+}
+
 static void become(const struct passwd *pw)
 {
 	uid_t r, e, s;
 	gid_t gr, ge, gs;
 
-	if (pw->pw_uid == 0)
-		tool_fail(EX_USAGE, "mail is not served as root: --as %s has "
-			  "the user id 0", pw->pw_name);
-	if (initgroups(pw->pw_name, pw->pw_gid) < 0 ||
+	leave_terminal();
+	if (set_groups(pw) < 0 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 ||
+	    drop_rest() < 0)
 		tool_fail(EX_OSERR, "cannot become %s: %s", pw->pw_name,
 			  strerror(errno));
 	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0 ||
@@ -124,18 +184,31 @@ static void become(const struct passwd *pw)
 	tool_warn("started as root: running as %s", pw->pw_name);
 }
 
-void tool_become(const char *user)
+const struct passwd *tool_target(const char *user)
 {
 	const struct passwd *pw;
+
+	if (geteuid() != 0 && getuid() != 0)
+		return NULL;
+	if (user == NULL)
+		user = TOOL_DEFAULT_USER;
+	pw = getpwnam(user);
+	if (pw == NULL)
+		tool_fail(EX_NOUSER, "there is no user %s", user);
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		tool_fail(EX_USAGE, "mail is not served as root: --as %s has "
+			  "the %s id 0", pw->pw_name,
+			  pw->pw_uid == 0 ? "user" : "group");
+	return pw;
+}
+
+void tool_become(const char *user)
+{
+	const struct passwd *pw = tool_target(user);
 	const char *home;
 	char number[32];
 
-	if (geteuid() == 0 || getuid() == 0) {
-		if (user == NULL)
-			user = TOOL_DEFAULT_USER;
-		pw = getpwnam(user);
-		if (pw == NULL)
-			tool_fail(EX_NOUSER, "there is no user %s", user);
+	if (pw != NULL) {
 		become_user = mem_strdup(pw->pw_name);
 		become_home = mem_strdup(pw->pw_dir);
 		become(pw);

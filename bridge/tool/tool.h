@@ -4,6 +4,7 @@
 
 #include "session.h"
 
+#include <pwd.h>
 #include <sysexits.h>
 
 #define TOOL_VERSION "0.1"
@@ -31,8 +32,8 @@ void tool_usage(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 
 /* The backend: what follows "--". Cuts *argc there; exits with EX_USAGE if
- * there is none. Its first word is made absolute: with a slash, or if such a
- * file is there, from the working directory, else from PATH. */
+ * there is none. Its first word is made absolute: with a slash from the working
+ * directory, else from PATH, else from the working directory too. */
 char **tool_backend(int *argc, char *argv[]);
 /* After tool_become: exit with a message that names the folder if the backend
  * cannot be reached, warn if one of its arguments is a path that cannot. */
@@ -41,6 +42,10 @@ void tool_check_backend(char **backend);
  * this user cannot enter that. */
 const char *tool_cwd(void);
 
+/* Started as root: whom USER (NULL = nobody) stands for, in getpwnam()'s memory;
+ * exits if there is no such user, or it is root or of root's group. NULL if not
+ * started as root. */
+const struct passwd *tool_target(const char *user);
 /* Started as root: become USER (NULL = nobody) for good, and say so on
  * stderr; the user of the process otherwise, which USER must then be. */
 void tool_become(const char *user);

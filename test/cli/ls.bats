@@ -65,3 +65,16 @@ load ../lib/common
 		run -0 "$DOVEBRIDGE" $command --version
 	done
 }
+
+@test "a backend without a slash is found in PATH before the working directory" {
+	mkdir "$TMP/bin" "$TMP/work"
+	cp "$ROOT/backends/hello/hello" "$TMP/bin/store"
+	printf '#!/bin/sh\nexit 1\n' >"$TMP/work/store"
+	cp "$ROOT/backends/hello/hello" "$TMP/work/only-here"
+	chmod 755 "$TMP/work/store" "$TMP/work/only-here"
+	cd "$TMP/work"
+	PATH=$TMP/bin:$PATH run --separate-stderr "$DOVEBRIDGE" ls -- store
+	assert_success
+	PATH=$TMP/bin:$PATH run --separate-stderr "$DOVEBRIDGE" ls -- only-here
+	assert_success
+}

@@ -274,6 +274,16 @@ def reorder(reply: Reply, arg: str) -> None:
     reply.items.reverse()
 
 
+def afterwards(reply: Reply, arg: str) -> None:
+    """writes ARG (OK) once more than it should, 50 ms after its answer"""
+
+    def then() -> None:
+        time.sleep(0.05)  # so that it is not read together with the answer
+        write((arg or "OK").encode() + b"\n")
+
+    reply.then = then
+
+
 def hang_before(reply: Reply, arg: str) -> None:
     """answers nothing and reads nothing"""
     reply.raw, reply.then = b"", hang
@@ -447,6 +457,7 @@ FAULTS: dict[str, Fault] = {
     "empty-list-count0": Fault(empty_list_count0, "LIST"),
     "duplicate-id": Fault(duplicate_id, "*"),
     "reorder": Fault(reorder, "*"),
+    "afterwards": Fault(afterwards, "*"),
     # ids
     "wrong-id": Fault(wrong_id, "FETCH"),
     "drop-item": Fault(drop_item, "FETCH"),
@@ -488,6 +499,7 @@ FAULTS: dict[str, Fault] = {
         each_id(lambda i, arg: [b"FILE", i, b"/nonexistent/message.eml"], "FILE names nothing"), "FETCH"
     ),
     "relative-path": Fault(each_id(lambda i, arg: [b"FILE", i, b"message.eml"], "a relative path"), "FETCH"),
+    "path": Fault(each_id(lambda i, arg: [b"FILE", i, os.fsencode(arg)], "FILE names ARG"), "FETCH"),
     "dev-path": Fault(each_id(lambda i, arg: [b"FILE", i, b"/dev/zero"], "FILE names /dev/zero"), "FETCH"),
 }
 

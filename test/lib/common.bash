@@ -15,7 +15,7 @@ bats_load_library bats-assert
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 DOVEBRIDGE=$ROOT/build/dovebridge
-if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un); fi
+if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$(id -u); fi
 export ROOT DOVEBRIDGE AS PYTHONDONTWRITEBYTECODE=1
 
 common_setup() {
@@ -27,6 +27,7 @@ common_setup() {
 }
 
 common_teardown() {
+	if [ -e "$TMP/dovecot/pid" ]; then "$ROOT/test/lib/dovecot-server" stop "$TMP/dovecot"; fi
 	rm -rf "$TMP"
 }
 
@@ -34,6 +35,23 @@ common_teardown() {
 writable() {
 	mkdir -p "$@"
 	chmod 1777 "$@"
+}
+
+# start_dovecot [OPTION...] -- BACKEND [ARG...]: a private Dovecot in $TMP/dovecot
+# (dovecot-server says what is there) until the test ends; sets IMAP_PORT and so on.
+start_dovecot() {
+	if ! id -un >/dev/null 2>&1; then skip 'Dovecot needs a user with a name'; fi
+	"$ROOT/test/lib/dovecot-server" start "$TMP/dovecot" "$@" 3>&-
+	# shellcheck disable=SC1091	# written just now
+	. "$TMP/dovecot/env"
+}
+
+# imap [OPTION...] <script: play a script of IMAP commands (imapscript.py says
+# what it may say) on dovebridge imap with the state $TMP/state and the backend
+# ${BACKEND[@]}. $output has the answers, $TMP/log what was logged.
+imap() {
+	run --separate-stderr "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- \
+		"$DOVEBRIDGE" imap --state "$TMP/state" "$@" -- "${BACKEND[@]}"
 }
 
 setup() { common_setup; }

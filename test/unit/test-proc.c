@@ -484,6 +484,16 @@ static unsigned int count_lines(const char *out, const char *prefix)
 	return count;
 }
 
+/* 32 and 33 are glibc's own: its posix_spawn(), by which make may have started
+ * us, leaves them ignored, and its signal() does not touch them. */
+static bool none_ignored(const char *out)
+{
+	const char *p = strstr(out, "SigIgn:\t");
+
+	return p != NULL &&
+		(strtoull(p + 8, NULL, 16) & ~(3ULL << 31)) == 0;
+}
+
 static void test_ids(const char *out, const char *who)
 {
 	char want[128];
@@ -558,7 +568,7 @@ static void test_show(void)
 	   has_line(out, "fd 2"), "fds 0, 1 and 2 are open and block");
 	is_num(count_lines(out, "fd "), 3, "no other fd is open");
 	ok(has_line(out, "SigBlk:\t0000000000000000"), "no signal is blocked");
-	ok(has_line(out, "SigIgn:\t0000000000000000"), "no signal is ignored");
+	ok(none_ignored(out), "no signal is ignored");
 	ok(has_line(out, "group launcher"), "the group is the launcher's own");
 	ok(has_line(out, "core 0"), "no core file");
 	ok(has_line(out, "umask 77"), "umask is 077");

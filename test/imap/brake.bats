@@ -1,0 +1,216 @@
+# The brake: much that vanishes at once is kept until a second list, later, lacks
+# it too. A pause of 1s is as short as it gets; where a test sleeps, it is for the
+# pause to pass.
+load store
+
+@test "when all of three messages vanish, the old view stays and the log says why" {
+	mail a b c
+	imap <<-'END'
+		a SELECT INBOX
+		a UID STORE 2 +FLAGS.SILENT (\Flagged)
+		! rm "$TMP"/mail/*.eml
+		! echo vanished
+		a NOOP
+		a UID FETCH 1:* (FLAGS)
+		b STATUS INBOX (MESSAGES)
+	END
+	refute_output --partial EXPUNGE
+	assert_output --partial $'vanished\na OK'
+	assert_line '* 2 FETCH (UID 2 FLAGS (\Flagged \Recent))'
+	assert_line '* STATUS INBOX (MESSAGES 3)'
+	run -0 grep 'missing from its list' "$TMP/log"
+	assert_output --partial 'Warning:'
+	assert_output --partial "${BACKEND[0]}: 3 of 3 messages are missing from its list of INBOX"
+}
+
+@test "when two of two messages vanish, they are gone" {
+	mail a b
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 0)'
+}
+
+@test "when a quarter of 20 messages vanishes, it stays; a fifth goes" {
+	mail {01..20}
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0[1-5].eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 20)'
+	mail Work/{01..20}
+	imap <<-'END'
+		a SELECT Work
+		! rm "$TMP"/mail/Work/0[1-4].eml
+		a NOOP
+		a STATUS Work (MESSAGES)
+	END
+	assert_line '* STATUS Work (MESSAGES 16)'
+}
+
+@test "what vanished and comes back while the brake holds keeps its UIDs and flags" {
+	mail a b c
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		a UID STORE 1:3 +FLAGS.SILENT (\Flagged)
+		! mkdir "$TMP/away"; mv "$TMP"/mail/*.eml "$TMP/away"
+		a NOOP
+		! mv "$TMP"/away/*.eml "$TMP/mail"
+		! sleep 1.1
+		a NOOP
+		a show
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+	END
+	assert_shows a '1 a \Flagged' '2 b \Flagged' '3 c \Flagged'
+	# the first time counts no more
+	assert_line '* STATUS INBOX (MESSAGES 3)'
+}
+
+@test "two lists within the pause do not expunge, of other sessions neither" {
+	mail a b c
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		a NOOP
+		b SELECT INBOX
+		b NOOP
+		b STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 3)'
+	refute_output --partial EXPUNGE
+}
+
+@test "while the brake holds the store is not asked for the list again" {
+	mail a b c
+	: >"$TMP/trace"
+	chmod 666 "$TMP/trace"
+	BACKEND=("$ROOT/test/lib/backend.py" --remove-dynamic --trace "$TMP/trace" "$TMP/mail")
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		! grep -c 'LIST INBOX' "$TMP/trace"
+		a NOOP
+		a NOOP
+		b SELECT INBOX
+		! grep -c 'LIST INBOX' "$TMP/trace"
+	END
+	assert_equal "$(grep -x '[0-9]' <<<"$output")" $'2\n2'
+}
+
+@test "a second list after the pause expunges, and the UIDs do not come back" {
+	mail a b c
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		! sleep 1.1
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+		! mail a
+		a NOOP
+		a show
+	END
+	assert_line '* STATUS INBOX (MESSAGES 0)'
+	assert_shows a '4 a'
+}
+
+@test "the second list may be another session's, the index may be lost in between" {
+	mail a b c
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		a end
+		! lose_index
+		! sleep 1.1
+		b STATUS INBOX (MESSAGES UIDNEXT)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 0 UIDNEXT 4)'
+}
+
+@test "what is missing for the first time in the second list waits for a list of its own" {
+	mail {01..20}
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0[1-5].eml
+		a NOOP
+		! rm "$TMP"/mail/1[1-5].eml
+		! sleep 1.1
+		a NOOP
+		a UID SEARCH ALL
+		! sleep 1.1
+		a NOOP
+		a UID SEARCH ALL
+	END
+	assert_line '* SEARCH 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20'
+	assert_line '* SEARCH 6 7 8 9 10 16 17 18 19 20'
+}
+
+@test "when the first of the missing messages is back, the others are few, and go" {
+	mail a b c d
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		! mail d
+		! sleep 1.1
+		a NOOP
+		a show
+	END
+	assert_shows a '4 d'
+}
+
+@test "new mail shows while the brake holds" {
+	mail {01..20}
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0*.eml; mail 99
+		a NOOP
+		a STATUS INBOX (MESSAGES UIDNEXT)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 21 UIDNEXT 22)'
+}
+
+# resync: as the admin does it; without root doveadm serves its own user only.
+resync() {
+	if [ "$(id -u)" -eq 0 ]; then
+		doveadm -c "$TMP/dovecot/dovecot.conf" force-resync -u alice INBOX
+	else
+		USER=alice doveadm -c "$TMP/dovecot/dovecot.conf" force-resync INBOX
+	fi
+}
+
+@test "doveadm force-resync lifts the brake, and keeps UIDVALIDITY, UIDs and flags" {
+	mail a b c
+	start_dovecot -- "${BACKEND[@]}"
+	export -f resync
+	imap --state "$TMP/dovecot/state/alice" <<-'END'
+		a SELECT INBOX
+		a UID STORE 2 +FLAGS.SILENT (\Flagged)
+		! resync
+		a show
+		! rm "$TMP"/mail/*.eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+		! resync
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+		! mail a
+		b SELECT INBOX
+		b show
+	END
+	assert_success
+	assert_shows a '1 a' '2 b \Flagged' '3 c'
+	assert_output --regexp 'MESSAGES 3.*MESSAGES 0'
+	assert_shows b '4 a'
+	assert_equal "$(uidvalidities | wc -l)" 1
+}

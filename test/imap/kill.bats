@@ -1,0 +1,48 @@
+# kill -9 at any moment. killcheck.py says what must be left.
+load store
+
+setup() {
+	common_setup
+	mkdir "$TMP/mail"
+	BACKEND=("$ROOT/backends/eml-dir/eml-dir" "$TMP/mail")
+}
+
+# killcheck OPTION...: a seed of one's own in $KILL_SEED.
+killcheck() {
+	run --separate-stderr "$ROOT/test/lib/killcheck.py" --seed "${KILL_SEED:-1}" "$@" "$TMP/mail" -- \
+		"$DOVEBRIDGE" imap --state "$TMP/state" -- "${BACKEND[@]}"
+	assert_output --regexp '^[0-9]+ kills, [0-9]+ UIDs, [0-9]+ with flags, 0 violations$'
+	assert_success
+}
+
+@test "after kill -9 at 30 moments UIDs, UIDVALIDITY and acknowledged flags are there, and other sessions work" {
+	killcheck --kills 30
+}
+
+@test "after kill -9 at 30 moments, and the loss of the index after some, they are there as well" {
+	killcheck --kills 30 --state "$TMP/state"
+}
+
+@test "after kill -9 at each system call that changes files, they are there as well" {
+	strace -o /dev/null true || skip 'strace cannot trace here'
+	killcheck --writes
+}
+
+@test "a killed session leaves no backend behind" {
+	mail a
+	BACKEND=("$ROOT/test/lib/backend.py" --self "$TMP/pid/self" "$TMP/mail")
+	writable "$TMP/pid"
+	imap <<-'END'
+		a SELECT INBOX
+		! sed -n 's/^Pid:\t//p' "$TMP/pid/self"
+		a kill
+	END
+	local pid=${lines[-1]} tries
+	assert_regex "$pid" '^[0-9]+$'
+	# the launcher learns of the death by a signal, and gives the backend 2 s
+	for tries in {1..50}; do
+		if ! kill -0 "$pid" 2>/dev/null; then return; fi
+		sleep 0.1
+	done
+	fail "the backend $pid is still there"
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""Plays a script of IMAP commands and shell commands, and prints every answer.
+
+    imapscript.py [--log FILE] -- PROGRAM [ARG...]  <script
+
+Each line is one of
+    a SELECT INBOX      a command of the session "a", which is started at its
+                        first line; a command that ends in {N+} goes on with the
+                        next line
+    a show              "a shows", a line for each message of the selected
+                        mailbox (UID, subject, flags but \\Recent), "."
+    a end               close its input, wait for it
+    a kill              kill -9, wait for it
+    ! rm "$TMP/x"       a line for bash
+    # text              nothing
+
+Untagged answers are printed as they come, the tagged one with the session's
+name as its tag and without the time that Dovecot says at its end. The sessions
+end with the script. FILE gets their stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from imapclient import STOP_SECS
+
+SHOWN = re.compile(rb"\* \d+ FETCH \(UID (\d+) FLAGS \(([^)]*)\) BODY\[.*\n(?:Subject: (.*))?\n")
+ANSWER_SECS = 60  # longer than anything that a test asks for
+
+
+class Session:
+    def __init__(self, name: str, argv: list[str], log: str) -> None:
+        with open(log, "ab") as file:
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file)
+        assert self.process.stdin and self.process.stdout
+        self.name, self.input, self.output = name, self.process.stdin, self.process.stdout
+        self.answer()  # the greeting, which nobody asked for
+
+    def answer(self) -> bytes:
+        """One answer, its literals included; empty at the end of the session."""
+        text = self.output.readline()
+        while literal := re.search(rb"\{(\d+)\}\r\n$", text):
+            text += self.output.read(int(literal[1])) + self.output.readline()
+        return text.replace(b"\r\n", b"\n")
+
+    def answers(self, text: str) -> Iterator[bytes]:
+        """Of one command, the tagged one last."""
+        try:
+            self.input.write(f"{self.name} {text}\r\n".encode())
+            self.input.flush()
+        except BrokenPipeError:
+            pass
+        tag = f"{self.name} ".encode()
+        while answer := self.answer():
+            if answer.startswith(tag):
+                yield re.sub(rb" \([0-9.]+( \+ [0-9.]+)* secs\)\.\n$", b"\n", answer)
+                return
+            yield answer
+        yield tag + b"ended\n"
+
+    def command(self, text: str) -> None:
+        for answer in self.answers(text):
+            show(answer)
+
+    def messages(self) -> None:
+        """What `show` shows; every other answer before it, as it came."""
+        lines = [f"{self.name} shows\n".encode()]
+        for answer in self.answers("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+            message = SHOWN.match(answer)
+            if message:
+                flags = sorted(set(message[2].split()) - {b"\\Recent"})
+                lines.append(b" ".join([message[1], message[3] or b"-", *flags]) + b"\n")
+            elif not answer.startswith(f"{self.name} OK".encode()):
+                show(answer)
+        show(b"".join(lines) + b".\n")
+
+    def end(self, kill: bool = False) -> None:
+        if kill:
+            self.process.kill()
+        try:
+            self.input.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self.process.wait(STOP_SECS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+
+
+def show(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
+
+
+def play(lines: list[str], argv: list[str], log: str) -> None:
+    sessions: dict[str, Session] = {}
+    while lines:
+        name, _, text = lines.pop(0).lstrip().partition(" ")
+        while re.search(r"\{\d+\+\}$", text):
+            text += "\r\n" + lines.pop(0)
+        signal.alarm(ANSWER_SECS)  # its default action ends us, and so the sessions
+        if name == "!":
+            subprocess.run(["bash", "-ec", text], check=True)
+        elif text == "show":
+            sessions[name].messages()
+        elif text in ("end", "kill"):
+            sessions.pop(name).end(kill=text == "kill")
+        elif name and not name.startswith("#"):
+            if name not in sessions:
+                sessions[name] = Session(name, argv, log)
+            sessions[name].command(text)
+    for session in sessions.values():
+        session.end()
+
+
+def main() -> None:
+    args = sys.argv[1:]
+    split = args.index("--") if "--" in args else len(args)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", default="/dev/null", metavar="FILE")
+    options = parser.parse_args(args[:split])
+    play(sys.stdin.read().splitlines(), args[split + 1 :], options.log)
+
+
+if __name__ == "__main__":
+    main()
