@@ -93,6 +93,8 @@ BATS = $(sort $(shell find test backends -name '*.bats'))
 RUN_TESTS = test/lib/run-tests
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
+	--child-silent-after-fork=yes
 
 $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	@mkdir -p $(@D)
@@ -119,8 +121,7 @@ check-asan:			## the unit tests under the address and UB sanitizers
 
 check-valgrind: unit		## the unit tests under valgrind
 	@$(DEPS) build test dev
-	WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full \
-		--child-silent-after-fork=yes' $(RUN_TESTS) $(UNIT)
+	WRAPPER='$(VALGRIND)' $(RUN_TESTS) $(UNIT)
 
 lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev

@@ -226,6 +226,7 @@ static int bridge_mail_may_fetch(struct mail *_mail)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
 	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
 	struct fault fault;
+	int ret;
 
 	if (mail->gone) {
 		mail_set_expunged(_mail);
@@ -236,8 +237,9 @@ static int bridge_mail_may_fetch(struct mail *_mail)
 				       mail->failed_text);
 		return -1;
 	}
-	if (mbox->wire_name != NULL)
-		return 0;
+	ret = bridge_mailbox_find(mbox);
+	if (ret != 0)
+		return ret > 0 ? 0 : -1;
 	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
 		"%s: listed no mailbox %s while answering \"LIST\": its "
 		"messages cannot be fetched", mbox->list->set.argv[0],

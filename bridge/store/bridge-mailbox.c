@@ -125,6 +125,21 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 	return 0;
 }
 
+int bridge_mailbox_find(struct bridge_mailbox *mbox)
+{
+	const struct listing_box *lbox;
+
+	if (mbox->wire_name != NULL)
+		return 1;
+	if (bridge_mailbox_lookup(mbox, &lbox) < 0)
+		return -1;
+	if (lbox == NULL || !bridge_box_is_selectable(lbox))
+		return 0;
+	mbox->wire_name = p_strdup(mbox->box.pool, lbox->wire);
+	mbox->ro = lbox->ro;
+	return 1;
+}
+
 static int bridge_mailbox_open(struct mailbox *box)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);

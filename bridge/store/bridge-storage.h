@@ -12,8 +12,7 @@
 #define BRIDGE_INDEX_PREFIX "dovecot.index"
 #define BRIDGE_MAP_NAME "dovebridge-map"
 
-/* The header extension "bridge" of dovecot.index: a copy of what the map says,
-   so that the loss of the map alone costs no UID. */
+/* The header extension "bridge" of dovecot.index: which map it follows. */
 struct bridge_index_header {
 	uint8_t guid[IDMAP_GUID_SIZE];
 	uint32_t generation;
@@ -61,6 +60,11 @@ extern struct mail_vfuncs bridge_mail_vfuncs;
 struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags);
+
+/* An INBOX that the store did not list may be there by now. Returns 1 if the
+   backend has a name for the mailbox, 0 if not, -1 with the storage's error
+   set. */
+int bridge_mailbox_find(struct bridge_mailbox *mbox);
 
 /* bridge-sync.c */
 struct mailbox_sync_context *

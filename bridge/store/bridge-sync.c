@@ -184,7 +184,8 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	sync.mbox = mbox;
 	sync.force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	sync.now = time(NULL);
-	if (bridge_sync_lock(mbox) < 0)
+	if ((full && bridge_mailbox_find(mbox) < 0) ||
+	    bridge_sync_lock(mbox) < 0)
 		return -1;
 	ret = bridge_sync_open_map(mbox);
 	if (ret == 0)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <bsd/unistd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #ifndef MODULEDIR
 #  define MODULEDIR "/usr/lib/dovecot/modules"
@@ -187,6 +188,17 @@ static void add_backend(struct args *args, char **backend)
 	buf_free(&command);
 }
 
+/* Dovecot waits with epoll, which takes no file: it would abort. */
+static void check_stdin(void)
+{
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) < 0 || S_ISREG(st.st_mode) ||
+	    (S_ISCHR(st.st_mode) && !isatty(STDIN_FILENO)))
+		tool_fail(EX_USAGE, "stdin must be a pipe, a socket or a "
+			  "terminal: it is the connection to the mail client");
+}
+
 int cmd_imap(int argc, char *argv[])
 {
 	char **backend = tool_backend(&argc, argv);
@@ -214,6 +226,7 @@ int cmd_imap(int argc, char *argv[])
 	}
 	if (optind != argc)
 		tool_usage(IMAP_USAGE);
+	check_stdin();
 	state = state_open(state_dir, as, backend);
 	tool_check_backend(backend);
 	plugin = tool_find(PLUGIN_NAME, MODULEDIR);

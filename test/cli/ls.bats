@@ -78,3 +78,11 @@ load ../lib/common
 	PATH=$TMP/bin:$PATH run --separate-stderr "$DOVEBRIDGE" ls -- only-here
 	assert_success
 }
+
+@test "imap says that its stdin must be a connection, when it is a file" {
+	for stdin in /dev/null "$ROOT/README.md"; do
+		run "$DOVEBRIDGE" imap --state "$TMP/state" -- "$ROOT/backends/hello/hello" <"$stdin"
+		assert_failure 64
+		assert_output --partial 'stdin must be a pipe, a socket or a terminal'
+	done
+}

@@ -284,6 +284,11 @@ def afterwards(reply: Reply, arg: str) -> None:
     reply.then = then
 
 
+def die_after(reply: Reply, arg: str) -> None:
+    """answers, and exits (status ARG, 0)"""
+    reply.then = leave(number(arg, 0))
+
+
 def hang_before(reply: Reply, arg: str) -> None:
     """answers nothing and reads nothing"""
     reply.raw, reply.then = b"", hang
@@ -434,6 +439,7 @@ FAULTS: dict[str, Fault] = {
     "die-mid-line": Fault(die_mid_line, "*"),
     "die-after-items": Fault(die_after_items, "*"),
     "die-after-bytes": Fault(die_after_bytes, "*"),
+    "die-after": Fault(die_after, "*"),
     "exit78": Fault(exit78, "CAPS"),
     # lengths
     "short-data": Fault(short_data, "FETCH"),

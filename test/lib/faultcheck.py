@@ -399,6 +399,8 @@ def steps(verb: str, fresh: bool) -> list[Step]:
             Step("STATUS Other (MESSAGES UIDNEXT UIDVALIDITY)", 'LIST Other -"'),
             Step("SELECT INBOX", 'LIST INBOX -"'),
         ]
+    if verb == "NOINBOX":
+        return [Step("NOOP", 'LIST"', quiet=True), Step("UID FETCH 2 (BODY.PEEK[])", 'LIST"')]
     request = 'LIST"' if verb == "BOXES" else "CAPS 1 mode=imap user="
     return [Step(text, request) for text in ('LIST "" "*"', "STATUS Other (MESSAGES)", "SELECT INBOX")]
 
@@ -463,12 +465,14 @@ def strikes(stage: Stage, options: argparse.Namespace, imap: Imap, fresh: bool) 
 def run_seen(stage: Stage, options: argparse.Namespace, before: Snapshot) -> None:
     shutil.copytree(os.path.join(stage.home, "state"), os.path.join(stage.folder, "seen"), symlinks=True)
     own_as(os.path.join(stage.home, "state"), os.path.join(stage.folder, "seen"))
-    early = options.verb == "CAPS"
+    early = options.verb in ("CAPS", "NOINBOX")
     if early:
         stage.arm()
     imap = stage.imap("seen")
+    if options.verb != "CAPS":
+        exists = imap.works("SELECT INBOX").number(rb"(\d+) EXISTS")
+        check(exists == MESSAGES["INBOX"], f"only {exists} messages are there")
     if not early:
-        imap.works("SELECT INBOX")
         stage.arm()
     strikes(stage, options, imap, fresh=False)
     if not options.final:
@@ -581,7 +585,7 @@ def parse() -> argparse.Namespace:
     add("action", choices=("prepare", "run"))
     add("home", metavar="HOME")
     add("fault", nargs="*", metavar="FAULT")
-    add("--verb", choices=("CAPS", "BOXES", "LIST", "FETCH"), default="LIST", help="the request that goes wrong")
+    add("--verb", choices=("CAPS", "BOXES", "LIST", "FETCH", "NOINBOX"), default="LIST", help="the request that goes wrong")
     add("--expect", default="UNAVAILABLE", metavar="CODE", help="response code of NO, or OLD: OK with the old view")
     add("--log", default="", metavar="REGEX", help="what the line in the log says")
     add("--lines", type=int, metavar="N", help="lines in all, if not one for each command")

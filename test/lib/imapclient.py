@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """An IMAP session with a program on its stdin and stdout, and what the tests of
 IMAP have in common. A module; imapscript.py and imapcheck.py are its programs."""
 

@@ -33,7 +33,7 @@ static void kit_fail(const char *what)
 /* A path in the stage; valid until the next call but three. */
 static const char *kit_path(const char *name)
 {
-	static char paths[4][256];
+	static char paths[4][512];
 	static unsigned int next;
 	char *path = paths[next++ % 4];
 

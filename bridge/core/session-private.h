@@ -1,0 +1,61 @@
+/* What session.c and session-reply.c share. */
+#ifndef BRIDGE_SESSION_PRIVATE_H
+#define BRIDGE_SESSION_PRIVATE_H
+
+#include "session.h"
+#include "proc.h"
+
+struct session {
+	struct session_settings set;
+	char **argv;
+	char *launcher, *user, *home, *cwd, *tmp_dir, *mode;
+
+	struct proc *proc;
+	struct wire_reader *reader;
+	struct caps caps;
+	struct session_request caps_request;
+	bool caps_done;
+
+	struct session_request *head, **tail;
+	unsigned int in_flight;
+	struct buf output;
+	size_t output_sent;
+	bool output_failed;
+
+	/* the reply to the head, so far */
+	uint64_t octets_left;
+	uint64_t octets_since_step;
+	uint64_t items, reserved;
+	uint64_t deadline, wait_until, alive_at;
+	struct buf answered;	/* the request that was answered last */
+
+	unsigned int failures;
+	uint64_t start_after;	/* 0 = whenever */
+	bool config_exit;
+	struct fault last_fault;
+};
+
+/* session.c */
+void session_log(struct session *session, enum session_log level,
+		 const char *text);
+/* Take a request off the queue: it is done. */
+void session_complete(struct session *session,
+		      struct session_request *request);
+/* The copy broke: end it and sort what was in flight. died: it went away by
+ * itself, so that a fresh one may well answer. */
+void session_break(struct session *session, const struct fault *fault,
+		   bool died);
+/* The same because the reply is wrong; what: "wrote ...". */
+void session_break_reply(struct session *session, enum fault_code code,
+			 const char *what);
+const char *session_head_quoted(struct session *session, char *dest,
+				size_t size);
+
+/* session-reply.c */
+/* A request has become the head of what is in flight. */
+void session_reply_begins(struct session *session);
+/* Take complete lines and octets out of the buffer. Returns false if the copy
+ * broke, or nothing is in flight any more. */
+bool session_parse(struct session *session);
+
+#endif

@@ -1,0 +1,250 @@
+/* The reply to the head of the queue: lines and octets as they come in, until
+ * its final line. See session.c. */
+#include "session-private.h"
+
+#include <stdio.h>
+
+static void session_set_deadline(struct session *session)
+{
+	session->deadline = session_now_msecs() +
+		(session->head == &session->caps_request ?
+		 session->set.caps_timeout_msecs : session->set.timeout_msecs);
+}
+
+/* A request has become the head of what is in flight. */
+void session_reply_begins(struct session *session)
+{
+	session->octets_left = session->octets_since_step = 0;
+	session->items = session->reserved = 0;
+	session->wait_until = 0;
+	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
+	session_set_deadline(session);
+}
+
+static void session_head_done(struct session *session)
+{
+	struct session_request *head = session->head;
+
+	if (head->fault.code != FAULT_NONE && head->retried &&
+	    !head->fault.from_backend) {
+		/* asked twice, answered by the second copy */
+		fault_context(&head->fault, "answered by a fresh copy after");
+		session_log(session, SESSION_LOG_WARNING, head->fault.log);
+		memset(&head->fault, 0, sizeof(head->fault));
+	}
+	if (head == &session->caps_request)
+		session->caps_done = true;
+	else
+		session->failures = 0;
+	buf_clear(&session->answered);
+	buf_append_view(&session->answered, view_of_buf(&head->line));
+	session_complete(session, head);
+	if (session->head != NULL && session->head->sent)
+		session_reply_begins(session);
+}
+
+static struct view view_word(struct view text)
+{
+	const char *space = memchr(text.p, ' ', text.len);
+
+	if (space != NULL)
+		text.len = (size_t)(space - text.p);
+	return text;
+}
+
+void session_fault_said(struct fault *fault, enum fault_scope scope,
+			struct view code, struct view text)
+{
+	struct view word = view_word(text), key, value;
+	uint64_t secs;
+	char said[FAULT_USER_MAX];
+
+	(void)fault_sanitise(said, sizeof(said), text);
+	(void)fault_set(fault, fault_code_parse(code), scope, "%.*s %s",
+			code.len > 32 ? 32 : (int)code.len, code.p, said);
+	fault->from_backend = true;
+	if (wire_option(word, &key, &value) && view_is(key, "retry") &&
+	    wire_number(value, 86400 * 365, &secs) == 0) {
+		fault->retry_secs = (unsigned int)secs;
+		text.p += word.len;
+		text.len -= word.len;
+		while (text.len > 0 && *text.p == ' ') {
+			text.p++;
+			text.len--;
+		}
+	}
+	fault_set_user(fault, text);
+}
+
+static void session_head_no(struct session *session,
+			    const struct wire_line *line)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+	struct fault fault;
+	struct session_request *head = session->head;
+
+	session_fault_said(&fault, FAULT_SCOPE_MAILBOX, line->keyword,
+			   line->text);
+	fault_context(&fault, "%s answered %s with NO", session->argv[0],
+		      session_head_quoted(session, quoted, sizeof(quoted)));
+	if (head == &session->caps_request) {
+		session_break(session, &fault, false);
+		return;
+	}
+	head->fault = fault;
+	session_head_done(session);
+}
+
+/* A backend may say WAIT as often as it likes, with seconds or without, but
+   only so long after the first. */
+static int session_wait_item(struct session *session,
+			     const struct wire_line *line)
+{
+	uint64_t secs = 0, until, now = session_now_msecs();
+
+	if (session->wait_until == 0)
+		session->wait_until = now + SESSION_WAIT_MAX_MSECS;
+	if (now > session->wait_until)
+		return -1;
+	if (line->count > 0 &&
+	    wire_number(line->fields[0], SESSION_WAIT_MAX_MSECS / 1000,
+			&secs) < 0)
+		secs = SESSION_WAIT_MAX_MSECS / 1000;
+	until = now + secs * 1000;
+	if (until > session->wait_until)
+		until = session->wait_until;
+	session->deadline = until + session->set.timeout_msecs;
+	return 0;
+}
+
+static int session_data_begins(struct session *session,
+			       const struct wire_line *line,
+			       struct wire_error *error_r)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	if (session->head->handler->octets == NULL || line->count < 2 ||
+	    wire_number(line->fields[1], WIRE_MESSAGE_MAX,
+			&session->octets_left) < 0) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"wrote %s, which does not name a length from 0 to %d",
+			wire_quote(line->raw, quoted, sizeof(quoted)),
+			WIRE_MESSAGE_MAX);
+		return -1;
+	}
+	return 0;
+}
+
+static int session_item(struct session *session, const struct wire_line *line,
+			struct wire_error *error_r)
+{
+	struct session_request *head = session->head;
+
+	if (++session->items > SESSION_ITEMS_MAX) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"wrote more than %d items", SESSION_ITEMS_MAX);
+		return -1;
+	}
+	if (view_is(line->keyword, "WAIT")) {
+		if (session_wait_item(session, line) == 0)
+			return 0;
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			"asked to wait for more than %d s in all",
+			SESSION_WAIT_MAX_MSECS / 1000);
+		return -1;
+	}
+	if (view_is(line->keyword, "DATA") &&
+	    session_data_begins(session, line, error_r) < 0)
+		return -1;
+	if (!verb_has_item(head->verb, line->keyword) ||
+	    head->handler->item == NULL)
+		return 0;
+	return head->handler->item(head, line, error_r);
+}
+
+/* Returns false if the copy broke. */
+static bool session_line(struct session *session, const struct wire_line *line)
+{
+	struct session_request *head = session->head;
+	struct wire_error error;
+
+	if (!(line->kind == WIRE_ITEM && view_is(line->keyword, "WAIT")))
+		session_set_deadline(session);
+	switch (line->kind) {
+	case WIRE_RESERVED:
+		if (++session->reserved <= SESSION_RESERVED_MAX)
+			return true;
+		session_break_reply(session, FAULT_UNAVAILABLE,
+				    "wrote too many \"! \" lines");
+		return false;
+	case WIRE_NO:
+		session_head_no(session, line);
+		return session->proc != NULL;
+	case WIRE_OK:
+		if (head->handler->final != NULL &&
+		    head->handler->final(head, line, &error) < 0)
+			break;
+		session_head_done(session);
+		return true;
+	case WIRE_ITEM:
+		if (session_item(session, line, &error) < 0)
+			break;
+		return true;
+	}
+	session_break_reply(session, FAULT_INTERNAL, error.text);
+	return false;
+}
+
+static bool session_octets(struct session *session)
+{
+	struct session_request *head = session->head;
+	struct wire_error error;
+	const char *data;
+	size_t size;
+
+	size = wire_reader_octets(session->reader, session->octets_left,
+				  &data);
+	session->octets_left -= size;
+	session->octets_since_step += size;
+	if (session->octets_since_step >= SESSION_OCTETS_STEP ||
+	    session->octets_left == 0) {
+		session->octets_since_step = 0;
+		session_set_deadline(session);
+	}
+	if (verb_has_item(head->verb, view_of("DATA")) &&
+	    head->handler->octets(head, data, size, &error) < 0) {
+		session_break_reply(session, FAULT_INTERNAL, error.text);
+		return false;
+	}
+	return true;
+}
+
+/* Take complete lines and octets out of the buffer. Returns false if the copy
+   broke, or nothing is in flight any more. */
+bool session_parse(struct session *session)
+{
+	struct wire_line line;
+	struct wire_error error;
+	int ret;
+
+	while (session->in_flight > 0) {
+		if (session->octets_left > 0) {
+			if (wire_reader_pending(session->reader) == 0)
+				return true;
+			if (!session_octets(session))
+				return false;
+			continue;
+		}
+		ret = wire_reader_line(session->reader, &line, &error);
+		if (ret == 0)
+			return true;
+		if (ret < 0) {
+			session_break_reply(session, FAULT_UNAVAILABLE,
+					    error.text);
+			return false;
+		}
+		if (!session_line(session, &line))
+			return false;
+	}
+	return false;
+}
