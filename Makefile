@@ -93,7 +93,7 @@ BATS = $(sort $(shell find test backends -name '*.bats'))
 RUN_TESTS = test/lib/run-tests
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
-VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --vgdb=no \
 	--child-silent-after-fork=yes
 
 $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
@@ -128,7 +128,7 @@ lint:				## compilers, linters and the rules of HACKING.md
 	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
 
 # --- install -----------------------------------------------------------------
-BACKENDS = $(sort $(wildcard backends/*/README.md))
+BACKEND_FILES = $(sort $(shell find backends -type f ! -name '*.bats' ! -name '*.pyc'))
 DOCS = README.md NEWS.md SECURITY.md COPYING LICENSE protocol.md
 INSTALL ?= install
 
@@ -142,22 +142,23 @@ install: all			## to DESTDIR, PREFIX (/usr/local) and Dovecot's MODULEDIR
 		$(INSTALL) -D -m 644 $$page \
 			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; \
 	done
-	cd backends && find . -type f ! -name '*.bats' ! -path '*/__pycache__/*' | \
-	while read -r file; do \
-		mode=644; [ ! -x "$$file" ] || mode=755; \
-		$(INSTALL) -D -m $$mode "$$file" \
-			"$(DESTDIR)$(DATADIR)/backends/$${file#./}" || exit; \
+	for file in $(BACKEND_FILES); do \
+		mode=644; [ ! -x $$file ] || mode=755; \
+		$(INSTALL) -D -m $$mode $$file $(DESTDIR)$(DATADIR)/$$file || exit; \
 	done
 	$(INSTALL) -d -m 755 $(DESTDIR)$(DOCDIR)
 	$(INSTALL) -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
 
 uninstall:			## remove what install has put there
 	rm -f $(DESTDIR)$(BINDIR)/dovebridge \
+		$(DESTDIR)$(LIBEXECDIR)/dovebridge-launch \
 		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
 	for page in man/*.[1-9]; do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
 	done
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
+	rm -f $(BACKEND_FILES:%=$(DESTDIR)$(DATADIR)/%) $(DOCS:%=$(DESTDIR)$(DOCDIR)/%)
+	find $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR) \
+		-depth -type d -empty -delete
 
 # --- the rest ----------------------------------------------------------------
 dist:				## a tarball of the last commit, the same bytes each time

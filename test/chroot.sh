@@ -133,7 +133,7 @@ for who; do
 	# a shell of its own: set -e does not hold in a condition
 	(set -e; "in_$who" "$work/$who") &
 	wait $! || failed="$failed $who"
-	clean "$work/$who" || failed="$failed $who"
+	clean "$work/$who" || failed="$failed $who (left something behind)"
 	rm -rf --one-file-system "${work:?}/$who"
 done
 if [ -n "$failed" ]; then echo "chroot: failed:$failed"; exit 1; fi

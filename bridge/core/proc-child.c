@@ -22,6 +22,7 @@
 #include <linux/keyctl.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -29,6 +30,7 @@
 #define PROC_PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define PROC_PIPE_BYTES (1024 * 1024)	/* reply pipe */
 #define PROC_GROUPS_MAX 65536		/* NGROUPS_MAX of Linux */
+#define TMP_RANDOM_BYTES 10
 #define PROC_PASSWD_MAX (1024 * 1024)
 
 static void fd_close(int *fd)
@@ -235,22 +237,27 @@ static int plan_pipes(struct proc_plan *plan, struct fault *fault)
 	return 0;
 }
 
-static int tmp_make(const char *dir, char **tmp_r, struct fault *fault)
+/* The name of BRIDGE_TMP, which nobody can guess. The launcher makes it and
+ * removes it: if this process is killed between here and there, nothing is left
+ * behind. */
+static int tmp_name(const char *dir, char **tmp_r, struct fault *fault)
 {
+	unsigned char bytes[TMP_RANDOM_BYTES];
 	struct buf buf = { NULL, 0, 0 };
-	size_t len = strlen(dir);
+	size_t i, len = strlen(dir);
 
 	while (len > 0 && dir[len - 1] == '/')
 		len--;
+	if (dir[0] != '/')
+		errno = EINVAL;
+	if (dir[0] != '/' ||
+	    faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ||
+	    getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return proc_fault(fault, dir);
 	buf_append(&buf, dir, len);
-	buf_append_str(&buf, "/" RMTREE_PREFIX "XXXXXX");
-	if (dir[0] != '/' || mkdtemp(buf.p) == NULL) {
-		if (dir[0] != '/')
-			errno = EINVAL;
-		(void)proc_fault(fault, buf_str(&buf));
-		buf_free(&buf);
-		return -1;
-	}
+	buf_append_str(&buf, "/" RMTREE_PREFIX);
+	for (i = 0; i < sizeof(bytes); i++)
+		buf_printf(&buf, "%02x", bytes[i]);
 	*tmp_r = buf.p;
 	return 0;
 }
@@ -445,7 +452,7 @@ int proc_plan_init(struct proc_plan *plan, const struct proc_settings *set,
 		return proc_fault(fault, "no program is named");
 	}
 	if (plan_ids(plan, fault) < 0 || plan_pipes(plan, fault) < 0 ||
-	    tmp_make(set->tmp_dir, tmp_r, fault) < 0)
+	    tmp_name(set->tmp_dir, tmp_r, fault) < 0)
 		return -1;
 	plan->parent = getpid();
 	plan->launcher = set->launcher;

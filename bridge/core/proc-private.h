@@ -26,8 +26,8 @@ struct proc_plan {
 	int in[2], out[2], err[2];
 };
 
-/* Make everything that is needed between fork and execve. Returns 0 and the new
- * BRIDGE_TMP; -1 and a fault. Free in any case. */
+/* Make everything that is needed between fork and execve. Returns 0 and the name
+ * that BRIDGE_TMP will have; -1 and a fault. Free in any case. */
 int proc_plan_init(struct proc_plan *plan, const struct proc_settings *set,
 		   char **tmp_r, struct fault *fault);
 void proc_plan_free(struct proc_plan *plan);

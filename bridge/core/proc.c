@@ -100,7 +100,6 @@ int proc_start(const struct proc_settings *set, struct proc **proc_r,
 		(void)fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
 				"cannot start the backend: fork: %s",
 				strerror(errno));
-		(void)rmtree_remove(tmp);
 		free(tmp);
 		goto end;
 	}

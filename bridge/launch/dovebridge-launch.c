@@ -36,6 +36,7 @@
 #include <unistd.h>
 #include <bsd/unistd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -357,6 +358,8 @@ static int launch_run(struct launch *launch)
 {
 	const char *tmp = getenv("BRIDGE_TMP");
 
+	if (tmp != NULL && mkdir(tmp, 0700) < 0)
+		return launch_failed(EX_OSERR, tmp, strerror(errno));
 	backend_start(launch);
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);

@@ -226,10 +226,10 @@ int cmd_imap(int argc, char *argv[])
 	}
 	if (optind != argc)
 		tool_usage(IMAP_USAGE);
-	check_stdin();
 	state = state_open(state_dir, as, backend);
 	tool_check_backend(backend);
 	plugin = tool_find(PLUGIN_NAME, MODULEDIR);
+	check_stdin();
 	*strrchr(plugin, '/') = '\0';
 	conf_write(&conf, state, plugin);
 	(void)snprintf(conf_path, sizeof(conf_path), "/proc/self/fd/%d",

@@ -532,12 +532,25 @@ static void test_environment(const char *out, const char *tmp)
 	ok(strstr(out, "SECRET") == NULL, "no other variable leaks");
 }
 
+static void test_tmp(void)
+{
+	struct proc *proc = start(ARGV("/bin/cat"));
+	struct stat st;
+
+	/* once the backend answers, it is there */
+	ok(write(proc_fd_in(proc), "x\n", 2) == 2 &&
+	   read_all(proc, true) != NULL && stat(proc_tmp(proc), &st) == 0 &&
+	   S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700 &&
+	   st.st_uid == geteuid(),
+	   "BRIDGE_TMP is a directory of mode 0700 and of the uid");
+	proc_free(&proc);
+}
+
 static void test_show(void)
 {
 	char want[512];
 	struct proc *proc;
 	const char *out;
-	struct stat st;
 	int leak;
 
 	(void)clearenv();
@@ -547,10 +560,8 @@ static void test_show(void)
 	(void)setenv("LC_ALL", "C.UTF-8", 1);
 	(void)setenv("SECRET", "password", 1);
 	leak = fcntl(1, F_DUPFD, 77);	/* not close-on-exec */
+	test_tmp();
 	proc = start(ARGV(self_path, "show"));
-	ok(stat(proc_tmp(proc), &st) == 0 && S_ISDIR(st.st_mode) &&
-	   (st.st_mode & 07777) == 0700 && st.st_uid == geteuid(),
-	   "BRIDGE_TMP is a directory of mode 0700 and of the uid");
 	ok(strncmp(proc_tmp(proc), tmp_dir, strlen(tmp_dir)) == 0 &&
 	   strstr(proc_tmp(proc), "//") == NULL, "BRIDGE_TMP is in tmp_dir");
 	ok(fcntl(proc_fd_in(proc), F_GETFL) & O_NONBLOCK &&
