@@ -53,6 +53,8 @@ as_nobody() {
 }
 
 teardown() {
+	# some tests close folders, and bats has to remove them
+	chmod -R u+rwx "$BATS_TEST_TMPDIR"
 	if [ -n "${open-}" ]; then
 		chmod -R u+rwx "$open"
 		rm -r "$open"
