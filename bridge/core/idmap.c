@@ -497,6 +497,11 @@ const struct idmap_header *idmap_header(const struct idmap *map)
 	return &map->header;
 }
 
+uint64_t idmap_end(const struct idmap *map)
+{
+	return map->end;
+}
+
 int64_t idmap_brake(const struct idmap *map)
 {
 	return map->now.brake;

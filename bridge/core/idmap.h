@@ -76,6 +76,9 @@ bool idmap_is_locked(const struct idmap *map);
  * idmap_lock: nothing can be staged before. */
 int idmap_open(struct idmap *map, struct fault *fault);
 const struct idmap_header *idmap_header(const struct idmap *map);
+/* Where the last commit ends: with the generation, the name of what the map
+ * says. Valid after idmap_open returned 1. */
+uint64_t idmap_end(const struct idmap *map);
 
 /* Make a new map (temporary file, fsync, rename), locked. Replaces what is
  * there. Returns 0 or -1. */

@@ -135,6 +135,9 @@ static void box_option(struct listing_box *box, struct view field)
 	} else if (view_is(key, "flags")) {
 		free(box->flags);
 		box->flags = view_dup(value);
+	} else if (view_is(key, "state") && value.len <= WIRE_STATE_MAX) {
+		free(box->state);
+		box->state = value.len == 0 ? NULL : view_dup(value);
 	} else if (view_is(key, "ro")) {
 		box->ro = true;
 	}
@@ -234,6 +237,7 @@ void listing_boxes_free(struct listing_boxes *boxes)
 		free(boxes->boxes[i].wire);
 		free(boxes->boxes[i].id);
 		free(boxes->boxes[i].flags);
+		free(boxes->boxes[i].state);
 	}
 	for (i = 0; i < boxes->skipped_count; i++)
 		free(boxes->skipped[i]);

@@ -18,6 +18,7 @@ struct listing_box {
 	char *wire;		/* as the backend spelt it */
 	char *id;		/* id=, as spelt, or NULL */
 	char *flags;		/* flags=, as spelt, or NULL */
+	char *state;		/* state=, as spelt, or NULL */
 	bool ro;
 };
 

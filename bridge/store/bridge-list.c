@@ -252,6 +252,7 @@ static int bridge_list_refresh(struct bridge_mailbox_list *list)
 	listing_boxes_free(&list->boxes);
 	list->boxes = boxes;
 	list->boxes_known = TRUE;
+	list->lists++;
 	list->boxes_time = ioloop_time;
 	bridge_list_log_skipped(list);
 	return 0;

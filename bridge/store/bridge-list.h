@@ -19,6 +19,7 @@ struct bridge_mailbox_list {
 
 	struct listing_boxes boxes;
 	bool boxes_known;
+	unsigned int lists;		/* how often LIST was answered */
 	time_t boxes_time;		/* ioloop_time of the last LIST */
 	bool skipped_logged;
 	const char *temp_prefix, *global_temp_prefix;

@@ -101,7 +101,7 @@ static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
 
 static int
 bridge_mailbox_check(struct bridge_mailbox *mbox,
-		     const struct listing_box *lbox)
+		     const struct listing_box *lbox, bool fresh)
 {
 	struct mailbox *box = &mbox->box;
 
@@ -121,6 +121,10 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 		return -1;
 	}
 	mbox->wire_name = p_strdup(box->pool, lbox->wire);
+	if (fresh && lbox->state != NULL) {
+		i_free(mbox->open_state);
+		mbox->open_state = i_strdup(lbox->state);
+	}
 	mbox->ro = lbox->ro;
 	return 0;
 }
@@ -144,9 +148,10 @@ static int bridge_mailbox_open(struct mailbox *box)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 	const struct listing_box *lbox;
+	unsigned int lists = mbox->list->lists;
 
 	if (bridge_mailbox_lookup(mbox, &lbox) < 0 ||
-	    bridge_mailbox_check(mbox, lbox) < 0)
+	    bridge_mailbox_check(mbox, lbox, mbox->list->lists != lists) < 0)
 		return -1;
 	if (index_storage_mailbox_open(box, FALSE) < 0)
 		return -1;
@@ -169,6 +174,7 @@ static void bridge_mailbox_close(struct mailbox *box)
 
 	if (mbox->map != NULL)
 		idmap_deinit(&mbox->map);
+	i_free_and_null(mbox->open_state);
 	if (mbox->list->busy_box == box)
 		mbox->list->busy_box = NULL;
 	index_storage_mailbox_close(box);

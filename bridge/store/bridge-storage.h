@@ -16,6 +16,9 @@
 struct bridge_index_header {
 	uint8_t guid[IDMAP_GUID_SIZE];
 	uint32_t generation;
+	uint32_t unused;
+	uint64_t map_end;	/* the index says what the map of this
+				   generation said up to here */
 };
 
 /* Its record: which message this is, and where its line stands in the map of
@@ -46,6 +49,8 @@ struct bridge_mailbox {
 	struct mailbox_transaction_context *refused;
 	const char *refused_text;
 	bool relist;		/* a size differed: list at the next sync */
+	char *open_state;	/* the state that LIST gave the mailbox when it
+				   was opened; used once */
 };
 
 #define BRIDGE_STORAGE(s) \

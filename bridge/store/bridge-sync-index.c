@@ -297,11 +297,28 @@ bridge_sync_known(struct bridge_sync *sync, size_t known, uint32_t seq)
 		bridge_sync_record(sync, seq, entry->hash, offset);
 }
 
+/* Only what the list names; the index is in step, so the rest is right. */
+static void bridge_sync_visit(struct bridge_sync *sync)
+{
+	uint32_t seq;
+	size_t known;
+
+	for (known = 0; known < sync->known_count; known++) {
+		if (mail_index_lookup_seq(sync->view, sync->known[known].uid,
+					  &seq))
+			bridge_sync_known(sync, known, seq);
+	}
+}
+
 static void bridge_sync_walk(struct bridge_sync *sync, uint32_t count)
 {
 	uint32_t seq, uid;
 	size_t known = 0;
 
+	if (sync->partial) {
+		bridge_sync_visit(sync);
+		return;
+	}
 	for (seq = 1; seq <= count; seq++) {
 		mail_index_lookup_uid(sync->view, seq, &uid);
 		while (known < sync->known_count &&
@@ -342,6 +359,7 @@ bridge_sync_add(struct bridge_sync *sync, const struct listing_msg *msg)
 
 static void bridge_sync_list_adds(struct bridge_sync *sync)
 {
+	const char *state;
 	size_t i;
 	int64_t held_at;
 
@@ -354,6 +372,10 @@ static void bridge_sync_list_adds(struct bridge_sync *sync)
 	held_at = sync->result.held ? sync->now : 0;
 	if (held_at != idmap_brake(sync->mbox->map))
 		idmap_set_brake(sync->mbox->map, held_at);
+	/* what the brake holds back needs a second full list to be settled */
+	state = sync->result.held ? "-" : sync->listing.state;
+	if (strcmp(state, idmap_header(sync->mbox->map)->state) != 0)
+		idmap_set_state(sync->mbox->map, state);
 }
 
 /* --- the index ------------------------------------------------------------- */
@@ -385,6 +407,22 @@ static uint32_t bridge_sync_header(struct bridge_sync *sync)
 	return 0;
 }
 
+/* Whether the records' offsets are those of another map. */
+static bool bridge_sync_wants_rewrite(struct bridge_sync *sync)
+{
+	const struct idmap_header *map = idmap_header(sync->mbox->map);
+	const struct bridge_index_header *hdr;
+	const void *data;
+	size_t size;
+
+	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &data,
+				  &size);
+	hdr = data;
+	return size != sizeof(*hdr) || hdr->generation != map->generation ||
+		memcmp(hdr->guid, map->guid, sizeof(hdr->guid)) != 0;
+}
+
+/* After the map's commit: how far the index has taken it over. */
 static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 {
 	const struct idmap_header *map = idmap_header(sync->mbox->map);
@@ -395,14 +433,13 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 	i_zero(&hdr);
 	memcpy(hdr.guid, map->guid, sizeof(hdr.guid));
 	hdr.generation = map->generation;
+	hdr.map_end = idmap_end(sync->mbox->map);
 	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
 				  &old_size);
-	if (!reset && old_size == sizeof(hdr) &&
-	    memcmp(old, &hdr, sizeof(hdr)) == 0)
-		return;
-	sync->rewrite_records = TRUE;
-	mail_index_update_header_ext(sync->trans, sync->mbox->ext_id, 0, &hdr,
-				     sizeof(hdr));
+	if (reset || old_size != sizeof(hdr) ||
+	    memcmp(old, &hdr, sizeof(hdr)) != 0)
+		mail_index_update_header_ext(sync->trans, sync->mbox->ext_id,
+					     0, &hdr, sizeof(hdr));
 }
 
 static void bridge_sync_finish_uids(struct bridge_sync *sync)
@@ -464,7 +501,7 @@ static int bridge_sync_apply(struct bridge_sync *sync)
 
 	(void)mail_index_reset_fscked(box->index);
 	count = bridge_sync_header(sync);
-	bridge_sync_ext_header(sync, count == 0);
+	sync->rewrite_records = bridge_sync_wants_rewrite(sync);
 	bridge_sync_local_flags(sync);
 	bridge_sync_walk(sync, count);
 	bridge_sync_list_adds(sync);
@@ -478,12 +515,22 @@ static int bridge_sync_apply(struct bridge_sync *sync)
 		mail_index_sync_rollback(&sync->index_ctx);
 		return -1;
 	}
+	bridge_sync_ext_header(sync, count == 0);
 	bridge_sync_notify(sync);
 	if (mail_index_sync_commit(&sync->index_ctx) < 0) {
 		mailbox_set_index_error(box);
 		return -1;
 	}
 	return 0;
+}
+
+static bool bridge_sync_has_news(const struct bridge_sync *sync)
+{
+	return sync->listed &&
+		(sync->result.adds_count > 0 ||
+		 idmap_brake(sync->mbox->map) != 0 ||
+		 strcmp(sync->listing.state,
+			idmap_header(sync->mbox->map)->state) != 0);
 }
 
 int bridge_sync_index(struct bridge_sync *sync)
@@ -493,6 +540,10 @@ int bridge_sync_index(struct bridge_sync *sync)
 		MAIL_INDEX_SYNC_FLAG_AVOID_FLAG_UPDATES;
 	int ret;
 
+	/* nothing to do but what clients may have changed */
+	if (sync->in_step && sync->partial && sync->known_count == 0 &&
+	    !bridge_sync_has_news(sync))
+		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);
 	i_array_init(&sync->appended_uids, 32);
 	ret = index_storage_expunged_sync_begin(box, &sync->index_ctx,

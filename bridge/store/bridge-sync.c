@@ -74,31 +74,49 @@ int bridge_sync_open_map(struct bridge_mailbox *mbox)
 
 /* --- the dialogue ---------------------------------------------------------- */
 
+/* When the mailbox was opened just now, LIST may have told its state: then
+   there is nothing to ask. */
+static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	const char *state = idmap_header(mbox->map)->state;
+	bool same = mbox->open_state != NULL && !sync->force &&
+		!mbox->relist && strcmp(state, "-") != 0 &&
+		strcmp(mbox->open_state, state) == 0;
+
+	i_free_and_null(mbox->open_state);
+	return same;
+}
+
 /* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
    fault. */
 static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	const struct caps *caps;
+	const char *state;
 	int ret;
 
-	if (mbox->wire_name == NULL)
+	if (mbox->wire_name == NULL || bridge_sync_is_unchanged(sync))
 		return 0;
 	if (!sync->force &&
 	    !reconcile_may_list(idmap_brake(mbox->map), sync->now,
 				mbox->list->set.brake_pause_secs))
 		return 0;
+	caps = session_caps(mbox->list->session, fault);
+	if (caps == NULL)
+		return -1;
+	sync->ignore_flags = caps->flags == CAPS_FLAGS_LOCAL;
+	/* a size that differs is for a full list to settle */
+	state = caps->delta && !sync->force && !mbox->relist ?
+		idmap_header(mbox->map)->state : "-";
 	mbox->list->busy_box = &mbox->box;
-	ret = listing_msgs(mbox->list->session, mbox->wire_name, "-",
+	ret = listing_msgs(mbox->list->session, mbox->wire_name, state,
 			   &sync->listing, fault);
 	mbox->list->busy_box = NULL;
 	if (ret < 0)
 		return -1;
 	mbox->relist = FALSE;
-	caps = session_caps(mbox->list->session, fault);
-	if (caps == NULL)
-		return -1;
-	sync->ignore_flags = caps->flags == CAPS_FLAGS_LOCAL;
 	return 1;
 }
 
@@ -146,6 +164,49 @@ static void bridge_sync_log_brake(struct bridge_sync *sync)
 		  mbox->list->set.brake_pause_secs);
 }
 
+/* Whether the index has taken over all that the map says. */
+static bool
+bridge_sync_is_in_step(struct bridge_mailbox *mbox,
+		       struct mail_index_view *view)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(view);
+	const struct idmap_header *map = idmap_header(mbox->map);
+	const struct bridge_index_header *ours;
+	const void *data;
+	size_t size;
+
+	mail_index_get_header_ext(view, mbox->ext_id, &data, &size);
+	ours = data;
+	return size == sizeof(*ours) && hdr->uid_validity == map->uidvalidity &&
+		hdr->next_uid >= map->next_uid &&
+		(hdr->flags & MAIL_INDEX_HDR_FLAG_FSCKD) == 0 &&
+		memcmp(ours->guid, map->guid, sizeof(ours->guid)) == 0 &&
+		ours->generation == map->generation &&
+		ours->map_end == idmap_end(mbox->map);
+}
+
+/* What of the map is needed: nothing, what a delta names, or all of it. */
+static int bridge_sync_load(struct bridge_sync *sync, bool asked,
+			    struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	struct mail_index_view *view;
+	int ret = -1;
+
+	(void)mail_index_refresh(mbox->box.index);
+	view = mail_index_view_open(mbox->box.index);
+	sync->in_step = bridge_sync_is_in_step(mbox, view);
+	if (sync->in_step && !(asked && sync->listing.full))
+		ret = bridge_sync_find_named(sync, view);
+	mail_index_view_close(&view);
+	if (ret == 0)
+		return 0;
+	if (idmap_load(mbox->map, fault) < 0)
+		return -1;
+	sync->known = idmap_entries(mbox->map, &sync->known_count);
+	return 0;
+}
+
 /* Locked, with the map open. */
 static int bridge_sync_locked(struct bridge_sync *sync, bool full)
 {
@@ -155,10 +216,8 @@ static int bridge_sync_locked(struct bridge_sync *sync, bool full)
 
 	if (full)
 		ret = bridge_sync_list(sync, &fault);
-	if (ret >= 0 && idmap_load(mbox->map, &fault) < 0)
+	if (ret >= 0 && bridge_sync_load(sync, ret > 0, &fault) < 0)
 		ret = -1;
-	if (ret >= 0)
-		sync->known = idmap_entries(mbox->map, &sync->known_count);
 	if (ret > 0)
 		ret = bridge_sync_reconcile(sync, &fault);
 	if (ret < 0)
@@ -191,6 +250,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if (ret == 0)
 		ret = bridge_sync_locked(&sync, full);
 	idmap_unlock(mbox->map);
+	bridge_sync_free_named(&sync);
 	listing_free(&sync.listing);
 	reconcile_result_free(&sync.result);
 	return ret;

@@ -13,12 +13,16 @@ struct bridge_sync {
 	bool force;		/* doveadm force-resync */
 	bool listed;		/* listing and result are filled in */
 	bool ignore_flags;	/* the backend said "* FLAGS local" */
+	bool in_step;		/* the index says what the map says */
+	bool partial;		/* known is only what the list names */
 	int64_t now;
 
 	struct listing listing;
 	struct reconcile_result result;
 	const struct idmap_entry *known;	/* the map's, by UID */
 	size_t known_count;
+	struct idmap_entry *named;	/* known, when partial */
+	struct buf *named_ids;
 
 	struct mail_index_sync_ctx *index_ctx;
 	struct mail_index_view *view;
@@ -35,5 +39,11 @@ struct bridge_sync {
  * then commit the index. Locked. Returns 0, -1 with the storage's error set
  * and nothing changed in either, or only in the map (taken up next time). */
 int bridge_sync_index(struct bridge_sync *sync);
+
+/* bridge-sync-named.c: fill in known with what the listing names, from an index
+ * that is in step with the map. Returns 0; -1 if the map has to be read. */
+int bridge_sync_find_named(struct bridge_sync *sync,
+			   struct mail_index_view *view);
+void bridge_sync_free_named(struct bridge_sync *sync);
 
 #endif
