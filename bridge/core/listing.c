@@ -124,14 +124,27 @@ static char *view_dup(struct view view)
 	return mem_strndup(view.p, view.len);
 }
 
+/* An id in the one spelling that all its spellings share; NULL if it is
+   none. */
+static char *id_canonical(struct view id)
+{
+	struct buf decoded = { NULL, 0, 0 }, canonical = { NULL, 0, 0 };
+
+	if (id.len > 0 && wire_decode(id, &decoded) == 0 &&
+	    decoded.len <= WIRE_ID_MAX)
+		wire_encode(view_of_buf(&decoded), &canonical);
+	buf_free(&decoded);
+	return canonical.p;
+}
+
 static void box_option(struct listing_box *box, struct view field)
 {
 	struct view key, value;
 
 	(void)wire_option(field, &key, &value);
-	if (view_is(key, "id") && value.len > 0 && value.len <= WIRE_ID_MAX) {
+	if (view_is(key, "id")) {
 		free(box->id);
-		box->id = view_dup(value);
+		box->id = id_canonical(value);
 	} else if (view_is(key, "flags")) {
 		free(box->flags);
 		box->flags = view_dup(value);
@@ -209,6 +222,36 @@ static void boxes_sort(struct listing_boxes *boxes)
 		      box_cmp);
 }
 
+static int box_id_cmp(const void *a, const void *b)
+{
+	const struct listing_box *const *box_a = a, *const *box_b = b;
+
+	return strcmp((*box_a)->id, (*box_b)->id);
+}
+
+/* An id names one mailbox. */
+static int boxes_check_ids(const struct listing_boxes *boxes,
+			   struct wire_error *error_r)
+{
+	const struct listing_box **ids = mem_new(boxes->count, sizeof(*ids));
+	size_t i, count = 0;
+	int ret = 0;
+
+	for (i = 0; i < boxes->count; i++) {
+		if (boxes->boxes[i].id != NULL)
+			ids[count++] = &boxes->boxes[i];
+	}
+	if (count > 1)
+		qsort(ids, count, sizeof(*ids), box_id_cmp);
+	for (i = 1; ret == 0 && i < count; i++) {
+		if (strcmp(ids[i - 1]->id, ids[i]->id) == 0)
+			ret = wire_fail(error_r, "an id for two mailboxes",
+					view_of(ids[i]->id));
+	}
+	free(ids);
+	return ret;
+}
+
 static int boxes_final(struct session_request *request,
 		       const struct wire_line *line,
 		       struct wire_error *error_r)
@@ -225,7 +268,7 @@ static int boxes_final(struct session_request *request,
 			return wire_fail(error_r, "a mailbox twice",
 					 view_of(boxes->boxes[i].wire));
 	}
-	return 0;
+	return boxes_check_ids(boxes, error_r);
 }
 
 void listing_boxes_free(struct listing_boxes *boxes)
@@ -471,10 +514,10 @@ static int msgs_final_option(struct msgs_request *ctx, struct view field,
 		listing->state = value.len == 0 ? mem_strdup("-") :
 			view_dup(value);
 	} else if (view_is(key, "id")) {
-		if (value.len == 0 || value.len > WIRE_ID_MAX)
-			return -1;
 		free(listing->box_id);
-		listing->box_id = view_dup(value);
+		listing->box_id = id_canonical(value);
+		if (listing->box_id == NULL)
+			return -1;
 	} else if (view_is(key, "uidvalidity")) {
 		if (wire_number(value, UINT32_MAX, &number) < 0 || number == 0)
 			return -1;

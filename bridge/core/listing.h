@@ -16,7 +16,7 @@
 struct listing_box {
 	char *name;		/* decoded; "/" between components */
 	char *wire;		/* as the backend spelt it */
-	char *id;		/* id=, as spelt, or NULL */
+	char *id;		/* id= in one spelling, or NULL */
 	char *flags;		/* flags=, as spelt, or NULL */
 	char *state;		/* state=, as spelt, or NULL */
 	bool ro;
@@ -59,7 +59,7 @@ struct listing {
 	size_t count;
 	bool full;		/* absence means gone */
 	char *state;		/* as spelt; "-" = none */
-	char *box_id;		/* id= on the OK, as spelt, or NULL */
+	char *box_id;		/* id= on the OK in one spelling, or NULL */
 	uint32_t uidvalidity;	/* 0 = not said */
 	/* different sets of flags, as spelt; [0] is "" */
 	char **flags;

@@ -169,10 +169,34 @@ static char bridge_list_get_hierarchy_sep(struct mailbox_list *list ATTR_UNUSED)
 	return '/';
 }
 
-/* A mailbox's local folder: what of its name is plain ASCII, for people, and a
-   hash of the whole, so that every name fits into a file name and no name can
-   lead anywhere. */
-static const char *bridge_list_dir_name(const char *name)
+static int bridge_list_refresh(struct bridge_mailbox_list *list);
+
+/* What a mailbox is kept under: its id, where the backend gives one, so that it
+   keeps its UIDs when it is renamed, and a new one under an old name has UIDs
+   of its own. Else its name. Returns 0, -1 with the list's error set. */
+static int
+bridge_list_identity(struct bridge_mailbox_list *list, const char *name,
+		     const char **readable_r, struct view *key_r)
+{
+	const struct listing_box *box;
+
+	if (!list->boxes_known && bridge_list_refresh(list) < 0)
+		return -1;
+	box = listing_box_find(&list->boxes, view_of(name));
+	if (box != NULL && box->id != NULL) {
+		*readable_r = "id";
+		*key_r = view_of(box->id);
+	} else {
+		*readable_r = name;
+		*key_r = view_of(name);
+	}
+	return 0;
+}
+
+/* Its local folder: what of the name is plain ASCII, for people, and a hash of
+   the whole, so that every name fits into a file name and none can lead
+   anywhere. */
+static const char *bridge_list_dir_name(const char *name, struct view key)
 {
 	unsigned char hash[IDMAP_HASH_SIZE];
 	string_t *dir = t_str_new(128);
@@ -185,27 +209,34 @@ static const char *bridge_list_dir_name(const char *name)
 			 str_c(dir)[str_len(dir) - 1] != '-')
 			str_append_c(dir, '-');
 	}
-	idmap_hash(view_of(name), hash);
+	idmap_hash(key, hash);
 	str_append_c(dir, '.');
 	binary_to_hex_append(dir, hash, sizeof(hash));
 	return str_c(dir);
 }
 
 static int
-bridge_list_get_path(struct mailbox_list *list, const char *name,
+bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		     enum mailbox_list_path_type type, const char **path_r)
 {
-	const char *root;
+	const char *root, *readable;
+	struct view key;
 
-	if (!mailbox_list_set_get_root_path(&list->set, type, &root)) {
+	if (!mailbox_list_set_get_root_path(&_list->set, type, &root)) {
 		*path_r = NULL;
 		return 0;
 	}
-	if (name == NULL || *name == '\0')
+	if (name == NULL || *name == '\0') {
 		*path_r = root;
-	else
-		*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s",
-					  root, bridge_list_dir_name(name));
+		return 1;
+	}
+	if (bridge_list_identity(BRIDGE_LIST(_list), name, &readable,
+				 &key) < 0) {
+		*path_r = NULL;
+		return -1;
+	}
+	*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
+				  bridge_list_dir_name(readable, key));
 	return 1;
 }
 
@@ -252,7 +283,7 @@ static int bridge_list_refresh(struct bridge_mailbox_list *list)
 	listing_boxes_free(&list->boxes);
 	list->boxes = boxes;
 	list->boxes_known = TRUE;
-	list->lists++;
+	list->boxes_timeval = ioloop_timeval;
 	list->boxes_time = ioloop_time;
 	bridge_list_log_skipped(list);
 	return 0;

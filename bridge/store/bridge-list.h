@@ -19,7 +19,8 @@ struct bridge_mailbox_list {
 
 	struct listing_boxes boxes;
 	bool boxes_known;
-	unsigned int lists;		/* how often LIST was answered */
+	struct timeval boxes_timeval;	/* ioloop_timeval then: the same while
+					   one command is carried out */
 	time_t boxes_time;		/* ioloop_time of the last LIST */
 	bool skipped_logged;
 	const char *temp_prefix, *global_temp_prefix;

@@ -1,5 +1,7 @@
 #include "lib.h"
 #include "compat.h"
+#include "ioloop.h"
+#include "time-util.h"
 #include "mail-copy.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
@@ -101,7 +103,7 @@ static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
 
 static int
 bridge_mailbox_check(struct bridge_mailbox *mbox,
-		     const struct listing_box *lbox, bool fresh)
+		     const struct listing_box *lbox)
 {
 	struct mailbox *box = &mbox->box;
 
@@ -121,7 +123,9 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 		return -1;
 	}
 	mbox->wire_name = p_strdup(box->pool, lbox->wire);
-	if (fresh && lbox->state != NULL) {
+	mbox->box_id = p_strdup(box->pool, lbox->id);
+	if (lbox->state != NULL &&
+	    timeval_cmp(&mbox->list->boxes_timeval, &ioloop_timeval) == 0) {
 		i_free(mbox->open_state);
 		mbox->open_state = i_strdup(lbox->state);
 	}
@@ -148,10 +152,9 @@ static int bridge_mailbox_open(struct mailbox *box)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 	const struct listing_box *lbox;
-	unsigned int lists = mbox->list->lists;
 
 	if (bridge_mailbox_lookup(mbox, &lbox) < 0 ||
-	    bridge_mailbox_check(mbox, lbox, mbox->list->lists != lists) < 0)
+	    bridge_mailbox_check(mbox, lbox) < 0)
 		return -1;
 	if (index_storage_mailbox_open(box, FALSE) < 0)
 		return -1;

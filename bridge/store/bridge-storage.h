@@ -40,6 +40,7 @@ struct bridge_mailbox {
 
 	const char *wire_name;	/* as the backend spells it; NULL if the
 				   mailbox is an INBOX that the store lacks */
+	const char *box_id;	/* its id= when it was opened; NULL = none */
 	bool ro;		/* marked ro */
 	struct idmap *map;
 	uint32_t ext_id;	/* "bridge" */

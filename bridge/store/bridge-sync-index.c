@@ -170,7 +170,24 @@ bridge_sync_record(struct bridge_sync *sync, uint32_t seq,
 	mail_index_update_ext(sync->trans, seq, sync->mbox->ext_id, &rec, NULL);
 }
 
+/* RFC822.SIZE, where the list tells it: it spares reading the message. */
 static void
+bridge_sync_vsize(struct bridge_sync *sync, uint32_t seq,
+		  const struct listing_msg *msg)
+{
+	uint64_t vsize = msg->vsize == IDMAP_SIZE_UNKNOWN && sync->crlf ?
+		msg->size : msg->vsize;
+	uint32_t value;
+
+	if (vsize >= UINT32_MAX)
+		return;
+	value = (uint32_t)vsize + 1;
+	mail_index_update_ext(sync->trans, seq,
+			      sync->mbox->box.mail_vsize_ext_id, &value, NULL);
+}
+
+/* Returns the new message's sequence number. */
+static uint32_t
 bridge_sync_append(struct bridge_sync *sync, uint32_t uid,
 		   const unsigned char *hash, uint64_t offset,
 		   struct view flag_list)
@@ -199,6 +216,7 @@ bridge_sync_append(struct bridge_sync *sync, uint32_t uid,
 	} T_END;
 	bridge_sync_record(sync, seq, hash, offset);
 	array_push_back(&sync->appended_uids, &uid);
+	return seq;
 }
 
 static void bridge_sync_expunge(struct bridge_sync *sync, uint32_t seq,
@@ -219,7 +237,7 @@ bridge_sync_renumber(struct bridge_sync *sync, const struct idmap_entry *entry)
 	again.uid = sync->next_uid++;
 	idmap_gone(sync->mbox->map, entry->uid);
 	offset = idmap_add(sync->mbox->map, &again);
-	bridge_sync_append(sync, again.uid, again.hash, offset, again.flags);
+	(void)bridge_sync_append(sync, again.uid, again.hash, offset, again.flags);
 }
 
 /* --- what the list says ---------------------------------------------------- */
@@ -289,8 +307,8 @@ bridge_sync_known(struct bridge_sync *sync, size_t known, uint32_t seq)
 	offset = bridge_sync_refresh_entry(sync, known);
 	bridge_sync_suspicion(sync, known, fate);
 	if (seq == 0 && entry->uid >= sync->index_next_uid)
-		bridge_sync_append(sync, entry->uid, entry->hash, offset,
-				   entry->flags);
+		(void)bridge_sync_append(sync, entry->uid, entry->hash, offset,
+					 entry->flags);
 	else if (seq == 0)
 		bridge_sync_renumber(sync, entry);
 	else if (sync->rewrite_records || offset != entry->offset)
@@ -340,6 +358,7 @@ bridge_sync_add(struct bridge_sync *sync, const struct listing_msg *msg)
 	struct buf seed = { NULL, 0, 0 };
 	struct idmap_entry entry;
 	uint64_t offset;
+	uint32_t seq;
 
 	i_zero(&entry);
 	entry.uid = sync->next_uid++;
@@ -353,7 +372,9 @@ bridge_sync_add(struct bridge_sync *sync, const struct listing_msg *msg)
 			view_of(sync->listing.flags[msg->flags]), &seed);
 	entry.flags = view_of_buf(&seed);
 	offset = idmap_add(sync->mbox->map, &entry);
-	bridge_sync_append(sync, entry.uid, entry.hash, offset, entry.flags);
+	seq = bridge_sync_append(sync, entry.uid, entry.hash, offset,
+				 entry.flags);
+	bridge_sync_vsize(sync, seq, msg);
 	buf_free(&seed);
 }
 

@@ -88,6 +88,23 @@ static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 	return same;
 }
 
+/* Another mailbox has come under the name since this one was opened: it has
+   UIDs of its own, so it takes a SELECT of its own. */
+static int bridge_sync_check_id(struct bridge_sync *sync, struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	const char *id = sync->listing.box_id;
+
+	if (id == NULL || mbox->box_id == NULL ||
+	    strcmp(id, mbox->box_id) == 0)
+		return 0;
+	mbox->list->boxes_known = FALSE;
+	return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+		"%s: the mailbox %s with the id %s was replaced by one with "
+		"the id %s while it was open", mbox->list->set.argv[0],
+		mbox->wire_name, mbox->box_id, id);
+}
+
 /* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
    fault. */
 static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
@@ -107,6 +124,7 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	if (caps == NULL)
 		return -1;
 	sync->ignore_flags = caps->flags == CAPS_FLAGS_LOCAL;
+	sync->crlf = caps->crlf;
 	/* a size that differs is for a full list to settle */
 	state = caps->delta && !sync->force && !mbox->relist ?
 		idmap_header(mbox->map)->state : "-";
@@ -117,7 +135,7 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	if (ret < 0)
 		return -1;
 	mbox->relist = FALSE;
-	return 1;
+	return bridge_sync_check_id(sync, fault) < 0 ? -1 : 1;
 }
 
 static int bridge_sync_reconcile(struct bridge_sync *sync, struct fault *fault)
