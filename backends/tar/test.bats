@@ -1,0 +1,359 @@
+#!/usr/bin/env bats
+# tar at the level of the protocol, and through dovebridge.
+#
+# run sets $stderr:
+# shellcheck disable=SC2154
+
+load ../../test/lib/common
+
+setup() {
+	common_setup
+	tar=$ROOT/backends/tar/tar
+	client=$ROOT/test/lib/wireclient.py
+	export PYTHONPATH=$ROOT/test/lib BACKEND=$tar
+	export TZ=UTC	# a zip has local times
+	mkdir "$TMP/m"
+}
+
+# ask REQUEST...: of the archive $file; $output has the replies, $stderr the log.
+ask() { run --separate-stderr "$client" --content -- "$tar" "${paths[@]:-$file}" < <(printf '%s\n' "$@"); }
+
+# mail NAME...: message files below $TMP/m; each one's body is its name.
+mail() {
+	local name
+	for name; do
+		mkdir -p "$(dirname -- "$TMP/m/$name")"
+		printf 'Subject: test\n\n%s\n' "$name" >"$TMP/m/$name"
+		touch -d '2024-01-01 00:00:00 UTC' "$TMP/m/$name"
+	done
+}
+
+# packed ARCHIVE: all that is below $TMP/m, in order of name; made a while ago.
+packed() {
+	file=$TMP/$1
+	(cd "$TMP/m" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort >"$TMP/names"
+		case $1 in
+		*.zip) /usr/bin/python3 -c 'import sys, zipfile
+kind = zipfile.ZIP_STORED if sys.argv[1].endswith("stored.zip") else zipfile.ZIP_DEFLATED
+with zipfile.ZipFile(sys.argv[1], "w", kind) as z:
+    for name in sys.stdin.read().splitlines(): z.write(name)' "$file" <"$TMP/names" ;;
+		*) command tar --no-recursion -caf "$file" -T "$TMP/names" ;;
+		esac)
+	touch -d '1 minute ago' "$file"
+}
+
+# python: a test in Python; $TMP/x.tar is the archive.
+python() {
+	cat >"$TMP/prelude.py" <<-'END'
+		import io, os, subprocess, sys, tarfile, time, zipfile
+		from corpus import messages
+		from wireclient import Client, encode, option
+		BACKEND, TMP, FILE = os.environ["BACKEND"], os.environ["TMP"], os.environ["TMP"] + "/x.tar"
+		def client(path=FILE):
+		    return Client([BACKEND, path], 30)
+		def add(tar, name, data=b"Subject: x\n\nx\n", **more):
+		    item = tarfile.TarInfo(name)
+		    item.size = len(data)
+		    for key, value in more.items():
+		        setattr(item, key, value)
+		    tar.addfile(item, io.BytesIO(data))
+		def bodies(client, box, ids):
+		    found = {}
+		    for at in range(0, len(ids), 50):
+		        answer = client.ask(b"FETCH " + encode(box) + b" full " + b" ".join(ids[at : at + 50]))
+		        assert answer.final == b"OK", answer
+		        found.update((item.id, item.content()) for item in answer.items)
+		    return [found[name] for name in ids]
+	END
+	cat "$TMP/prelude.py" - >"$TMP/test.py"
+	run --separate-stderr /usr/bin/python3 "$TMP/test.py"
+	assert_success
+}
+
+@test "tar offers delta, batch and pipeline" {
+	mail a.eml
+	packed x.tar
+	ask 'CAPS 1 mode=imap user=alice' FROBNICATE
+	assert_output $'* CAPS 1 delta batch=100 pipeline=16\nOK\nNO UNSUPPORTED'
+}
+
+@test "tar without an archive exits 78 with a message" {
+	run -78 --separate-stderr "$tar"
+	assert_equal "$stderr" 'error: tar: usage: tar ARCHIVE...'
+}
+
+@test "tar with a file that is no archive exits 78 and names it" {
+	seq 1000 >"$TMP/x.tar"
+	run -78 --separate-stderr "$tar" "$TMP/x.tar"
+	assert_equal "$stderr" "error: tar: not a tar or zip archive: $TMP/x.tar"
+}
+
+@test "folders in an archive are mailboxes, its top is INBOX" {
+	mail a.eml 'A b/c.eml' 'A b/100%/d.eml' notes.txt .hidden/e.eml .f.eml
+	mkdir "$TMP/m/Empty"
+	local kind
+	for kind in x.tar x.tar.gz x.zip; do
+		packed "$kind"
+		ask LIST 'LIST INBOX -' 'LIST A%20b/100%25 -'
+		assert_line --index 0 '* BOX INBOX'
+		assert_line --index 1 '* BOX A%20b'
+		assert_line --index 2 '* BOX A%20b/100%25'
+		assert_line --index 3 '* BOX Empty'
+		assert_line --index 4 'OK full'
+		assert_line --index 5 --partial '* MSG a.eml size=21 date=1704067200'
+		assert_line --index 6 --partial 'OK full count=1 '
+		assert_line --index 7 --partial '* MSG d.eml size='
+		assert_equal "$stderr" ''
+	done
+}
+
+@test "a packed Maildir has its INBOX, its folders and its flags" {
+	mail Maildir/cur/1.x:2,FS Maildir/new/2.x Maildir/tmp/3.x Maildir/.Sent.2024/cur/4.x:2,
+	packed x.tar
+	ask LIST 'LIST INBOX -' 'LIST Sent/2024 -'
+	assert_line --index 0 '* BOX INBOX'
+	assert_line --index 1 '* BOX Sent/2024'
+	assert_line --index 2 'OK full'
+	assert_line --index 3 --regexp '^\* MSG 1.x size=.* flags=\\Flagged,\\Seen$'
+	assert_line --index 4 --regexp '^\* MSG 2.x size=[0-9]* date=[0-9]*$'
+	assert_line --index 6 --regexp '^\* MSG 4.x size=.* flags=$'
+}
+
+@test "several archives are folders named by their files" {
+	mail a.eml Sub/b.eml
+	packed one.tar.gz
+	packed two.zip
+	paths=("$TMP/one.tar.gz" "$TMP/two.zip")
+	ask LIST
+	assert_output $'* BOX one\n* BOX one/Sub\n* BOX two\n* BOX two/Sub\nOK full'
+}
+
+@test "a message in a plain tar and a stored zip is a slice, in others a file" {
+	mail a.eml
+	local kind
+	for kind in x.tar stored.zip; do
+		packed "$kind"
+		ask 'FETCH INBOX full a.eml'
+		assert_line --index 0 --regexp "^\* FILE a.eml $file offset=[0-9]* length=21$"
+		assert_line a.eml
+	done
+	for kind in x.tar.gz x.tar.xz x.tar.bz2 x.zip; do
+		packed "$kind"
+		ask 'FETCH INBOX full a.eml'
+		assert_line --index 0 --regexp '^\* FILE a.eml [^ ]*$'
+		assert_line a.eml
+	done
+}
+
+@test "every message of the corpus comes back byte for byte from every kind of archive" {
+	python <<-'END'
+		texts = {}
+		for box, name, data in messages():
+		    texts.setdefault(box, {})[name] = data
+		def paths():
+		    for box, found in texts.items():
+		        for name, data in found.items():
+		            yield (name if box == "INBOX" else f"{box}/{name}"), data
+		def check(path):
+		    with client(path) as c:
+		        assert {n for n in map(bytes, c.ask("LIST").ids())} == {encode(os.fsencode(box)) for box in texts}
+		        for box, found in texts.items():
+		            listed = c.ask(b"LIST " + encode(os.fsencode(box)) + b" -").items
+		            assert [i.id for i in listed] == [encode(os.fsencode(name)) for name in found]
+		            assert [int(option(i.fields, b"size")) for i in listed] == [len(d) for d in found.values()]
+		            assert bodies(c, os.fsencode(box), [i.id for i in listed]) == list(found.values()), path
+		for mode in ("", "gz", "xz", "bz2"):
+		    with tarfile.open(FILE, "w:" + mode, **({"compresslevel": 1} if mode in ("gz", "bz2") else {})) as tar:
+		        for path, data in paths():
+		            add(tar, path, data)
+		    check(FILE)
+		for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+		    with zipfile.ZipFile(FILE, "w", kind) as z:
+		        for path, data in paths():
+		            z.writestr(zipfile.ZipInfo(path), data, kind)
+		    check(FILE)
+	END
+}
+
+@test "of two members with one path the later counts, under an id of its own" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "a.eml", b"first")
+		    add(tar, "b.eml", b"other")
+		    add(tar, "./a.eml", b"second")
+		with client() as c:
+		    ids = c.ask("LIST INBOX -").ids()
+		    assert sorted(ids) == [b"a.eml#2", b"b.eml"]
+		    assert bodies(c, b"INBOX", [b"a.eml#2"]) == [b"second"]
+		    assert c.ask("FETCH INBOX full a.eml").items[0].keyword == b"GONE"
+	END
+}
+
+@test "two members whose mailbox and name are the same are both there" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "a.eml", b"one")
+		    add(tar, "INBOX/a.eml", b"two")
+		with client() as c:
+		    ids = c.ask("LIST INBOX -").ids()
+		    assert bodies(c, b"INBOX", ids) == [b"one", b"two"] and len(set(ids)) == 2
+	END
+}
+
+@test "members that lead out of the archive, links and devices are left out with a warning" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "/etc/a.eml")
+		    add(tar, "../b.eml")
+		    add(tar, "x/../../c.eml")
+		    add(tar, "d.eml", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+		    add(tar, "e.eml", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd")
+		    add(tar, "f.eml", b"", type=tarfile.CHRTYPE)
+		    add(tar, "g.eml", b"", type=tarfile.FIFOTYPE)
+		    add(tar, "ok.eml")
+		with client() as c:
+		    assert c.ask("LIST INBOX -").ids() == [b"ok.eml"]
+		    assert c.ask("LIST").ids() == [b"INBOX"]
+	END
+	assert_equal "$(grep -c '^warning: ' <<<"$stderr")" 7
+}
+
+@test "an encrypted member of a zip is left out with a warning" {
+	python <<-'END'
+		with zipfile.ZipFile(FILE, "w") as z:
+		    z.writestr("a.eml", b"a")
+		    z.writestr("b.eml", b"b")
+		with open(FILE, "r+b") as file:
+		    data = bytearray(file.read())
+		    data[data.find(b"PK\1\2") + 8] |= 1
+		    file.seek(0)
+		    file.write(data)
+		with client() as c:
+		    assert c.ask("LIST INBOX -").ids() == [b"b.eml"]
+	END
+	assert_regex "$stderr" 'a.eml is left out: it is encrypted'
+}
+
+@test "a member of a zip that is larger or smaller than it says is a FAIL" {
+	python <<-'END'
+		for lie in (10, 100_000):
+		    with zipfile.ZipFile(FILE, "w", zipfile.ZIP_DEFLATED) as z:
+		        z.writestr("a.eml", b"a" * 1000)
+		        z.writestr("b.eml", b"b")
+		    with open(FILE, "r+b") as file:
+		        data = bytearray(file.read())
+		        at = data.find(b"PK\1\2") + 24
+		        data[at : at + 4] = lie.to_bytes(4, "little")
+		        file.seek(0)
+		        file.write(data)
+		    with client() as c:
+		        items = {i.id: i for i in c.ask("FETCH INBOX full a.eml b.eml").items}
+		        assert items[b"a.eml"].keyword == b"FAIL" and items[b"b.eml"].content() == b"b"
+		        assert len(os.listdir(c.tmp.name)) == 1
+	END
+}
+
+@test "a member over 2^31-1 bytes is left out with a warning" {
+	python <<-'END'
+		with open(FILE, "wb") as out:
+		    item = tarfile.TarInfo("huge.eml")
+		    item.size = 1 << 31
+		    out.write(item.tobuf())
+		    out.seek(item.size, 1)
+		    out.write(tarfile.TarInfo("a.eml").tobuf() + bytes(1024))
+		with client() as c:
+		    assert c.ask("LIST INBOX -").ids() == [b"a.eml"]
+	END
+	assert_regex "$stderr" 'huge.eml is left out'
+}
+
+@test "a tar whose members run backwards is UNAVAILABLE, not a loop" {
+	python <<-'END'
+		with tarfile.open(FILE, "w", format=tarfile.PAX_FORMAT) as tar:
+		    add(tar, "a.eml", b"", pax_headers={"size": "-2048"})
+		with client() as c:
+		    assert c.ask("LIST INBOX -").final.startswith(b"NO UNAVAILABLE ")
+	END
+}
+
+@test "an archive that is cut short is UNAVAILABLE, wherever the cut is" {
+	mail a.eml b.eml
+	local kind size cut
+	for kind in x.tar x.tar.gz x.tar.xz x.tar.bz2 x.zip; do
+		packed "$kind"
+		cp "$file" "$TMP/whole"
+		size=$(stat -c %s "$file")
+		for cut in $((size / 3)) $((size / 2)) $((size - 10)) 1024 2048; do
+			if [ "$cut" -ge "$size" ] || { [ "$kind" = x.tar ] && [ "$cut" -gt 2048 ]; }; then continue; fi
+			head -c "$cut" "$TMP/whole" >"$file"
+			ask LIST 'LIST INBOX -'
+			assert_equal "$(grep -c '^NO UNAVAILABLE ' <<<"$output")" 2
+		done
+	done
+}
+
+@test "an archive that has vanished is UNAVAILABLE, and well again when it is back" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "a.eml")
+		with client() as c:
+		    c.ask("LIST INBOX -")
+		    os.rename(FILE, FILE + ".away")
+		    for request in ("LIST INBOX -", "FETCH INBOX full a.eml", "LIST"):
+		        assert c.ask(request).final.startswith(b"NO UNAVAILABLE "), request
+		    os.rename(FILE + ".away", FILE)
+		    assert c.ask("LIST INBOX -").ids() == [b"a.eml"]
+	END
+}
+
+@test "one of several archives missing makes the list a delta" {
+	mail a.eml
+	packed one.tar
+	paths=("$TMP/one.tar" "$TMP/two.tar")
+	ask LIST 'LIST two -'
+	assert_output $'* BOX one\nOK delta\nNO UNAVAILABLE the archive cannot be read'
+}
+
+@test "an unchanged archive is an empty delta, another one a full list" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "a.eml")
+		os.utime(FILE, (1e9, 1e9))
+		with client() as c:
+		    state = option(c.ask("LIST INBOX -").final.split(b" "), b"state")
+		    assert c.ask(b"LIST INBOX " + state).final == b"OK delta state=" + state
+		    with tarfile.open(FILE, "a") as tar:
+		        add(tar, "b.eml")
+		    for copy in (c, client()):
+		        answer = copy.ask(b"LIST INBOX " + state)
+		        assert answer.final.startswith(b"OK full") and answer.ids() == [b"a.eml", b"b.eml"]
+		    copy.close()
+	END
+}
+
+@test "an archive that has just changed gives no state" {
+	mail a.eml
+	packed x.tar
+	touch -d '1 minute' "$file"	# however slow the machine is
+	ask 'LIST INBOX -'
+	assert_line --index 1 'OK full count=1'
+}
+
+@test "unknown ids are GONE, unknown mailboxes NOTFOUND" {
+	mail a.eml
+	packed x.tar
+	ask 'FETCH INBOX full no-such-id ../a.eml' 'LIST no-such-box -' 'FETCH - full x'
+	assert_output $'* GONE no-such-id\n* GONE ../a.eml\nOK\nNO NOTFOUND no such mailbox\nNO NOTFOUND no such mailbox'
+}
+
+@test "dovebridge ls and cat show the messages of an archive" {
+	mail a.eml 'A b/c d.eml'
+	local kind
+	for kind in x.tar x.tar.gz x.zip; do
+		packed "$kind"
+		run -0 --separate-stderr "$DOVEBRIDGE" ls 'A%20b' -- "$tar" "$file"
+		assert_output --regexp $'^c%20d.eml\t'
+		"$DOVEBRIDGE" cat 'A%20b' c%20d.eml -- "$tar" "$file" >"$TMP/out"
+		cmp "$TMP/m/A b/c d.eml" "$TMP/out"
+	done
+}
