@@ -1,6 +1,7 @@
 /* dovebridge imap: Dovecot's own imap program, run in place of this one with a
  * configuration that exists in memory only. No daemon, no port, no password:
  * stdin and stdout are the connection, as Dovecot's PREAUTH mode has it. */
+#include "conf.h"
 #include "state.h"
 #include "tool.h"
 #include "words.h"
@@ -14,14 +15,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#ifndef MODULEDIR
-#  define MODULEDIR "/usr/lib/dovecot/modules"
-#endif
 #ifndef IMAP_PROGRAM
 #  define IMAP_PROGRAM "/usr/lib/dovecot/imap"
 #endif
 #define CONF_FD (STDERR_FILENO + 1)
-#define PLUGIN_NAME "lib20_bridge_plugin.so"
 #define IMAP_USAGE "imap [--state DIR] [--as USER] [-o SETTING=VALUE]... -- " \
 	"BACKEND [ARG...]"
 
@@ -32,59 +29,13 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 }
 };
 
-/* Text in a Dovecot configuration: a quote and a backslash are escaped, % is
-   doubled because the value is expanded. */
-static void conf_value(struct buf *conf, const char *key, const char *value)
-{
-	buf_printf(conf, "%s = \"", key);
-	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\')
-			buf_append_c(conf, '\\');
-		if (*value == '%')
-			buf_append_c(conf, '%');
-		buf_append_c(conf, *value);
-	}
-	buf_append_str(conf, "\"\n");
-}
-
-static void conf_location(struct buf *conf, const char *state)
-{
-	struct buf value = { NULL, 0, 0 };
-	const char *p;
-
-	buf_append_str(&value, "bridge:");
-	for (p = state; *p != '\0'; p++) {
-		if (*p == ':')
-			buf_append_c(&value, ':');
-		buf_append_c(&value, *p);
-	}
-	buf_append_str(&value, "/mail");
-	conf_value(conf, "mail_location", value.p);
-	buf_free(&value);
-}
-
-static void conf_write(struct buf *conf, const char *state,
-		       const char *plugin_dir)
+static void conf_write(struct buf *conf, const char *state)
 {
 	struct buf run = { NULL, 0, 0 };
 
-	buf_append_str(conf,
-		"protocols =\n"
-		"log_path = /dev/stderr\n"
-		"ssl = no\n"
-		"mail_plugins = bridge\n"
-		/* a message that cannot be read is a NO, not a lost
-		   connection */
-		"imap_fetch_failure = no-after\n"
-		"namespace inbox {\n"
-		"  inbox = yes\n"
-		"  separator = /\n"
-		"}\n");
 	buf_printf(&run, "%s/run", state);
-	conf_value(conf, "base_dir", run.p);
-	conf_value(conf, "state_dir", run.p);
-	conf_value(conf, "mail_plugin_dir", plugin_dir);
-	conf_location(conf, state);
+	buf_append_str(conf, "protocols =\n");
+	conf_common(conf, state, run.p);
 	buf_free(&run);
 }
 
@@ -113,8 +64,7 @@ static char *option_setting(const char *arg)
 {
 	struct buf setting = { NULL, 0, 0 };
 
-	if (strchr(arg, '=') == NULL || arg[0] == '=')
-		tool_fail(EX_USAGE, "-o %s: write SETTING=VALUE", arg);
+	conf_check_option(arg);
 	if (strncmp(arg, "bridge_", 7) == 0)
 		buf_append_str(&setting, "plugin/");
 	buf_append_str(&setting, arg);
@@ -154,26 +104,7 @@ static void args_add_option(struct args *args, char *setting)
 
 static void exec_imap(struct args *args)
 {
-	static const char *const keep[] = { "PATH", "LANG", "LC_ALL", "TZ",
-		"TMPDIR" };
-	char *env[sizeof(keep) / sizeof(keep[0]) + 3];
-	struct buf text = { NULL, 0, 0 };
-	size_t i, count = 0;
-
-	for (i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
-		if (getenv(keep[i]) == NULL)
-			continue;
-		buf_printf(&text, "%s=%s", keep[i], getenv(keep[i]));
-		env[count++] = mem_strdup(text.p);
-		buf_clear(&text);
-	}
-	buf_printf(&text, "USER=%s", tool_user());
-	env[count++] = mem_strdup(text.p);
-	buf_clear(&text);
-	buf_printf(&text, "HOME=%s", tool_home());
-	env[count++] = text.p;
-	env[count] = NULL;
-	(void)execve(IMAP_PROGRAM, args->v, env);
+	(void)execve(IMAP_PROGRAM, args->v, conf_environment());
 	tool_fail(EX_UNAVAILABLE, "cannot run %s: %s (is dovecot-imapd "
 		  "installed?)", IMAP_PROGRAM, strerror(errno));
 }
@@ -205,7 +136,7 @@ int cmd_imap(int argc, char *argv[])
 	const char *as = NULL, *state_dir = NULL;
 	struct args args = { NULL, 0 }, user_args = { NULL, 0 };
 	struct buf conf = { NULL, 0, 0 };
-	char conf_path[64], *state, *plugin;
+	char conf_path[64], *state;
 	size_t i;
 	int c;
 
@@ -228,10 +159,8 @@ int cmd_imap(int argc, char *argv[])
 		tool_usage(IMAP_USAGE);
 	state = state_open(state_dir, as, backend);
 	tool_check_backend(backend);
-	plugin = tool_find(PLUGIN_NAME, MODULEDIR);
+	conf_write(&conf, state);
 	check_stdin();
-	*strrchr(plugin, '/') = '\0';
-	conf_write(&conf, state, plugin);
 	(void)snprintf(conf_path, sizeof(conf_path), "/proc/self/fd/%d",
 		       conf_fd(&conf));
 	args_add(&args, mem_strdup(IMAP_PROGRAM));

@@ -8,10 +8,15 @@ static const struct command commands[] = {
 	{ "imap", "[--state DIR] [--as USER] [-o SETTING=VALUE]... -- "
 	  "BACKEND [ARG...]",
 	  "an IMAP session on stdin and stdout", cmd_imap },
+	{ "serve", "[--listen 127.0.0.1:PORT] [--state DIR] [--as USER] "
+	  "[-o SETTING=VALUE]... -- BACKEND [ARG...]",
+	  "IMAP and POP3 for this machine alone", cmd_serve },
 	{ "ls", "[--as USER] [MAILBOX] -- BACKEND [ARG...]",
 	  "list the mailboxes, or the messages of one", cmd_ls },
 	{ "cat", "[--as USER] MAILBOX ID -- BACKEND [ARG...]",
 	  "write one message to stdout", cmd_cat },
+	{ "export", "[--as USER] DIR -- BACKEND [ARG...]",
+	  "copy the whole store into a Maildir", cmd_export },
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -51,6 +56,8 @@ static void print_help(FILE *out)
 			commands[i].name, commands[i].help,
 			commands[i].name, commands[i].args);
 	fputs("\nOptions:\n"
+	      "  --listen ADDRESS:PORT\n"
+	      "                    where IMAP is served; POP3 on the next port\n"
 	      "  --state DIR       where UIDs and local flags are kept\n"
 	      "  --as USER         as root: become USER (default nobody)\n"
 	      "  -o SETTING=VALUE  any bridge_ or Dovecot setting\n"

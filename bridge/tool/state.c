@@ -148,6 +148,31 @@ static void state_absolute(const char *dir, struct buf *path)
 		path->p[--path->len] = '\0';
 }
 
+/* Make the folder, become the user, and see that it can be used. */
+static void use_folder(const char *what, const char *path, const char *user)
+{
+	const struct passwd *pw = tool_target(user);
+
+	if (pw != NULL)
+		make_for(path, pw);
+	tool_become(user);
+	tool_check_reach(path);
+	if (pw == NULL)
+		make_path(path);
+	if (access(path, R_OK | W_OK | X_OK) < 0)
+		tool_fail(EX_NOPERM, "%s %s is not writable to %s: %s", what,
+			  path, tool_user(), strerror(errno));
+}
+
+char *state_target(const char *dir, const char *user)
+{
+	struct buf path = { NULL, 0, 0 };
+
+	state_absolute(dir, &path);
+	use_folder("the folder", path.p, user);
+	return path.p;
+}
+
 char *state_open(const char *dir, const char *user, char **backend)
 {
 	const char *name = user == NULL ? TOOL_DEFAULT_USER : user;
@@ -165,14 +190,6 @@ char *state_open(const char *dir, const char *user, char **backend)
 	}
 	if (strchr(path.p, '\n') != NULL)
 		tool_fail(EX_USAGE, "the state folder's name has a line end");
-	if (pw != NULL)
-		make_for(path.p, pw);
-	tool_become(user);
-	tool_check_reach(path.p);
-	if (pw == NULL)
-		make_path(path.p);
-	if (access(path.p, R_OK | W_OK | X_OK) < 0)
-		tool_fail(EX_NOPERM, "the state folder %s is not writable to "
-			  "%s: %s", path.p, tool_user(), strerror(errno));
+	use_folder("the state folder", path.p, user);
 	return path.p;
 }

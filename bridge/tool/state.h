@@ -1,4 +1,5 @@
-/* The folder where a store's UIDs and local flags are kept between runs. */
+/* Folders that a command writes to: the state folder, where a store's UIDs and
+ * local flags are kept between runs, and those that the user names. */
 #ifndef BRIDGE_STATE_H
 #define BRIDGE_STATE_H
 
@@ -10,5 +11,7 @@
  * there is never chowned: it must be writable to the user. Returns the
  * absolute path; exits with a message if it cannot be used. */
 char *state_open(const char *dir, const char *user, char **backend);
+/* The same for another folder that a command writes to. */
+char *state_target(const char *dir, const char *user);
 
 #endif

@@ -18,12 +18,51 @@
 #  define LIBEXECDIR "/usr/lib/dovebridge"
 #endif
 
+#define PROGRESS_MSECS 100	/* between two lines of progress */
+#define PROGRESS_MAX 256	/* bytes of one */
+
 static char *become_user, *become_home;
+static bool progress_shown;
+
+/* --- what is said ---------------------------------------------------------- */
+
+void tool_progress_end(void)
+{
+	if (progress_shown)
+		fputs("\r\033[K", stderr);
+	progress_shown = false;
+}
+
+void tool_progress(const char *fmt, ...)
+{
+	static uint64_t last_msecs;
+	char text[PROGRESS_MAX], clean[PROGRESS_MAX];
+	struct winsize size;
+	size_t width = sizeof(clean);
+	va_list args;
+
+	if (!isatty(STDERR_FILENO) ||
+	    session_now_msecs() - last_msecs < PROGRESS_MSECS)
+		return;
+	last_msecs = session_now_msecs();
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	/* no character is wider than its bytes are many */
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+	    size.ws_col < width)
+		width = size.ws_col;
+	fault_sanitise(clean, width, view_of(text));
+	tool_progress_end();
+	fputs(clean, stderr);
+	progress_shown = true;
+}
 
 void tool_warn(const char *fmt, ...)
 {
 	va_list args;
 
+	tool_progress_end();
 	fputs("dovebridge: ", stderr);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
@@ -35,6 +74,7 @@ void tool_fail(int status, const char *fmt, ...)
 {
 	va_list args;
 
+	tool_progress_end();
 	fputs("dovebridge: ", stderr);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
@@ -338,6 +378,7 @@ static void tool_log(void *context, enum session_log level, const char *text)
 		"error" };
 
 	(void)context;
+	tool_progress_end();
 	fprintf(stderr, "dovebridge: %s: %s\n", names[level], text);
 }
 

@@ -21,12 +21,20 @@ struct command {
 int cmd_imap(int argc, char *argv[]);
 int cmd_ls(int argc, char *argv[]);
 int cmd_cat(int argc, char *argv[]);
+int cmd_export(int argc, char *argv[]);
+int cmd_serve(int argc, char *argv[]);
 
 /* Print "dovebridge: ..." and exit. For usage and set-up errors of the
  * command itself, never for what a backend does. */
 void tool_fail(int status, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* How far a long command has got: one line on stderr, written over the one
+ * before and cut to the width; only if that is a terminal, and not more often
+ * than it can be read. What is said meanwhile replaces it. */
+void tool_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Take that line away. */
+void tool_progress_end(void);
 /* Print "Usage: dovebridge NAME ARGS" and exit with EX_USAGE. */
 void tool_usage(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));

@@ -58,7 +58,7 @@ load ../lib/common
 }
 
 @test "--help and --version work everywhere" {
-	for command in '' imap ls cat; do
+	for command in '' imap serve ls cat export; do
 		# shellcheck disable=SC2086	# no word for the command itself
 		run -0 "$DOVEBRIDGE" $command --help
 		# shellcheck disable=SC2086

@@ -1,0 +1,326 @@
+/* Names. A message is DATE.HASH.dovebridge,S=SIZE:2,FLAGS: the date (0 if it is
+ * not known) because programs sort by it, 32 hexadecimal digits of the id's
+ * hash, by which it is found again whatever another program does to the rest.
+ *
+ * A file gets into cur by rename only, after it was synced: what is in cur is
+ * whole, after a power cut too. */
+#include "maildir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/stat.h>
+
+#define HASH_DIGITS (2 * IDMAP_HASH_SIZE)
+#define OUR_MARK ".dovebridge"
+
+/* --- names of folders ------------------------------------------------------ */
+
+/* The character at *p, which is valid UTF-8; moves *p behind it. */
+static uint32_t utf8_next(const unsigned char **p)
+{
+	const unsigned char *s = *p;
+	unsigned int more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 :
+		s[0] >= 0xc0 ? 1 : 0;
+	uint32_t c = more == 0 ? s[0] : s[0] & (0x3fU >> more);
+
+	for (s++; more > 0 && *s != '\0'; more--)
+		c = c << 6 | (*s++ & 0x3fU);
+	*p = s;
+	return c;
+}
+
+static bool is_direct(unsigned char c)
+{
+	return c >= 0x20 && c <= 0x7e;
+}
+
+/* A run of other characters: UTF-16 in base64 with "," and no padding. */
+static void utf7_shift(const unsigned char **p, struct buf *out)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"abcdefghijklmnopqrstuvwxyz0123456789+,";
+	uint64_t bits = 0;
+	unsigned int count = 0;
+	uint32_t c;
+
+	buf_append_c(out, '&');
+	while (**p != '\0' && !is_direct(**p)) {
+		c = utf8_next(p);
+		if (c >= 0x10000) {
+			c -= 0x10000;
+			bits = bits << 32 | (0xd800U + (c >> 10)) << 16 |
+				(0xdc00U + (c & 0x3ff));
+			count += 32;
+		} else {
+			bits = bits << 16 | c;
+			count += 16;
+		}
+		for (; count >= 6; count -= 6)
+			buf_append_c(out, digits[bits >> (count - 6) & 63]);
+		bits &= (1U << count) - 1;
+	}
+	if (count > 0)
+		buf_append_c(out, digits[bits << (6 - count) & 63]);
+	buf_append_c(out, '-');
+}
+
+void maildir_name(const char *box, struct buf *out)
+{
+	const unsigned char *p = (const unsigned char *)box;
+	bool first = true;
+
+	buf_append_c(out, '.');
+	if (strcmp(box, "INBOX") == 0)
+		return;
+	while (*p != '\0') {
+		if (!is_direct(*p)) {
+			utf7_shift(&p, out);
+			first = false;
+			continue;
+		}
+		if (*p == '/')
+			buf_append_c(out, '.');
+		else if (*p == '.' || *p == '\\' || (*p == '~' && first))
+			buf_printf(out, "\\%02x", *p);
+		else if (*p == '&')
+			buf_append_str(out, "&-");
+		else
+			buf_append_c(out, (char)*p);
+		first = *p++ == '/';
+	}
+}
+
+/* --- names of messages ----------------------------------------------------- */
+
+bool maildir_flags(const char *flags, struct buf *out)
+{
+	static const struct {
+		char letter;
+		const char *flag;
+	} letters[] = {	/* sorted, as Maildir wants them */
+		{ 'D', "\\Draft" }, { 'F', "\\Flagged" },
+		{ 'R', "\\Answered" }, { 'S', "\\Seen" }, { 'T', "\\Deleted" }
+	};
+	struct view list, elem;
+	struct buf flag = { NULL, 0, 0 };
+	bool keywords = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+		list = view_of(flags);
+		while (wire_list_next(&list, &elem)) {
+			buf_clear(&flag);
+			if (wire_decode(elem, &flag) < 0 || flag.len == 0)
+				continue;
+			if (flag.p[0] != '\\')
+				keywords = true;
+			if (!view_is_nocase(view_of_buf(&flag),
+					    letters[i].flag))
+				continue;
+			buf_append_c(out, letters[i].letter);
+			break;
+		}
+	}
+	buf_free(&flag);
+	return keywords;
+}
+
+static void msg_name(const struct listing_msg *msg, const char *letters,
+		     uint64_t size, struct buf *out)
+{
+	size_t i;
+
+	buf_printf(out, "%lld.", msg->date == IDMAP_DATE_UNKNOWN ? 0LL :
+		   (long long)msg->date);
+	for (i = 0; i < IDMAP_HASH_SIZE; i++)
+		buf_printf(out, "%02x", msg->hash[i]);
+	buf_printf(out, OUR_MARK ",S=%llu:2,%s", (unsigned long long)size,
+		   letters);
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' :
+		c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Is this one of our names? */
+static bool name_hash(const char *name, unsigned char hash_r[IDMAP_HASH_SIZE])
+{
+	const char *p = strchr(name, '.');
+	int high, low;
+	size_t i;
+
+	if (p == NULL || strlen(p + 1) < HASH_DIGITS + strlen(OUR_MARK) ||
+	    strncmp(p + 1 + HASH_DIGITS, OUR_MARK, strlen(OUR_MARK)) != 0)
+		return false;
+	for (i = 0; i < IDMAP_HASH_SIZE; i++) {
+		high = hex_digit(p[1 + 2 * i]);
+		low = hex_digit(p[2 + 2 * i]);
+		if (high < 0 || low < 0)
+			return false;
+		hash_r[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+/* --- the folder ------------------------------------------------------------ */
+
+static int hash_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, IDMAP_HASH_SIZE);
+}
+
+static void have_add(struct maildir *md, const unsigned char *hash)
+{
+	/* doubled at each power of two */
+	if ((md->have_count & (md->have_count - 1)) == 0)
+		md->have = mem_grow(md->have, md->have_count == 0 ? 1 :
+				    2 * md->have_count, IDMAP_HASH_SIZE);
+	memcpy(md->have[md->have_count++], hash, IDMAP_HASH_SIZE);
+}
+
+/* Remember our messages in a folder, or remove them. */
+static int scan(struct maildir *md, int fd, bool remove_them)
+{
+	unsigned char hash[IDMAP_HASH_SIZE];
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), ret = 0;
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+	struct dirent *d;
+
+	if (dir == NULL) {
+		if (own >= 0)
+			(void)close(own);
+		return -1;
+	}
+	while (ret == 0 && (errno = 0, d = readdir(dir)) != NULL) {
+		if (!name_hash(d->d_name, hash))
+			continue;
+		if (!remove_them)
+			have_add(md, hash);
+		else if (unlinkat(fd, d->d_name, 0) < 0 && errno != ENOENT)
+			ret = -1;
+	}
+	if (d == NULL && errno != 0)
+		ret = -1;
+	own = errno;
+	(void)closedir(dir);
+	errno = own;
+	return ret;
+}
+
+static int open_folder(int at, const char *name)
+{
+	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+		return -1;
+	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Every folder but INBOX has a file that says so. */
+static int mark_folder(int fd)
+{
+	int mark = openat(fd, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC,
+			  0600);
+
+	return mark < 0 ? -1 : close(mark);
+}
+
+int maildir_open(struct maildir *md, int at, const char *name)
+{
+	int new_fd, ret;
+
+	memset(md, 0, sizeof(*md));
+	md->cur_fd = md->tmp_fd = -1;
+	md->fd = open_folder(at, name);
+	if (md->fd < 0)
+		return -1;
+	md->cur_fd = open_folder(md->fd, "cur");
+	md->tmp_fd = open_folder(md->fd, "tmp");
+	new_fd = open_folder(md->fd, "new");
+	ret = md->cur_fd < 0 || md->tmp_fd < 0 || new_fd < 0 ||
+		(strcmp(name, ".") != 0 && mark_folder(md->fd) < 0) ||
+		scan(md, md->tmp_fd, true) < 0 ||
+		scan(md, md->cur_fd, false) < 0 ||
+		scan(md, new_fd, false) < 0 ? -1 : 0;
+	if (new_fd >= 0)
+		(void)close(new_fd);
+	if (md->have_count > 0)
+		qsort(md->have, md->have_count, IDMAP_HASH_SIZE, hash_cmp);
+	return ret;
+}
+
+int maildir_close(struct maildir *md)
+{
+	int ret = 0, error = 0;
+
+	if (md->fd >= 0 && (fsync(md->fd) < 0 ||
+			    (md->changed && fsync(md->cur_fd) < 0))) {
+		error = errno;
+		ret = -1;
+	}
+	if (md->fd >= 0)
+		(void)close(md->fd);
+	if (md->cur_fd >= 0)
+		(void)close(md->cur_fd);
+	if (md->tmp_fd >= 0)
+		(void)close(md->tmp_fd);
+	free(md->have);
+	errno = error;
+	return ret;
+}
+
+bool maildir_has(const struct maildir *md, const struct listing_msg *msg)
+{
+	return md->have_count > 0 &&
+		bsearch(msg->hash, md->have, md->have_count, IDMAP_HASH_SIZE,
+			hash_cmp) != NULL;
+}
+
+/* The content, the date and the way to the disk. Closes fd. */
+static int write_msg(int fd, const struct listing_msg *msg,
+		     const struct fetched *fetched)
+{
+	struct timespec times[2];
+	int ret = fetched_copy(fetched, fd), error;
+
+	memset(times, 0, sizeof(times));
+	times[0].tv_sec = times[1].tv_sec = (time_t)msg->date;
+	if (ret == 0 && msg->date != IDMAP_DATE_UNKNOWN)
+		ret = futimens(fd, times);
+	if (ret == 0)
+		ret = fsync(fd);
+	error = errno;
+	if (close(fd) < 0 && ret == 0)
+		return -1;
+	errno = error;
+	return ret;
+}
+
+int maildir_deliver(struct maildir *md, const struct listing_msg *msg,
+		    const char *letters, const struct fetched *fetched)
+{
+	struct buf name = { NULL, 0, 0 };
+	int fd, ret = -1, error;
+
+	msg_name(msg, letters, fetched->status == FETCH_MEMORY ?
+		 fetched->data.len : fetched->size, &name);
+	fd = openat(md->tmp_fd, name.p, O_WRONLY | O_CREAT | O_EXCL |
+		    O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		ret = write_msg(fd, msg, fetched);
+		if (ret == 0)
+			ret = renameat(md->tmp_fd, name.p, md->cur_fd, name.p);
+		error = errno;
+		if (ret < 0)
+			(void)unlinkat(md->tmp_fd, name.p, 0);
+		errno = error;
+	}
+	if (ret == 0)
+		md->changed = true;
+	buf_free(&name);
+	return ret;
+}

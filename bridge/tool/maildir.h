@@ -1,0 +1,40 @@
+/* One folder of a Maildir++ that is written: messages go in whole, under names
+ * that are made from their ids, so that what is there already is known. */
+#ifndef BRIDGE_MAILDIR_H
+#define BRIDGE_MAILDIR_H
+
+#include "fetch.h"
+#include "listing.h"
+
+struct maildir {
+	int fd, cur_fd, tmp_fd;
+	/* the hashes of the ids that are there, sorted */
+	unsigned char (*have)[IDMAP_HASH_SIZE];
+	size_t have_count;
+	bool changed;
+};
+
+/* Append the folder's name within the Maildir++: "." for INBOX, else a dot
+ * before each component, in modified UTF-7. Within a component a dot and
+ * a backslash are written as \2e and \5c, a ~ at its beginning as \7e: so
+ * Dovecot's listescape plugin writes them, and shows them as they were. */
+void maildir_name(const char *box, struct buf *out);
+/* Append the letters of the Maildir flags in a list as the wire has it, sorted.
+ * Returns true if there are keywords, too: they have no letter. */
+bool maildir_flags(const char *flags, struct buf *out);
+
+/* Open the folder at/name, made if it is not there, remove what an earlier run
+ * left half done in its tmp, and see which messages it has. Returns 0, or -1
+ * and errno; maildir_close is needed in both cases. */
+int maildir_open(struct maildir *md, int at, const char *name);
+/* Make what was delivered and the folder itself durable, and free. Returns 0,
+ * or -1 and errno. */
+int maildir_close(struct maildir *md);
+
+bool maildir_has(const struct maildir *md, const struct listing_msg *msg);
+/* Write a message to tmp, sync it, and move it to cur. Returns 0; -1 and errno,
+ * and then nothing of it is there. */
+int maildir_deliver(struct maildir *md, const struct listing_msg *msg,
+		    const char *letters, const struct fetched *fetched);
+
+#endif
