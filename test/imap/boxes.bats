@@ -1,0 +1,63 @@
+# shellcheck source=test/imap/store.bash
+load store
+
+# What LIST says of a mailbox, as IMAP shows it.
+
+setup() {
+	common_setup
+	BACKEND=("$ROOT/test/lib/opstore.py" "$TMP/steps")
+	printf '%s\n' 'box INBOX' 'box Post flags=\Sent' 'box Old/2020' \
+		'box Shelf flags=\Noselect' 'box Shelf/A ro' 'add Shelf/A m1' >"$TMP/steps"
+}
+
+@test "a special use is shown" {
+	imap <<<'a LIST (SPECIAL-USE) "" *'
+	assert_line --regexp '^\* LIST \(.*\\Sent.*\) "/" Post$'
+	refute_output --partial 'INBOX'
+}
+
+@test "a parent that is not listed is shown as nonexistent, and cannot be selected" {
+	imap <<-'END'
+		a LIST "" *
+		a SELECT Old
+	END
+	assert_line --regexp '^\* LIST \(.*(\\NonExistent|\\Noselect).*\) "/" Old$'
+	assert_line --regexp '^a NO '
+}
+
+@test "a mailbox that cannot be selected says so" {
+	imap <<-'END'
+		a LIST "" Shelf
+		a SELECT Shelf
+	END
+	assert_line --regexp '^\* LIST \(.*\\Noselect.*\) "/" Shelf$'
+	assert_line --regexp "^a NO .*selectable"
+}
+
+@test "a mailbox marked ro is [READ-ONLY]" {
+	imap <<<'a SELECT Shelf/A'
+	assert_line --partial 'a OK [READ-ONLY]'
+}
+
+@test "a store without an INBOX has an empty one, that is read-only" {
+	sed -i '/INBOX/d' "$TMP/steps"
+	imap <<-'END'
+		a LIST "" *
+		a SELECT INBOX
+	END
+	assert_line --regexp '^\* LIST \(.*\) "/" INBOX$'
+	assert_line '* 0 EXISTS'
+	assert_line --partial 'a OK [READ-ONLY]'
+}
+
+@test "a name that Dovecot cannot carry is left out with a warning, the others are served" {
+	printf '%s\n' 'box a//b' 'box %FF' 'box ../up' 'box inbox/x' 'box fine' >>"$TMP/steps"
+	imap <<<'a LIST "" *'
+	assert_line --regexp '" fine$'
+	refute_output --partial 'up'
+	run cat "$TMP/log"
+	assert_output --partial 'mailbox "a//b" is left out: its name has an empty component'
+	assert_output --partial 'mailbox "%FF" is left out: its name is not UTF-8'
+	assert_output --partial 'mailbox "../up" is left out: its name has a component . or ..'
+	assert_output --partial 'mailbox "inbox/x" is left out: its name spells INBOX in another way'
+}
