@@ -9,18 +9,21 @@
 #include <sys/vfs.h>
 #include <linux/magic.h>
 
+/* One id of a request, and what has come for it. */
+struct fetch_slot {
+	struct fetch_item *item;
+	struct buf decoded;	/* the id */
+	bool named;		/* an item has named it */
+	bool missing;		/* the path was not there when it was opened */
+};
+
 struct fetch_request {
 	struct session_request request;
 	struct session *session;
-	struct view id;		/* as asked */
-	struct buf id_decoded, scratch;
-	uint64_t expected;
-
-	struct fetched *fetched;
-	struct fault fault;	/* of this message, when FAILED */
-	uint64_t octets_due;	/* of the DATA item being read */
-	bool named;		/* an item has named the id */
-	bool missing;		/* the path was not there when it was opened */
+	struct fetch_slot *slots;
+	size_t count;
+	struct fetch_slot *now;	/* whose item is being read */
+	struct buf scratch;
 };
 
 static int fetch_error(struct wire_error *error, const char *what,
@@ -39,13 +42,18 @@ static void fetch_failed(struct fetch_request *ctx, enum fault_code code,
 {
 	char quoted[WIRE_QUOTE_SIZE], request[WIRE_QUOTE_SIZE];
 
-	ctx->fetched->status = FETCH_FAILED;
-	(void)fault_set(&ctx->fault, code, FAULT_SCOPE_MESSAGE,
+	ctx->now->item->fetched.status = FETCH_FAILED;
+	(void)fault_set(&ctx->now->item->fault, code, FAULT_SCOPE_MESSAGE,
 		"%s: %s while answering %s: %s",
 		session_settings(ctx->session)->argv[0],
 		wire_quote(offending, quoted, sizeof(quoted)),
 		wire_quote(view_of_buf(&ctx->request.line), request,
 			   sizeof(request)), what);
+}
+
+static bool fetch_is_expected(const struct fetch_item *item, uint64_t size)
+{
+	return item->expected == IDMAP_SIZE_UNKNOWN || item->expected == size;
 }
 
 /* --- octets ---------------------------------------------------------------- */
@@ -87,7 +95,7 @@ static int write_all(int fd, const char *data, size_t size)
 
 static void spool_failed(struct fetch_request *ctx)
 {
-	struct fetched *fetched = ctx->fetched;
+	struct fetched *fetched = &ctx->now->item->fetched;
 	char what[256];
 
 	(void)snprintf(what, sizeof(what), "cannot keep the message in %s: %s",
@@ -96,17 +104,16 @@ static void spool_failed(struct fetch_request *ctx)
 	if (fetched->fd >= 0)
 		(void)close(fetched->fd);
 	fetched->fd = -1;
-	fetch_failed(ctx, FAULT_UNAVAILABLE, what, ctx->id);
+	fetch_failed(ctx, FAULT_UNAVAILABLE, what, ctx->now->item->id);
 }
 
 static int fetch_octets(struct session_request *request, const char *data,
 			size_t size, struct wire_error *error_r)
 {
 	struct fetch_request *ctx = (struct fetch_request *)request;
-	struct fetched *fetched = ctx->fetched;
+	struct fetched *fetched = &ctx->now->item->fetched;
 
 	(void)error_r;
-	ctx->octets_due -= size;
 	if (fetched->status == FETCH_MEMORY)
 		buf_append(&fetched->data, data, size);
 	else if (fetched->status == FETCH_FILE &&
@@ -117,13 +124,13 @@ static int fetch_octets(struct session_request *request, const char *data,
 
 static void fetch_data(struct fetch_request *ctx, const struct wire_line *line)
 {
-	struct fetched *fetched = ctx->fetched;
+	struct fetched *fetched = &ctx->now->item->fetched;
 	uint64_t size = 0;
 
 	/* the session has checked the number */
 	(void)wire_number(line->fields[1], WIRE_MESSAGE_MAX, &size);
-	ctx->octets_due = fetched->size = size;
-	if (ctx->expected != IDMAP_SIZE_UNKNOWN && size != ctx->expected) {
+	fetched->size = size;
+	if (!fetch_is_expected(ctx->now->item, size)) {
 		fetched->size_differs = true;
 		fetch_failed(ctx, FAULT_INTERNAL,
 			     "the length is not the size known before",
@@ -165,7 +172,7 @@ static bool fd_is_kernel_file(int fd)
 static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
 		       uint64_t file_size, struct wire_error *error_r)
 {
-	struct fetched *fetched = ctx->fetched;
+	struct fetched *fetched = &ctx->now->item->fetched;
 	struct view key, value;
 	uint64_t length = UINT64_MAX;
 	size_t i;
@@ -192,8 +199,7 @@ static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
 	} else if (length > WIRE_MESSAGE_MAX) {
 		fetch_failed(ctx, FAULT_LIMIT, "the message is larger than "
 			     "2147483647 bytes", line->raw);
-	} else if (ctx->expected != IDMAP_SIZE_UNKNOWN &&
-		   length != ctx->expected) {
+	} else if (!fetch_is_expected(ctx->now->item, length)) {
 		fetched->size = length;
 		fetched->size_differs = true;
 		fetch_failed(ctx, FAULT_INTERNAL,
@@ -209,7 +215,7 @@ static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
 static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 		      struct wire_error *error_r)
 {
-	struct fetched *fetched = ctx->fetched;
+	struct fetched *fetched = &ctx->now->item->fetched;
 	const char *path;
 	struct stat st;
 	int err;
@@ -228,7 +234,7 @@ static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 	if (path_is_ours(ctx, path))
 		(void)unlink(path);
 	if (fetched->fd < 0) {
-		ctx->missing = err == ENOENT;
+		ctx->now->missing = err == ENOENT;
 		if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */
 			fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
 				     line->raw);
@@ -247,14 +253,24 @@ static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 
 /* --- the reply ------------------------------------------------------------- */
 
-static bool fetch_id_is_asked(struct fetch_request *ctx, struct view id)
+static struct fetch_slot *fetch_find(struct fetch_request *ctx, struct view id)
 {
-	if (view_equals(id, ctx->id))
-		return true;
+	size_t i;
+
+	for (i = 0; i < ctx->count; i++) {
+		if (view_equals(id, ctx->slots[i].item->id))
+			return &ctx->slots[i];
+	}
+	/* it may be spelt in another way */
 	buf_clear(&ctx->scratch);
-	return wire_decode(id, &ctx->scratch) == 0 &&
-		view_equals(view_of_buf(&ctx->scratch),
-			    view_of_buf(&ctx->id_decoded));
+	if (wire_decode(id, &ctx->scratch) < 0)
+		return NULL;
+	for (i = 0; i < ctx->count; i++) {
+		if (view_equals(view_of_buf(&ctx->scratch),
+				view_of_buf(&ctx->slots[i].decoded)))
+			return &ctx->slots[i];
+	}
+	return NULL;
 }
 
 static void fetch_fail_item(struct fetch_request *ctx,
@@ -270,9 +286,9 @@ static void fetch_fail_item(struct fetch_request *ctx,
 		text.p = line->fields[2].p;
 		text.len = (size_t)(end - text.p);
 	}
-	ctx->fetched->status = FETCH_FAILED;
-	session_fault_said(&ctx->fault, FAULT_SCOPE_MESSAGE, code, text);
-	fault_context(&ctx->fault, "%s answered %s with FAIL",
+	ctx->now->item->fetched.status = FETCH_FAILED;
+	session_fault_said(&ctx->now->item->fault, FAULT_SCOPE_MESSAGE, code, text);
+	fault_context(&ctx->now->item->fault, "%s answered %s with FAIL",
 		      session_settings(ctx->session)->argv[0],
 		      wire_quote(view_of_buf(&ctx->request.line), quoted,
 				 sizeof(quoted)));
@@ -294,15 +310,16 @@ static int fetch_item(struct session_request *request,
 {
 	struct fetch_request *ctx = (struct fetch_request *)request;
 
-	if (line->count == 0 || !fetch_id_is_asked(ctx, line->fields[0]))
+	ctx->now = line->count == 0 ? NULL : fetch_find(ctx, line->fields[0]);
+	if (ctx->now == NULL)
 		return fetch_error(error_r, "an id that was not asked for",
 				   line->raw);
-	if (ctx->named)
+	if (ctx->now->named)
 		return fetch_error(error_r, "a second item for an id",
 				   line->raw);
-	ctx->named = true;
+	ctx->now->named = true;
 	if (view_is(line->keyword, "GONE")) {
-		ctx->fetched->status = FETCH_GONE;
+		ctx->now->item->fetched.status = FETCH_GONE;
 		return 0;
 	}
 	if (view_is(line->keyword, "FAIL")) {
@@ -323,11 +340,16 @@ static int fetch_final(struct session_request *request,
 {
 	struct fetch_request *ctx = (struct fetch_request *)request;
 
+	size_t i;
+
 	(void)error_r;
-	if (!ctx->named)
-		fetch_failed(ctx, FAULT_INTERNAL,
-			     "the answer does not name the message",
-			     line->raw);
+	for (i = 0; i < ctx->count; i++) {
+		ctx->now = &ctx->slots[i];
+		if (!ctx->now->named)
+			fetch_failed(ctx, FAULT_INTERNAL,
+				     "the answer does not name the message",
+				     line->raw);
+	}
 	return 0;
 }
 
@@ -335,8 +357,12 @@ static void fetch_reset(struct session_request *request)
 {
 	struct fetch_request *ctx = (struct fetch_request *)request;
 
-	fetched_free(ctx->fetched);
-	ctx->named = ctx->missing = false;
+	size_t i;
+
+	for (i = 0; i < ctx->count; i++) {
+		fetched_free(&ctx->slots[i].item->fetched);
+		ctx->slots[i].named = ctx->slots[i].missing = false;
+	}
 }
 
 static const struct session_handler fetch_handler = {
@@ -346,49 +372,82 @@ static const struct session_handler fetch_handler = {
 	.reset = fetch_reset,
 };
 
-static int fetch_once(struct fetch_request *ctx, struct fault *fault)
+static void fetch_free(struct fetch_request *ctx)
 {
-	fetch_reset(&ctx->request);
-	if (session_run(ctx->session, &ctx->request) < 0) {
-		*fault = ctx->request.fault;
-		fetched_free(ctx->fetched);
-		return -1;
+	size_t i;
+
+	for (i = 0; i < ctx->count; i++)
+		buf_free(&ctx->slots[i].decoded);
+	free(ctx->slots);
+	buf_free(&ctx->scratch);
+	session_request_free(&ctx->request);
+}
+
+static void fetch_init(struct fetch_request *ctx, struct session *session,
+		       const char *box, struct fetch_item *items, size_t count)
+{
+	size_t i;
+
+	memset(ctx, 0, sizeof(*ctx));
+	ctx->request.verb = VERB_FETCH;
+	ctx->request.handler = &fetch_handler;
+	ctx->session = session;
+	ctx->slots = mem_new(count, sizeof(*ctx->slots));
+	ctx->count = count;
+	buf_printf(&ctx->request.line, "FETCH %s full", box);
+	for (i = 0; i < count; i++) {
+		memset(&items[i].fetched, 0, sizeof(items[i].fetched));
+		items[i].fetched.fd = -1;
+		ctx->slots[i].item = &items[i];
+		(void)wire_decode(items[i].id, &ctx->slots[i].decoded);
+		buf_append_c(&ctx->request.line, ' ');
+		buf_append_view(&ctx->request.line, items[i].id);
 	}
-	if (ctx->fetched->status == FETCH_FAILED) {
-		*fault = ctx->fault;
-		return -1;
+}
+
+int fetch_messages(struct session *session, const char *box,
+		   struct fetch_item *items, size_t count,
+		   struct fault *fault)
+{
+	struct fetch_request ctx;
+	int ret;
+
+	fetch_init(&ctx, session, box, items, count);
+	ret = session_run(session, &ctx.request);
+	if (ret < 0) {
+		*fault = ctx.request.fault;
+		fetch_reset(&ctx.request);
 	}
-	return 0;
+	fetch_free(&ctx);
+	return ret;
 }
 
 int fetch_message(struct session *session, const char *box, struct view id,
 		  uint64_t expected, struct fetched *fetched_r,
 		  struct fault *fault)
 {
+	struct fetch_item item = { .id = id, .expected = expected };
 	struct fetch_request ctx;
 	int ret;
 
-	memset(&ctx, 0, sizeof(ctx));
-	memset(fetched_r, 0, sizeof(*fetched_r));
-	fetched_r->fd = -1;
-	ctx.request.verb = VERB_FETCH;
-	ctx.request.handler = &fetch_handler;
-	ctx.session = session;
-	ctx.id = id;
-	ctx.expected = expected;
-	ctx.fetched = fetched_r;
-	(void)wire_decode(id, &ctx.id_decoded);
-	buf_printf(&ctx.request.line, "FETCH %s full ", box);
-	buf_append_view(&ctx.request.line, id);
-	ret = fetch_once(&ctx, fault);
+	fetch_init(&ctx, session, box, &item, 1);
+	ret = session_run(session, &ctx.request);
 	/* A file may have been renamed between the line and the open (Maildir
 	   does it for each flag): ask once more, then it is an error, never
 	   taken for gone. */
-	if (ret < 0 && ctx.missing)
-		ret = fetch_once(&ctx, fault);
-	session_request_free(&ctx.request);
-	buf_free(&ctx.id_decoded);
-	buf_free(&ctx.scratch);
+	if (ret == 0 && ctx.slots[0].missing) {
+		fetch_reset(&ctx.request);
+		ret = session_run(session, &ctx.request);
+	}
+	if (ret < 0) {
+		*fault = ctx.request.fault;
+		fetch_reset(&ctx.request);
+	} else if (item.fetched.status == FETCH_FAILED) {
+		*fault = item.fault;
+		ret = -1;
+	}
+	fetch_free(&ctx);
+	*fetched_r = item.fetched;
 	return ret;
 }
 

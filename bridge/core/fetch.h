@@ -35,6 +35,22 @@ int fetch_message(struct session *session, const char *box, struct view id,
 		  struct fault *fault);
 void fetched_free(struct fetched *fetched);
 
+/* One of several messages. */
+struct fetch_item {
+	struct view id;		/* as the backend spelt it */
+	uint64_t expected;	/* as for fetch_message */
+	struct fetched fetched;
+	struct fault fault;	/* when fetched.status is FETCH_FAILED */
+};
+
+/* FETCH box full id...: at most batch=N of the copy's caps. Returns 0 if the
+ * request was answered: each item says what became of it; a file that was not
+ * there is FAILED. -1 and a fault if it was not: nothing is known of any.
+ * Release each item's fetched in any case. */
+int fetch_messages(struct session *session, const char *box,
+		   struct fetch_item *items, size_t count,
+		   struct fault *fault);
+
 /* Copy the whole message to a descriptor. Returns 0, -1 with errno; a file
  * that got shorter since it was opened is EIO. */
 int fetched_copy(const struct fetched *fetched, int fd);

@@ -47,53 +47,48 @@ bridge_mail_alloc(struct mailbox_transaction_context *t,
 /* --- the map's entry ------------------------------------------------------- */
 
 static const struct bridge_index_record *
-bridge_mail_record(struct mail *mail, const struct bridge_index_header **hdr_r)
+bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
+		  uint32_t seq, const struct bridge_index_header **hdr_r)
 {
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-	struct mail_index_view *view = mail->transaction->view;
 	const void *hdr, *rec;
 	size_t hdr_size;
 
 	mail_index_get_header_ext(view, mbox->ext_id, &hdr, &hdr_size);
-	mail_index_lookup_ext(view, mail->seq, mbox->ext_id, &rec, NULL);
+	mail_index_lookup_ext(view, seq, mbox->ext_id, &rec, NULL);
 	if (rec == NULL || hdr_size < sizeof(struct bridge_index_header))
 		return NULL;
 	*hdr_r = hdr;
 	return rec;
 }
 
-/* Returns 1, 0 if the map does not have the message, -1 and a fault. */
-static int
-bridge_mail_read_entry(struct mail *mail, struct bridge_mail_entry *entry_r,
-		       struct fault *fault)
+int bridge_map_entry(struct bridge_mailbox *mbox, struct mail_index_view *view,
+		     uint32_t seq, uint32_t uid, struct idmap_entry *entry_r,
+		     struct buf *buf, struct fault *fault)
 {
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 	const struct bridge_index_header *hdr;
 	const struct bridge_index_record *rec;
 	const struct idmap_entry *entry;
 	int ret;
 
-	i_zero(entry_r);
 	ret = idmap_open(mbox->map, fault);
 	if (ret <= 0)
 		return ret;
-	rec = bridge_mail_record(mail, &hdr);
+	rec = bridge_map_record(mbox, view, seq, &hdr);
 	if (rec != NULL && rec->offset != 0) {
 		ret = idmap_read_entry(mbox->map, hdr->generation, rec->offset,
-				       mail->uid, &entry_r->entry,
-				       &entry_r->buf, fault);
+				       uid, entry_r, buf, fault);
 		if (ret != 0)
 			return ret;
 	}
 	if (idmap_load(mbox->map, fault) < 0)
 		return -1;
-	entry = idmap_lookup(mbox->map, mail->uid);
+	entry = idmap_lookup(mbox->map, uid);
 	if (entry == NULL)
 		return 0;
-	entry_r->entry = *entry;
-	buf_clear(&entry_r->buf);
-	buf_append_view(&entry_r->buf, entry->id);
-	entry_r->entry.id = view_of_buf(&entry_r->buf);
+	*entry_r = *entry;
+	buf_clear(buf);
+	buf_append_view(buf, entry->id);
+	entry_r->id = view_of_buf(buf);
 	return 1;
 }
 
@@ -104,7 +99,10 @@ bridge_mail_entry(struct mail *mail, struct bridge_mail_entry *entry_r)
 	struct fault fault;
 	int ret;
 
-	ret = bridge_mail_read_entry(mail, entry_r, &fault);
+	i_zero(entry_r);
+	ret = bridge_map_entry(BRIDGE_MAILBOX(mail->box),
+			       mail->transaction->view, mail->seq, mail->uid,
+			       &entry_r->entry, &entry_r->buf, &fault);
 	if (ret > 0)
 		return 0;
 	buf_free(&entry_r->buf);
@@ -117,19 +115,23 @@ bridge_mail_entry(struct mail *mail, struct bridge_mail_entry *entry_r)
 
 /* --- sizes ----------------------------------------------------------------- */
 
-/* What an earlier FETCH showed; IDMAP_SIZE_UNKNOWN if there was none. */
-static uint64_t bridge_mail_seen_size(struct mail *mail)
+uint64_t bridge_map_seen_size(struct bridge_mailbox *mbox,
+			      struct mail_index_view *view, uint32_t seq)
 {
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 	const void *data;
 	uint32_t size;
 
-	mail_index_lookup_ext(mail->transaction->view, mail->seq,
-			      mbox->size_ext_id, &data, NULL);
+	mail_index_lookup_ext(view, seq, mbox->size_ext_id, &data, NULL);
 	if (data == NULL)
 		return IDMAP_SIZE_UNKNOWN;
 	memcpy(&size, data, sizeof(size));
 	return size == 0 ? IDMAP_SIZE_UNKNOWN : size - 1;
+}
+
+static uint64_t bridge_mail_seen_size(struct mail *mail)
+{
+	return bridge_map_seen_size(BRIDGE_MAILBOX(mail->box),
+				    mail->transaction->view, mail->seq);
 }
 
 static void bridge_mail_remember_size(struct mail *mail, uint64_t size)
@@ -276,8 +278,14 @@ static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
 	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
 	expected = listed ? entry.entry.size : bridge_mail_seen_size(mail);
 	mbox->list->busy_box = mail->box;
-	ret = fetch_message(mbox->list->session, mbox->wire_name,
-			    entry.entry.id, expected, &fetched, &fault);
+	if (bridge_ahead_take(mbox, mail->seq, mail->uid, &fetched) ||
+	    bridge_ahead_fetch(mbox, mail->transaction->view, mail->seq,
+			       &fetched))
+		ret = 0;
+	else
+		ret = fetch_message(mbox->list->session, mbox->wire_name,
+				    entry.entry.id, expected, &fetched,
+				    &fault);
 	mbox->list->busy_box = NULL;
 	if (ret == 0 && fetched.status == FETCH_GONE) {
 		/* only a list removes it for good */
@@ -391,7 +399,9 @@ static int bridge_mail_get_save_date(struct mail *_mail, time_t *date_r)
 static int bridge_mail_get_guid(struct mail *mail, const char **value_r)
 {
 	const struct bridge_index_header *hdr;
-	const struct bridge_index_record *rec = bridge_mail_record(mail, &hdr);
+	const struct bridge_index_record *rec =
+		bridge_map_record(BRIDGE_MAILBOX(mail->box),
+				  mail->transaction->view, mail->seq, &hdr);
 	unsigned char both[IDMAP_GUID_SIZE + IDMAP_HASH_SIZE];
 	unsigned char hash[IDMAP_HASH_SIZE];
 	struct view view = { (const char *)both, sizeof(both) };

@@ -178,6 +178,7 @@ static void bridge_mailbox_close(struct mailbox *box)
 	if (mbox->map != NULL)
 		idmap_deinit(&mbox->map);
 	i_free_and_null(mbox->open_state);
+	bridge_ahead_flush(mbox);
 	if (mbox->list->busy_box == box)
 		mbox->list->busy_box = NULL;
 	index_storage_mailbox_close(box);

@@ -261,6 +261,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	sync.mbox = mbox;
 	sync.force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	sync.now = time(NULL);
+	bridge_ahead_flush(mbox);
 	if ((full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)
 		return -1;
