@@ -12,6 +12,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "ioloop.h"
+#include "time-util.h"
 #include "mailbox-uidvalidity.h"
 #include "bridge-fault.h"
 #include "bridge-sync.h"
@@ -74,18 +75,18 @@ int bridge_sync_open_map(struct bridge_mailbox *mbox)
 
 /* --- the dialogue ---------------------------------------------------------- */
 
-/* When the mailbox was opened just now, LIST may have told its state: then
-   there is nothing to ask. */
+/* When the mailbox was opened just now, by this very command, LIST may have told
+   its state: then there is nothing to ask. */
 static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	const char *state = idmap_header(mbox->map)->state;
-	bool same = mbox->open_state != NULL && !sync->force &&
-		!mbox->relist && strcmp(state, "-") != 0 &&
-		strcmp(mbox->open_state, state) == 0;
 
-	i_free_and_null(mbox->open_state);
-	return same;
+	return mbox->open_state != NULL && !sync->force &&
+		!mbox->relist && strcmp(state, "-") != 0 &&
+		timeval_cmp(&mbox->list->boxes_timeval,
+			    &ioloop_timeval) == 0 &&
+		strcmp(mbox->open_state, state) == 0;
 }
 
 /* Another mailbox has come under the name since this one was opened: it has
@@ -289,5 +290,6 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	if (full || mail_index_sync_have_any(box->index,
 				index_storage_get_sync_flags(box)))
 		ret = bridge_sync_run(mbox, flags, full);
+	i_free_and_null(mbox->open_state);
 	return index_mailbox_sync_init(box, flags, ret < 0);
 }
