@@ -472,6 +472,9 @@ bridge_list_iter_next(struct mailbox_list_iterate_context *_ctx)
 		 bridge_list_is_prefix(_ctx->list->ns, vname));
 	ctx->info.vname = vname;
 	ctx->info.flags = node->flags;
+	if ((_ctx->flags & MAILBOX_LIST_ITER_RETURN_SUBSCRIBED) != 0)
+		mailbox_list_set_subscription_flags(_ctx->list, vname,
+						    &ctx->info.flags);
 	bridge_list_set_special_use(ctx, node->flags);
 	return &ctx->info;
 }
