@@ -112,6 +112,10 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 		mbox->ro = TRUE;
 		return 0;
 	}
+	/* not NOTFOUND: Dovecot would try to make it, and take that for an
+	   internal error */
+	if (lbox == NULL && mailbox_is_autocreated(box))
+		return bridge_refuse(box, "it has no such mailbox");
 	if (lbox == NULL) {
 		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
 			T_MAIL_ERR_MAILBOX_NOT_FOUND(box->vname));
@@ -199,11 +203,16 @@ bridge_mailbox_create(struct mailbox *box,
 	return bridge_refuse(box, "mailboxes cannot be created");
 }
 
+/* The GUID and the UIDs are the map's. The rest is the index's alone: dsync
+   passes on what the other side caches, to the one that it only reads from,
+   too. */
 static int
-bridge_mailbox_update(struct mailbox *box,
-		      const struct mailbox_update *update ATTR_UNUSED)
+bridge_mailbox_update(struct mailbox *box, const struct mailbox_update *update)
 {
-	return bridge_refuse(box, "mailboxes cannot be changed");
+	if (!guid_128_is_empty(update->mailbox_guid) ||
+	    update->uid_validity != 0 || update->min_next_uid != 0)
+		return bridge_refuse(box, "mailboxes cannot be changed");
+	return index_storage_mailbox_update(box, update);
 }
 
 static int bridge_mailbox_delete(struct mailbox *box)

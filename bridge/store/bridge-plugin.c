@@ -1,6 +1,7 @@
 /* lib20_bridge_plugin.so: registers the storage and its mailbox list. */
 #include "lib.h"
 #include "compat.h"
+#include "bridge-guard.h"
 #include "bridge-storage.h"
 
 struct module;
@@ -16,18 +17,20 @@ BRIDGE_EXPORT const char *bridge_plugin_version = DOVECOT_ABI_VERSION;
 /* doveadm loads a plugin once for itself and once for the mail user */
 static int refcount;
 
-void bridge_plugin_init(struct module *module ATTR_UNUSED)
+void bridge_plugin_init(struct module *module)
 {
 	if (refcount++ > 0)
 		return;
 	mailbox_list_register(&bridge_mailbox_list);
 	mail_storage_class_register(&bridge_storage);
+	bridge_guard_init(module);
 }
 
 void bridge_plugin_deinit(void)
 {
 	if (--refcount > 0)
 		return;
+	bridge_guard_deinit();
 	mail_storage_class_unregister(&bridge_storage);
 	mailbox_list_unregister(&bridge_mailbox_list);
 }

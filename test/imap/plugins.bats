@@ -1,0 +1,456 @@
+# Other plugins of Dovecot beside ours.
+load ../lib/beside
+
+# reads [COMMAND...]: LIST, SELECT, FETCH, SEARCH and STORE say what they say
+# without plugins. The command comes before them.
+reads() {
+	mail apple banana 'Work/the third'
+	"$@"
+	imap <<-'END'
+		a LIST "" *
+		a SELECT INBOX
+		a UID FETCH 1:* (RFC822.SIZE INTERNALDATE ENVELOPE BODY.PEEK[])
+		a UID SEARCH TEXT banana
+		a UID SEARCH SUBJECT apple
+		a UID STORE 2 +FLAGS (\Flagged Own)
+		a UID SEARCH FLAGGED
+		a STATUS Work (MESSAGES UNSEEN)
+		b SELECT INBOX
+		b show
+		b EXAMINE Work
+		b UID FETCH 1 (BODY[TEXT])
+	END
+	assert_success
+	assert_line --regexp '^\* LIST .* INBOX$'
+	assert_line --regexp '^\* LIST .* Work$'
+	assert_line --partial 'INTERNALDATE "06-May-2024 07:11:09 +0000" ENVELOPE ("Mon, 6 May 2024 07:11:09 +0000" "banana"'
+	assert_output --partial "$(cat "$TMP/store/banana.eml")"
+	assert_equal "$(grep '^\* SEARCH' <<<"$output")" $'* SEARCH 2\n* SEARCH 1\n* SEARCH 2'
+	assert_line '* STATUS Work (MESSAGES 1 UNSEEN 1)'
+	assert_shows b '1 apple' '2 banana Own \Flagged'
+	assert_line 'The text of Work/the third'
+	refute_line --regexp '^[ab] (NO|BAD|ended)'
+}
+
+@test "without a plugin a store is read" {
+	conf '' </dev/null
+	reads
+	assert_clean_log
+}
+
+@test "with acl, a store is read" {
+	conf acl imap_acl <<-'END'
+		plugin {
+		  acl = vfile
+		}
+	END
+	reads
+	assert_clean_log
+}
+
+@test "with acl, a global file takes rights of a mailbox away" {
+	conf acl imap_acl <<-END
+		plugin {
+		  acl = vfile:$TMP/acl
+		}
+	END
+	printf '%s\n' 'Secret owner k' 'Fixed owner lr' >"$TMP/acl"
+	mail a Secret/b Fixed/c
+	imap <<-'END'
+		a LIST "" *
+		a SELECT Secret
+		a SELECT Fixed
+		a UID STORE 1 +FLAGS (\Flagged)
+		a show
+		a MYRIGHTS Fixed
+		a MYRIGHTS INBOX
+	END
+	refute_line --regexp '^\* LIST .* Secret'
+	assert_line --regexp '^a NO .*Secret'
+	assert_shows a '1 Fixed/c'
+	assert_line '* MYRIGHTS Fixed lr'
+	assert_line '* MYRIGHTS INBOX lrwstipekxacd'
+	assert_clean_log
+}
+
+@test "with acl, SETACL keeps a mailbox's own rights" {
+	conf acl imap_acl <<-'END'
+		plugin {
+		  acl = vfile
+		}
+	END
+	mail Work/b
+	imap <<-'END'
+		a SETACL Work joe lr
+		a GETACL Work
+		b GETACL Work
+		b SELECT Work
+	END
+	assert_line --regexp '^a OK Setacl'
+	assert_equal "$(grep -c '^\* ACL Work .*joe lr' <<<"$output")" 2
+	assert_line --regexp '^b OK .*Select completed'
+	assert_clean_log
+}
+
+@test "with quota, a store is read" {
+	conf quota imap_quota <<-'END'
+		plugin {
+		  quota = count:User quota
+		  quota_rule = *:storage=1M
+		  quota_vsizes = yes
+		}
+	END
+	reads
+	assert_clean_log
+}
+
+@test "with quota, GETQUOTAROOT and doveadm quota count the messages and their sizes" {
+	conf quota imap_quota <<-'END'
+		plugin {
+		  quota = count:User quota
+		  quota_rule = *:storage=1M
+		  quota_rule2 = *:messages=100
+		  quota_vsizes = yes
+		}
+	END
+	mail a b Work/c
+	printf 'Subject: large\n\n%s\n' "$(seq 5000)" >"$TMP/store/large.eml"
+	local kib=$(($(cat "$TMP"/store/{,Work/}*.eml | sed 's/$/\r/' | wc -c) / 1024))
+	imap <<<'a GETQUOTAROOT INBOX'
+	assert_line --regexp "^\* QUOTA \"User quota\" \(STORAGE ($kib|$((kib + 1))) 1024 MESSAGE 4 100\)"
+	doveadm quota recalc
+	assert_success
+	doveadm -f tab quota get
+	assert_line --regexp "User quota	STORAGE	($kib|$((kib + 1)))	1024"
+	assert_line --regexp 'User quota	MESSAGE	4	100	4'
+	rm "$TMP/store/large.eml"
+	doveadm -f tab quota get
+	assert_line --regexp 'User quota	MESSAGE	3	100	3'
+	assert_clean_log
+}
+
+@test "with mail_log and notify, a store is read, and STORE is logged" {
+	conf 'notify mail_log' <<-'END'
+		plugin {
+		  mail_log_events = delete undelete expunge copy save flag_change mailbox_delete
+		  mail_log_fields = uid box msgid size subject flags
+		}
+	END
+	reads
+	run -0 grep flag_change "$TMP/log"
+	assert_output --regexp 'flag_change: box=INBOX, uid=2, .*subject=banana, flags=\(\\Flagged'
+	assert_clean_log
+}
+
+@test "with mail_log and notify, what is refused is not logged as done" {
+	conf 'notify mail_log' <<-'END'
+		plugin {
+		  mail_log_events = delete undelete expunge copy save mailbox_create mailbox_delete mailbox_rename
+		  mail_log_fields = uid box
+		}
+	END
+	mail a Work/b
+	imap <<-'END'
+		a SELECT INBOX
+		a UID EXPUNGE 1
+		a UID STORE 1 +FLAGS.SILENT (\Deleted)
+		a EXPUNGE
+		a UID COPY 1 Work
+		a UID MOVE 1 Work
+		a CREATE New
+		a DELETE Work
+	END
+	assert_equal "$(grep -c '^a NO' <<<"$output")" 5
+	run grep -E ': (expunge|copy|save|mailbox_create|Mailbox created|Mailbox deleted)' "$TMP/log"
+	assert_output ''
+	assert_clean_log
+}
+
+@test "with zlib, a store is read, compressed files and all" {
+	conf zlib imap_zlib <<-'END'
+		plugin {
+		  zlib_save = gz
+		}
+	END
+	reads
+	assert_clean_log
+}
+
+@test "with zlib, a message whose bytes are compressed stays as it is" {
+	conf zlib imap_zlib </dev/null
+	mail a
+	gzip -c "$TMP/store/a.eml" >"$TMP/store/b.eml"
+	doveadm -f flow fetch size.physical mailbox INBOX uid 2
+	assert_output "size.physical=$(stat -c %s "$TMP/store/b.eml")"
+	doveadm fetch text mailbox INBOX uid 2
+	refute_output --partial 'The text of a'
+	assert_clean_log
+}
+
+@test "with mail_crypt, a store is read" {
+	needs_module lib10_mail_crypt_plugin.so dovecot-core
+	openssl ecparam -name prime256v1 -genkey 2>/dev/null | openssl pkey -out "$TMP/key" 2>/dev/null
+	openssl pkey -in "$TMP/key" -pubout -out "$TMP/key.pub"
+	chmod 644 "$TMP/key" "$TMP/key.pub"
+	conf mail_crypt <<-END
+		plugin {
+		  mail_crypt_global_private_key = <$TMP/key
+		  mail_crypt_global_public_key = <$TMP/key.pub
+		  mail_crypt_save_version = 2
+		}
+	END
+	reads
+	assert_clean_log
+}
+
+@test "with listescape, a store is read, and a separator in a name is escaped" {
+	conf listescape </dev/null
+	sed -i 's,separator = /,separator = .,' "$TMP/conf"
+	mail v1.0/a Work/2024/b
+	imap <<-'END'
+		a LIST "" *
+		a SELECT Work.2024
+		a show
+	END
+	assert_line --regexp '^\* LIST .* Work\.2024$'
+	assert_shows a '1 Work/2024/b'
+	local name
+	name=$(sed -nE 's/^\* LIST \([^)]*\) "\." "?([^"]*v1[^"]*)"?$/\1/p' <<<"$output")
+	imap <<<"a SELECT \"${name//\\/\\\\}\""$'\na show'
+	assert_shows a '1 v1.0/a'
+	assert_clean_log
+}
+
+@test "with trash and quota, a store is read" {
+	conf 'quota trash' <<-END
+		plugin {
+		  quota = count:User quota
+		  quota_rule = *:messages=2
+		  quota_vsizes = yes
+		  trash = $TMP/trash
+		}
+	END
+	echo '1 Work' >"$TMP/trash"
+	reads
+	assert_clean_log
+}
+
+@test "with lazy_expunge, a store is read, and EXPUNGE leaves no copy" {
+	conf lazy_expunge <<-END
+		namespace own {
+		  prefix = Own/
+		  separator = /
+		  location = maildir:$TMP/user/Maildir
+		}
+		plugin {
+		  lazy_expunge = Own/Expunged
+		}
+	END
+	mail a b
+	imap <<-'END'
+		a SELECT INBOX
+		a UID STORE 1 +FLAGS.SILENT (\Deleted)
+		a EXPUNGE
+		a show
+		a STATUS Own/Expunged (MESSAGES)
+		a LIST "" *
+	END
+	assert_line --regexp '^a NO .*read-only'
+	assert_shows a '1 a \Deleted' '2 b'
+	refute_line --regexp 'Own/Expunged .MESSAGES [1-9]'
+	assert_clean_log
+}
+
+@test "autoexpunge removes nothing, says so in the log, and sessions end well" {
+	conf '' <<-'END'
+		namespace inbox {
+		  mailbox Work {
+		    autoexpunge = 1d
+		    autoexpunge_max_mails = 1
+		    special_use = \Trash
+		  }
+		}
+	END
+	mail Work/b Work/c
+	imap <<-'END'
+		a SELECT Work
+		a LOGOUT
+		a end
+		b SELECT Work
+		b show
+	END
+	assert_line --regexp '^a OK Logout completed'
+	assert_shows b '1 Work/b' '2 Work/c'
+	run -0 grep 'Work: Failed to autoexpunge: .*read-only' "$TMP/log"
+	assert_clean_log 'Failed to autoexpunge'
+}
+
+@test "with auto = subscribe, a mailbox that the store lacks is NO, not an internal error" {
+	conf '' <<-'END'
+		namespace inbox {
+		  mailbox Drafts {
+		    auto = subscribe
+		    special_use = \Drafts
+		  }
+		  mailbox Work {
+		    auto = subscribe
+		  }
+		}
+	END
+	mail a Work/b
+	imap <<-'END'
+		a SELECT Drafts
+		a STATUS Drafts (MESSAGES)
+		a SELECT Work
+		a show
+		a SELECT INBOX
+		a show
+	END
+	assert_equal "$(grep -c '^a NO \[NOPERM\] This mail store is read-only: it has no such mailbox' <<<"$output")" 2
+	assert_shows a '1 Work/b'
+	assert_shows a '1 a'
+	assert_clean_log
+}
+
+# A virtual mailbox over two mailboxes of the store.
+virtual() {
+	conf virtual <<-END
+		namespace virtual {
+		  prefix = Virtual/
+		  separator = /
+		  location = virtual:$TMP/virtual:INDEX=$TMP/user/virtual
+		}
+	END
+	mkdir -p "$TMP/virtual/All" "$TMP/virtual/Flagged"
+	printf '%s\n' INBOX Work '  all' >"$TMP/virtual/All/dovecot-virtual"
+	printf '%s\n' INBOX Work '  flagged' >"$TMP/virtual/Flagged/dovecot-virtual"
+	chmod -R a+rwX "$TMP/virtual"
+}
+
+@test "with virtual, a store is read" {
+	conf virtual </dev/null
+	reads
+	assert_clean_log
+}
+
+@test "a virtual mailbox shows, searches and flags what lies in two mailboxes" {
+	virtual
+	mail a b Work/c
+	imap <<-'END'
+		a LIST "" Virtual/*
+		a SELECT Virtual/All
+		a UID SEARCH BODY "text of"
+		a UID SEARCH SUBJECT Work/c
+		a UID FETCH 1:* (BODY.PEEK[TEXT])
+		a UID STORE 1:3 +FLAGS (\Flagged)
+		a show
+		b SELECT Work
+		b show
+		b SELECT Virtual/Flagged
+		b show
+	END
+	assert_line --regexp '^\* LIST .* Virtual/All$'
+	assert_equal "$(grep '^\* SEARCH' <<<"$output")" $'* SEARCH 1 2 3\n* SEARCH 3'
+	assert_shows a '1 a \Flagged' '2 b \Flagged' '3 Work/c \Flagged'
+	assert_shows b '1 Work/c \Flagged'
+	assert_shows b '1 a \Flagged' '2 b \Flagged' '3 Work/c \Flagged'
+	assert_line 'The text of Work/c'
+	assert_clean_log
+}
+
+@test "a virtual mailbox follows what comes and goes in the store" {
+	virtual
+	mail a b Work/c
+	imap <<-'END'
+		a SELECT Virtual/All
+		! mail Work/d
+		! rm "$TMP/store/a.eml"
+		a NOOP
+		a show
+		b SELECT Virtual/All
+		b show
+	END
+	assert_shows b '2 b' '3 Work/c' '4 Work/d'
+	assert_clean_log
+}
+
+@test "MOVE out of a virtual mailbox into a maildir is refused, and leaves no copy" {
+	virtual
+	cat >>"$TMP/conf" <<-END
+		namespace own {
+		  prefix = Own/
+		  separator = /
+		  location = maildir:$TMP/user/Maildir
+		}
+	END
+	mail a
+	imap <<-'END'
+		a CREATE Own/Box
+		a SELECT Virtual/All
+		a UID MOVE 1 Own/Box
+		a STATUS Own/Box (MESSAGES)
+		a UID COPY 1 Own/Box
+		a STATUS Own/Box (MESSAGES)
+		a show
+	END
+	assert_line --regexp '^a NO \[NOPERM\] .*read-only'
+	assert_equal "$(grep '^\* STATUS' <<<"$output")" $'* STATUS Own/Box (MESSAGES 0)\n* STATUS Own/Box (MESSAGES 1)'
+	assert_shows a '1 a'
+	assert_clean_log
+}
+
+@test "with fts_xapian, a store is read and searched by its index" {
+	needs_module lib21_fts_xapian_plugin.so dovecot-fts-xapian
+	# a partial index would ask a daemon for the rest
+	conf 'fts fts_xapian' <<-'END'
+		plugin {
+		  fts = xapian
+		  fts_xapian = partial=3 full=20 verbose=0
+		  fts_enforced = yes
+		}
+	END
+	mail 'Other/zebra crossing'
+	reads doveadm index '*'
+	imap <<-'END'
+		a SELECT Other
+		a UID SEARCH TEXT zebra
+		a UID SEARCH BODY "text of"
+		a UID SEARCH SUBJECT crossing
+		a UID SEARCH BODY giraffe
+	END
+	assert_equal "$(grep '^\* SEARCH' <<<"$output")" $'* SEARCH 1\n* SEARCH 1\n* SEARCH 1\n* SEARCH'
+	run find "$TMP/user/bridge/xapian-indexes" -name '*.glass'
+	assert_output --partial postlist
+	assert_clean_log
+}
+
+@test "with fts_xapian, new mail is indexed by SEARCH" {
+	needs_module lib21_fts_xapian_plugin.so dovecot-fts-xapian
+	mail a zebra
+	start_dovecot --conf "mail_plugin_dir = $TMP/modules" --conf 'mail_plugins = bridge fts fts_xapian' \
+		--conf 'plugin {' --conf 'fts = xapian' --conf 'fts_xapian = partial=3 full=20' \
+		--conf 'fts_enforced = yes' --conf '}' -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/store"
+	run curl -sS -m 20 -u joe:secret "imap://127.0.0.1:$IMAP_PORT/INBOX" -X 'UID SEARCH TEXT zebra'
+	assert_output --regexp '^\* SEARCH 2'
+	mail zebra2
+	run curl -sS -m 20 -u joe:secret "imap://127.0.0.1:$IMAP_PORT/INBOX" -X 'UID SEARCH TEXT zebra'
+	assert_output --regexp '^\* SEARCH 2 3'
+	run grep -E 'Panic|Fatal|Error|BUG' "$TMP/dovecot/log"
+	assert_output ''
+}
+
+@test "with all of them at once, a store is read" {
+	conf 'acl quota notify mail_log zlib virtual fts trash' 'imap_acl imap_quota imap_zlib' <<-END
+		plugin {
+		  acl = vfile
+		  quota = count:User quota
+		  quota_rule = *:storage=1M
+		  quota_vsizes = yes
+		  mail_log_events = flag_change
+		  trash = $TMP/trash
+		}
+	END
+	echo '1 Work' >"$TMP/trash"
+	reads
+	assert_clean_log
+}
