@@ -13,6 +13,8 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #ifndef LIBEXECDIR
@@ -82,13 +84,16 @@ static void bridge_list_alive(void *context)
    where it was installed. */
 static const char *bridge_launcher_path(void)
 {
+	char plugin[PATH_MAX];
 	const char *slash, *path;
 	Dl_info info;
 
+	/* a folder of plugins may hold a link to this one */
 	if (dladdr(&bridge_mailbox_list, &info) != 0 &&
-	    (slash = strrchr(info.dli_fname, '/')) != NULL) {
+	    realpath(info.dli_fname, plugin) != NULL &&
+	    (slash = strrchr(plugin, '/')) != NULL) {
 		path = t_strdup_printf("%s/dovebridge-launch",
-			t_strdup_until(info.dli_fname, slash));
+			t_strdup_until(plugin, slash));
 		if (access(path, X_OK) == 0)
 			return path;
 	}

@@ -17,7 +17,7 @@ setup() {
 	touch "$TMP/store/.keep"	# so that eml-dir believes in an empty INBOX
 	writable "$TMP/user" "$TMP/run"
 	# the launcher is looked for beside the plugin
-	ln -s "$MODULES"/* "$ROOT"/build/{lib20_bridge_plugin.so,dovebridge-launch} "$TMP/modules"
+	ln -s "$MODULES"/* "$ROOT/build/lib20_bridge_plugin.so" "$TMP/modules"
 	DOVEADM=()
 	: >"$TMP/log"
 	chmod 666 "$TMP/log"
