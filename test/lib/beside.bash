@@ -16,7 +16,7 @@ setup() {
 	mkdir -p "$TMP/store" "$TMP/modules"
 	touch "$TMP/store/.keep"	# so that eml-dir believes in an empty INBOX
 	writable "$TMP/user" "$TMP/run"
-	# the launcher is looked for beside the plugin
+	# the launcher lies beside the plugin, where its link leads
 	ln -s "$MODULES"/* "$ROOT/build/lib20_bridge_plugin.so" "$TMP/modules"
 	DOVEADM=()
 	: >"$TMP/log"
