@@ -34,7 +34,6 @@ struct boxes_request {
 	size_t boxes_size;
 	size_t bytes, bytes_max;
 	struct buf name;
-	bool delta;
 };
 
 static bool utf8_is_valid(struct view text)
@@ -375,7 +374,6 @@ struct msgs_request {
 	size_t msgs_size;
 	size_t flags_bytes, bytes_max;
 	struct buf id;
-	bool stated;		/* a state was sent, so the final must have its word */
 };
 
 struct view listing_id(const struct listing *listing,

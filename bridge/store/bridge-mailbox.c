@@ -101,6 +101,16 @@ static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
 	return 0;
 }
 
+/* What the backend says of the mailbox. */
+static void
+bridge_mailbox_take(struct bridge_mailbox *mbox,
+		    const struct listing_box *lbox)
+{
+	mbox->wire_name = p_strdup(mbox->box.pool, lbox->wire);
+	mbox->box_id = p_strdup(mbox->box.pool, lbox->id);
+	mbox->ro = lbox->ro;
+}
+
 static int
 bridge_mailbox_check(struct bridge_mailbox *mbox,
 		     const struct listing_box *lbox)
@@ -126,14 +136,12 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 				       "Mailbox isn't selectable");
 		return -1;
 	}
-	mbox->wire_name = p_strdup(box->pool, lbox->wire);
-	mbox->box_id = p_strdup(box->pool, lbox->id);
+	bridge_mailbox_take(mbox, lbox);
 	if (lbox->state != NULL &&
 	    timeval_cmp(&mbox->list->boxes_timeval, &ioloop_timeval) == 0) {
 		i_free(mbox->open_state);
 		mbox->open_state = i_strdup(lbox->state);
 	}
-	mbox->ro = lbox->ro;
 	return 0;
 }
 
@@ -147,8 +155,7 @@ int bridge_mailbox_find(struct bridge_mailbox *mbox)
 		return -1;
 	if (lbox == NULL || !bridge_box_is_selectable(lbox))
 		return 0;
-	mbox->wire_name = p_strdup(mbox->box.pool, lbox->wire);
-	mbox->ro = lbox->ro;
+	bridge_mailbox_take(mbox, lbox);
 	return 1;
 }
 

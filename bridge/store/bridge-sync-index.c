@@ -562,7 +562,7 @@ int bridge_sync_index(struct bridge_sync *sync)
 	int ret;
 
 	/* nothing to do but what clients may have changed */
-	if (sync->in_step && sync->partial && sync->known_count == 0 &&
+	if (sync->partial && sync->known_count == 0 &&
 	    !bridge_sync_has_news(sync))
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);

@@ -214,8 +214,8 @@ static int bridge_sync_load(struct bridge_sync *sync, bool asked,
 
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
-	sync->in_step = bridge_sync_is_in_step(mbox, view);
-	if (sync->in_step && !(asked && sync->listing.full))
+	if (!(asked && sync->listing.full) &&
+	    bridge_sync_is_in_step(mbox, view))
 		ret = bridge_sync_find_named(sync, view);
 	mail_index_view_close(&view);
 	if (ret == 0)

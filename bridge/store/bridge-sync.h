@@ -14,8 +14,8 @@ struct bridge_sync {
 	bool listed;		/* listing and result are filled in */
 	bool ignore_flags;	/* the backend said "* FLAGS local" */
 	bool crlf;		/* a size is the RFC822.SIZE too */
-	bool in_step;		/* the index says what the map says */
-	bool partial;		/* known is only what the list names */
+	bool partial;		/* the index says what the map says, so known
+				   is only what the list names */
 	int64_t now;
 
 	struct listing listing;
