@@ -10,20 +10,24 @@
 #include <linux/magic.h>
 
 /* One id of a request, and what has come for it. */
-struct fetch_slot {
-	struct fetch_item *item;
-	struct buf decoded;	/* the id */
+struct fetch_item {
+	struct buf id;		/* as the backend spelt it */
+	struct buf decoded;
+	uint64_t expected;
 	bool named;		/* an item has named it */
-	bool missing;		/* the path was not there when it was opened */
+	struct fetched fetched;
+	struct fault fault;	/* when fetched.status is FETCH_FAILED */
 };
 
-struct fetch_request {
+struct fetch {
 	struct session_request request;
 	struct session *session;
-	struct fetch_slot *slots;
+	enum fetch_want want;
+	struct fetch_item *items;
 	size_t count;
-	struct fetch_slot *now;	/* whose item is being read */
+	struct fetch_item *now;	/* which is being read */
 	struct buf scratch;
+	bool dropped;		/* nobody waits: free it when it is done */
 };
 
 static int fetch_error(struct wire_error *error, const char *what,
@@ -37,13 +41,13 @@ static int fetch_error(struct wire_error *error, const char *what,
 }
 
 /* This message has failed; the reply itself is right, so the copy lives on. */
-static void fetch_failed(struct fetch_request *ctx, enum fault_code code,
+static void fetch_failed(struct fetch *ctx, enum fault_code code,
 			 const char *what, struct view offending)
 {
 	char quoted[WIRE_QUOTE_SIZE], request[WIRE_QUOTE_SIZE];
 
-	ctx->now->item->fetched.status = FETCH_FAILED;
-	(void)fault_set(&ctx->now->item->fault, code, FAULT_SCOPE_MESSAGE,
+	ctx->now->fetched.status = FETCH_FAILED;
+	(void)fault_set(&ctx->now->fault, code, FAULT_SCOPE_MESSAGE,
 		"%s: %s while answering %s: %s",
 		session_settings(ctx->session)->argv[0],
 		wire_quote(offending, quoted, sizeof(quoted)),
@@ -53,7 +57,10 @@ static void fetch_failed(struct fetch_request *ctx, enum fault_code code,
 
 static bool fetch_is_expected(const struct fetch_item *item, uint64_t size)
 {
-	return item->expected == IDMAP_SIZE_UNKNOWN || item->expected == size;
+	if (item->expected == IDMAP_SIZE_UNKNOWN)
+		return true;
+	return item->fetched.header_only ? size <= item->expected :
+		size == item->expected;
 }
 
 /* --- octets ---------------------------------------------------------------- */
@@ -93,9 +100,9 @@ static int write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
-static void spool_failed(struct fetch_request *ctx)
+static void spool_failed(struct fetch *ctx)
 {
-	struct fetched *fetched = &ctx->now->item->fetched;
+	struct fetched *fetched = &ctx->now->fetched;
 	char what[256];
 
 	(void)snprintf(what, sizeof(what), "cannot keep the message in %s: %s",
@@ -104,14 +111,14 @@ static void spool_failed(struct fetch_request *ctx)
 	if (fetched->fd >= 0)
 		(void)close(fetched->fd);
 	fetched->fd = -1;
-	fetch_failed(ctx, FAULT_UNAVAILABLE, what, ctx->now->item->id);
+	fetch_failed(ctx, FAULT_UNAVAILABLE, what, view_of_buf(&ctx->now->id));
 }
 
 static int fetch_octets(struct session_request *request, const char *data,
 			size_t size, struct wire_error *error_r)
 {
-	struct fetch_request *ctx = (struct fetch_request *)request;
-	struct fetched *fetched = &ctx->now->item->fetched;
+	struct fetch *ctx = (struct fetch *)request;
+	struct fetched *fetched = &ctx->now->fetched;
 
 	(void)error_r;
 	if (fetched->status == FETCH_MEMORY)
@@ -122,15 +129,15 @@ static int fetch_octets(struct session_request *request, const char *data,
 	return 0;
 }
 
-static void fetch_data(struct fetch_request *ctx, const struct wire_line *line)
+static void fetch_data(struct fetch *ctx, const struct wire_line *line)
 {
-	struct fetched *fetched = &ctx->now->item->fetched;
+	struct fetched *fetched = &ctx->now->fetched;
 	uint64_t size = 0;
 
 	/* the session has checked the number */
 	(void)wire_number(line->fields[1], WIRE_MESSAGE_MAX, &size);
 	fetched->size = size;
-	if (!fetch_is_expected(ctx->now->item, size)) {
+	if (!fetch_is_expected(ctx->now, size)) {
 		fetched->size_differs = true;
 		fetch_failed(ctx, FAULT_INTERNAL,
 			     "the length is not the size known before",
@@ -150,7 +157,7 @@ static void fetch_data(struct fetch_request *ctx, const struct wire_line *line)
 /* --- paths ----------------------------------------------------------------- */
 
 /* A file below BRIDGE_TMP is the bridge's from the moment it is named. */
-static bool path_is_ours(const struct fetch_request *ctx, const char *path)
+static bool path_is_ours(const struct fetch *ctx, const char *path)
 {
 	const char *tmp = session_tmp(ctx->session);
 	size_t len = tmp == NULL ? 0 : strlen(tmp);
@@ -169,10 +176,10 @@ static bool fd_is_kernel_file(int fd)
 		 fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
 }
 
-static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
+static int fetch_slice(struct fetch *ctx, const struct wire_line *line,
 		       uint64_t file_size, struct wire_error *error_r)
 {
-	struct fetched *fetched = &ctx->now->item->fetched;
+	struct fetched *fetched = &ctx->now->fetched;
 	struct view key, value;
 	uint64_t length = UINT64_MAX;
 	size_t i;
@@ -199,7 +206,7 @@ static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
 	} else if (length > WIRE_MESSAGE_MAX) {
 		fetch_failed(ctx, FAULT_LIMIT, "the message is larger than "
 			     "2147483647 bytes", line->raw);
-	} else if (!fetch_is_expected(ctx->now->item, length)) {
+	} else if (!fetch_is_expected(ctx->now, length)) {
 		fetched->size = length;
 		fetched->size_differs = true;
 		fetch_failed(ctx, FAULT_INTERNAL,
@@ -212,10 +219,10 @@ static int fetch_slice(struct fetch_request *ctx, const struct wire_line *line,
 	return 0;
 }
 
-static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
+static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 		      struct wire_error *error_r)
 {
-	struct fetched *fetched = &ctx->now->item->fetched;
+	struct fetched *fetched = &ctx->now->fetched;
 	const char *path;
 	struct stat st;
 	int err;
@@ -234,7 +241,7 @@ static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 	if (path_is_ours(ctx, path))
 		(void)unlink(path);
 	if (fetched->fd < 0) {
-		ctx->now->missing = err == ENOENT;
+		fetched->missing = err == ENOENT;
 		if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */
 			fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
 				     line->raw);
@@ -253,13 +260,13 @@ static int fetch_file(struct fetch_request *ctx, const struct wire_line *line,
 
 /* --- the reply ------------------------------------------------------------- */
 
-static struct fetch_slot *fetch_find(struct fetch_request *ctx, struct view id)
+static struct fetch_item *fetch_find(struct fetch *ctx, struct view id)
 {
 	size_t i;
 
 	for (i = 0; i < ctx->count; i++) {
-		if (view_equals(id, ctx->slots[i].item->id))
-			return &ctx->slots[i];
+		if (view_equals(id, view_of_buf(&ctx->items[i].id)))
+			return &ctx->items[i];
 	}
 	/* it may be spelt in another way */
 	buf_clear(&ctx->scratch);
@@ -267,13 +274,13 @@ static struct fetch_slot *fetch_find(struct fetch_request *ctx, struct view id)
 		return NULL;
 	for (i = 0; i < ctx->count; i++) {
 		if (view_equals(view_of_buf(&ctx->scratch),
-				view_of_buf(&ctx->slots[i].decoded)))
-			return &ctx->slots[i];
+				view_of_buf(&ctx->items[i].decoded)))
+			return &ctx->items[i];
 	}
 	return NULL;
 }
 
-static void fetch_fail_item(struct fetch_request *ctx,
+static void fetch_fail_item(struct fetch *ctx,
 			    const struct wire_line *line)
 {
 	struct view code = { "INTERNAL", 8 }, text = { "", 0 };
@@ -286,9 +293,9 @@ static void fetch_fail_item(struct fetch_request *ctx,
 		text.p = line->fields[2].p;
 		text.len = (size_t)(end - text.p);
 	}
-	ctx->now->item->fetched.status = FETCH_FAILED;
-	session_fault_said(&ctx->now->item->fault, FAULT_SCOPE_MESSAGE, code, text);
-	fault_context(&ctx->now->item->fault, "%s answered %s with FAIL",
+	ctx->now->fetched.status = FETCH_FAILED;
+	session_fault_said(&ctx->now->fault, FAULT_SCOPE_MESSAGE, code, text);
+	fault_context(&ctx->now->fault, "%s answered %s with FAIL",
 		      session_settings(ctx->session)->argv[0],
 		      wire_quote(view_of_buf(&ctx->request.line), quoted,
 				 sizeof(quoted)));
@@ -305,10 +312,10 @@ static bool line_has_part_header(const struct wire_line *line)
 	return false;
 }
 
-static int fetch_item(struct session_request *request,
+static int fetch_line(struct session_request *request,
 		      const struct wire_line *line, struct wire_error *error_r)
 {
-	struct fetch_request *ctx = (struct fetch_request *)request;
+	struct fetch *ctx = (struct fetch *)request;
 
 	ctx->now = line->count == 0 ? NULL : fetch_find(ctx, line->fields[0]);
 	if (ctx->now == NULL)
@@ -319,14 +326,15 @@ static int fetch_item(struct session_request *request,
 				   line->raw);
 	ctx->now->named = true;
 	if (view_is(line->keyword, "GONE")) {
-		ctx->now->item->fetched.status = FETCH_GONE;
+		ctx->now->fetched.status = FETCH_GONE;
 		return 0;
 	}
 	if (view_is(line->keyword, "FAIL")) {
 		fetch_fail_item(ctx, line);
 		return 0;
 	}
-	if (line_has_part_header(line))
+	ctx->now->fetched.header_only = line_has_part_header(line);
+	if (ctx->now->fetched.header_only && ctx->want != FETCH_HEADER)
 		return fetch_error(error_r, "part=header, but the whole "
 				   "message was asked for", line->raw);
 	if (view_is(line->keyword, "FILE"))
@@ -338,13 +346,12 @@ static int fetch_item(struct session_request *request,
 static int fetch_final(struct session_request *request,
 		       const struct wire_line *line, struct wire_error *error_r)
 {
-	struct fetch_request *ctx = (struct fetch_request *)request;
-
+	struct fetch *ctx = (struct fetch *)request;
 	size_t i;
 
 	(void)error_r;
 	for (i = 0; i < ctx->count; i++) {
-		ctx->now = &ctx->slots[i];
+		ctx->now = &ctx->items[i];
 		if (!ctx->now->named)
 			fetch_failed(ctx, FAULT_INTERNAL,
 				     "the answer does not name the message",
@@ -355,99 +362,141 @@ static int fetch_final(struct session_request *request,
 
 static void fetch_reset(struct session_request *request)
 {
-	struct fetch_request *ctx = (struct fetch_request *)request;
-
+	struct fetch *ctx = (struct fetch *)request;
 	size_t i;
 
 	for (i = 0; i < ctx->count; i++) {
-		fetched_free(&ctx->slots[i].item->fetched);
-		ctx->slots[i].named = ctx->slots[i].missing = false;
+		fetched_free(&ctx->items[i].fetched);
+		ctx->items[i].named = false;
 	}
+}
+
+static void fetch_free(struct fetch *fetch)
+{
+	size_t i;
+
+	for (i = 0; i < fetch->count; i++) {
+		fetched_free(&fetch->items[i].fetched);
+		buf_free(&fetch->items[i].id);
+		buf_free(&fetch->items[i].decoded);
+	}
+	free(fetch->items);
+	buf_free(&fetch->scratch);
+	session_request_free(&fetch->request);
+	free(fetch);
+}
+
+static void fetch_done(struct session_request *request)
+{
+	struct fetch *ctx = (struct fetch *)request;
+
+	if (ctx->dropped)
+		fetch_free(ctx);
 }
 
 static const struct session_handler fetch_handler = {
-	.item = fetch_item,
+	.item = fetch_line,
 	.octets = fetch_octets,
 	.final = fetch_final,
 	.reset = fetch_reset,
+	.done = fetch_done,
 };
 
-static void fetch_free(struct fetch_request *ctx)
+struct fetch *fetch_begin(struct session *session, const char *box,
+			  enum fetch_want want, const struct fetch_ask *asks,
+			  size_t count)
 {
+	struct fetch *fetch = mem_new(1, sizeof(*fetch));
+	struct fetch_item *item;
 	size_t i;
 
-	for (i = 0; i < ctx->count; i++)
-		buf_free(&ctx->slots[i].decoded);
-	free(ctx->slots);
-	buf_free(&ctx->scratch);
-	session_request_free(&ctx->request);
-}
-
-static void fetch_init(struct fetch_request *ctx, struct session *session,
-		       const char *box, struct fetch_item *items, size_t count)
-{
-	size_t i;
-
-	memset(ctx, 0, sizeof(*ctx));
-	ctx->request.verb = VERB_FETCH;
-	ctx->request.handler = &fetch_handler;
-	ctx->session = session;
-	ctx->slots = mem_new(count, sizeof(*ctx->slots));
-	ctx->count = count;
-	buf_printf(&ctx->request.line, "FETCH %s full", box);
+	fetch->request.verb = VERB_FETCH;
+	fetch->request.handler = &fetch_handler;
+	fetch->session = session;
+	fetch->want = want;
+	fetch->items = mem_new(count, sizeof(*fetch->items));
+	fetch->count = count;
+	buf_printf(&fetch->request.line, "FETCH %s %s", box,
+		   want == FETCH_HEADER ? "header" : "full");
 	for (i = 0; i < count; i++) {
-		memset(&items[i].fetched, 0, sizeof(items[i].fetched));
-		items[i].fetched.fd = -1;
-		ctx->slots[i].item = &items[i];
-		(void)wire_decode(items[i].id, &ctx->slots[i].decoded);
-		buf_append_c(&ctx->request.line, ' ');
-		buf_append_view(&ctx->request.line, items[i].id);
+		item = &fetch->items[i];
+		item->fetched.fd = -1;
+		item->expected = asks[i].expected;
+		buf_append_view(&item->id, asks[i].id);
+		(void)wire_decode(asks[i].id, &item->decoded);
+		buf_append_c(&fetch->request.line, ' ');
+		buf_append_view(&fetch->request.line, asks[i].id);
 	}
+	session_submit(session, &fetch->request);
+	session_pump(session);
+	return fetch;
 }
 
-int fetch_messages(struct session *session, const char *box,
-		   struct fetch_item *items, size_t count,
-		   struct fault *fault)
+int fetch_wait(struct fetch *fetch, struct fault *fault)
 {
-	struct fetch_request ctx;
-	int ret;
+	if (session_wait(fetch->session, &fetch->request) == 0)
+		return 0;
+	*fault = fetch->request.fault;
+	return -1;
+}
 
-	fetch_init(&ctx, session, box, items, count);
-	ret = session_run(session, &ctx.request);
-	if (ret < 0) {
-		*fault = ctx.request.fault;
-		fetch_reset(&ctx.request);
-	}
-	fetch_free(&ctx);
+int fetch_take(struct fetch *fetch, size_t n, struct fetched *fetched_r,
+	       struct fault *fault)
+{
+	struct fetch_item *item = &fetch->items[n];
+
+	*fetched_r = item->fetched;
+	memset(&item->fetched, 0, sizeof(item->fetched));
+	item->fetched.fd = -1;
+	if (fetched_r->status != FETCH_FAILED)
+		return 0;
+	*fault = item->fault;
+	return -1;
+}
+
+void fetch_end(struct fetch **_fetch)
+{
+	struct fetch *fetch = *_fetch;
+
+	*_fetch = NULL;
+	if (fetch == NULL)
+		return;
+	if (fetch->request.done ||
+	    session_withdraw(fetch->session, &fetch->request))
+		fetch_free(fetch);
+	else
+		fetch->dropped = true;
+}
+
+static int fetch_once(struct session *session, const char *box,
+		      enum fetch_want want, const struct fetch_ask *ask,
+		      struct fetched *fetched_r, struct fault *fault)
+{
+	struct fetch *fetch = fetch_begin(session, box, want, ask, 1);
+	int ret = fetch_wait(fetch, fault);
+
+	if (ret == 0)
+		ret = fetch_take(fetch, 0, fetched_r, fault);
+	fetch_end(&fetch);
 	return ret;
 }
 
-int fetch_message(struct session *session, const char *box, struct view id,
-		  uint64_t expected, struct fetched *fetched_r,
-		  struct fault *fault)
+int fetch_message(struct session *session, const char *box,
+		  enum fetch_want want, const struct fetch_ask *ask,
+		  struct fetched *fetched_r, struct fault *fault)
 {
-	struct fetch_item item = { .id = id, .expected = expected };
-	struct fetch_request ctx;
 	int ret;
 
-	fetch_init(&ctx, session, box, &item, 1);
-	ret = session_run(session, &ctx.request);
+	memset(fetched_r, 0, sizeof(*fetched_r));
+	fetched_r->fd = -1;
+	ret = fetch_once(session, box, want, ask, fetched_r, fault);
 	/* A file may have been renamed between the line and the open (Maildir
 	   does it for each flag): ask once more, then it is an error, never
 	   taken for gone. */
-	if (ret == 0 && ctx.slots[0].missing) {
-		fetch_reset(&ctx.request);
-		ret = session_run(session, &ctx.request);
+	if (ret < 0 && fetched_r->missing) {
+		fetched_free(fetched_r);
+		ret = fetch_once(session, box, want, ask, fetched_r, fault);
 	}
-	if (ret < 0) {
-		*fault = ctx.request.fault;
-		fetch_reset(&ctx.request);
-	} else if (item.fetched.status == FETCH_FAILED) {
-		*fault = item.fault;
-		ret = -1;
-	}
-	fetch_free(&ctx);
-	*fetched_r = item.fetched;
 	return ret;
 }
 

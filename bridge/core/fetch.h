@@ -1,5 +1,5 @@
-/* FETCH: one message, whole or not at all (protocol.md, "Data by path or by
- * bytes"). */
+/* FETCH: messages, or their headers, each whole or not at all (protocol.md, "Data
+ * by path or by bytes"). */
 #ifndef BRIDGE_FETCH_H
 #define BRIDGE_FETCH_H
 
@@ -8,6 +8,11 @@
 
 #define FETCH_MEMORY_MAX (128 * 1024)	/* octets kept in memory; more go to an
 					   unlinked file in tmp_dir */
+
+enum fetch_want {
+	FETCH_FULL,
+	FETCH_HEADER		/* a hint: the whole message may come */
+};
 
 enum fetch_status {
 	FETCH_FAILED,		/* see the fault */
@@ -22,34 +27,48 @@ struct fetched {
 	struct buf data;
 	int fd;			/* -1 unless FETCH_FILE */
 	uint64_t offset;
+	bool header_only;	/* part=header: the message goes on */
 	bool size_differs;	/* FAILED because the size is not the expected
 				   one; size is what came */
+	bool missing;		/* FAILED because the path was not there when it
+				   was opened: worth asking once more */
 };
 
-/* FETCH box full id. box and id as the backend spelt them; expected is the
- * size that is known of the message, or IDMAP_SIZE_UNKNOWN. Returns 0 with
- * GONE, MEMORY or FILE; -1 with FAILED and a fault. Release the result with
- * fetched_free in any case. */
-int fetch_message(struct session *session, const char *box, struct view id,
-		  uint64_t expected, struct fetched *fetched_r,
-		  struct fault *fault);
-void fetched_free(struct fetched *fetched);
-
-/* One of several messages. */
-struct fetch_item {
+/* One message to ask for. */
+struct fetch_ask {
 	struct view id;		/* as the backend spelt it */
-	uint64_t expected;	/* as for fetch_message */
-	struct fetched fetched;
-	struct fault fault;	/* when fetched.status is FETCH_FAILED */
+	uint64_t expected;	/* the size that is known, or
+				   IDMAP_SIZE_UNKNOWN; a header is not held
+				   to it, only never larger */
 };
 
-/* FETCH box full id...: at most batch=N of the copy's caps. Returns 0 if the
- * request was answered: each item says what became of it; a file that was not
- * there is FAILED. -1 and a fault if it was not: nothing is known of any.
- * Release each item's fetched in any case. */
-int fetch_messages(struct session *session, const char *box,
-		   struct fetch_item *items, size_t count,
-		   struct fault *fault);
+/* A FETCH under way. */
+struct fetch;
+
+/* FETCH box want id...: put in the queue and sent as soon as it can be, not
+ * waited for. box as the backend spelt it; at most batch=N asks of the copy's
+ * caps, which are copied. */
+struct fetch *fetch_begin(struct session *session, const char *box,
+			  enum fetch_want want, const struct fetch_ask *asks,
+			  size_t count);
+/* Wait for the answer. Returns 0 if there was one, even if it says that each
+ * message failed; -1 and a fault if nothing is known of any. */
+int fetch_wait(struct fetch *fetch, struct fault *fault);
+/* What came for the nth message, once; after fetch_wait returned 0. Returns 0
+ * with GONE, MEMORY or FILE; -1 with FAILED and a fault. Release the result with
+ * fetched_free in any case. */
+int fetch_take(struct fetch *fetch, size_t n, struct fetched *fetched_r,
+	       struct fault *fault);
+/* Release it with all that was not taken. What is still to come is thrown away
+ * as it comes. */
+void fetch_end(struct fetch **fetch);
+
+/* One message, waited for; a path that is not there is asked for once more.
+ * Returns as fetch_take. */
+int fetch_message(struct session *session, const char *box,
+		  enum fetch_want want, const struct fetch_ask *ask,
+		  struct fetched *fetched_r, struct fault *fault);
+void fetched_free(struct fetched *fetched);
 
 /* Copy the whole message to a descriptor. Returns 0, -1 with errno; a file
  * that got shorter since it was opened is EIO. */

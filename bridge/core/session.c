@@ -152,6 +152,8 @@ void session_complete(struct session *session,
 		session->in_flight--;
 	request->next = NULL;
 	request->done = true;
+	if (request->handler->done != NULL)
+		request->handler->done(request);
 }
 
 static void session_fail_all(struct session *session,
@@ -474,7 +476,8 @@ static void session_break_idle(struct session *session,
 	head->fault = *fault;
 	if (head->retried)
 		session_complete(session, head);
-	head->retried = true;
+	else
+		head->retried = true;
 }
 
 /* Bytes that nobody asked for, or the copy's end. They must be found before the
@@ -580,8 +583,9 @@ static int session_poll_msecs(const struct session *session)
 		(int)(session->deadline - now) : SESSION_POLL_MSECS;
 }
 
-/* One turn: poll all directions, move what can be moved. */
-static void session_turn(struct session *session)
+/* One turn: poll all directions, move what can be moved. msecs: how long to
+   wait until something can. */
+static void session_turn(struct session *session, int msecs)
 {
 	struct pollfd fds[3] = {
 		{ .fd = proc_fd_out(session->proc), .events = POLLIN },
@@ -590,7 +594,7 @@ static void session_turn(struct session *session)
 			proc_fd_in(session->proc) : -1, .events = POLLOUT },
 	};
 
-	if (poll(fds, 3, session_poll_msecs(session)) < 0 && errno != EINTR) {
+	if (poll(fds, 3, msecs) < 0 && errno != EINTR) {
 		session_break_reply(session, FAULT_UNAVAILABLE,
 				    "could not be polled");
 		return;
@@ -638,9 +642,29 @@ int session_wait(struct session *session, struct session_request *request)
 			break;
 		}
 		session_fill_output(session);
-		session_turn(session);
+		session_turn(session, session_poll_msecs(session));
 	}
 	return request->fault.code == FAULT_NONE ? 0 : -1;
+}
+
+void session_pump(struct session *session)
+{
+	if (session->head != NULL)
+		session_check_idle(session);
+	if (session->head == NULL || session->proc == NULL)
+		return;
+	session_fill_output(session);
+	session_turn(session, 0);
+}
+
+bool session_withdraw(struct session *session,
+		      struct session_request *request)
+{
+	if (request->sent)
+		return false;
+	if (!request->done)
+		session_complete(session, request);
+	return true;
 }
 
 int session_run(struct session *session, struct session_request *request)

@@ -61,6 +61,9 @@ struct session_handler {
 		     const struct wire_line *line, struct wire_error *error_r);
 	/* Forget all of the reply: it comes again from a fresh copy. */
 	void (*reset)(struct session_request *request);
+	/* It is done, whichever way. The last call: it may free the request.
+	   May be NULL. */
+	void (*done)(struct session_request *request);
 };
 
 /* One request. The caller embeds it at the start of its own struct, sets verb,
@@ -84,12 +87,19 @@ struct session *session_init(const struct session_settings *set);
 void session_deinit(struct session **session);
 
 /* Put a request in the queue. It is sent as soon as the window allows (one in
- * flight, or pipeline=N) and somebody waits for any request. */
+ * flight, or pipeline=N) and somebody waits for any request, or pumps. */
 void session_submit(struct session *session, struct session_request *request);
 /* Go on until this request is done. Returns 0 if it ended with OK, -1 if not
  * (request->fault). */
 int session_wait(struct session *session, struct session_request *request);
-/* Both in one. */
+/* Move what can be moved without waiting: write, read, carry on with the
+ * queue. Starts no copy. */
+void session_pump(struct session *session);
+/* Take a request back that was not sent yet. Returns false if it was: it must
+ * then be kept until it is done. */
+bool session_withdraw(struct session *session,
+		      struct session_request *request);
+/* Submit and wait. */
 int session_run(struct session *session, struct session_request *request);
 /* Free what the session keeps in a request, not the request itself. A request
  * that is not done must not be freed. */

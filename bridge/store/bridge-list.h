@@ -16,6 +16,7 @@ struct bridge_mailbox_list {
 	struct bridge_settings set;
 	struct session *session;
 	struct mailbox *busy_box;	/* whose client waits; NULL = none */
+	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
 
 	struct listing_boxes boxes;
 	bool boxes_known;

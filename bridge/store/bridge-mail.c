@@ -7,8 +7,7 @@
 #include "istream-sized.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
-
-#include "fetch.h"
+#include "bridge-ahead.h"
 
 struct bridge_mail {
 	struct index_mail imail;
@@ -17,6 +16,7 @@ struct bridge_mail {
 	   Dovecot asks for the stream once more (a search does) */
 	enum mail_error failed;
 	bool gone;
+	bool ahead;		/* it was asked for ahead */
 	char failed_text[2 * FAULT_USER_MAX];
 };
 
@@ -145,6 +145,28 @@ static void bridge_mail_remember_size(struct mail *mail, uint64_t size)
 			      mbox->size_ext_id, &value, NULL);
 }
 
+/* A plugin makes another message of the bytes, so their size says nothing. */
+static bool bridge_mail_is_decoded(const struct index_mail *mail)
+{
+	return mail->mail.v.istream_opened != index_mail_opened;
+}
+
+/* The size of what the plugin made. */
+static int
+bridge_mail_get_decoded_size(struct mail *_mail, uoff_t *size_r)
+{
+	struct istream *input;
+
+	if (mail_get_stream(_mail, NULL, NULL, &input) < 0)
+		return -1;
+	if (i_stream_get_size(input, TRUE, size_r) > 0)
+		return 0;
+	mail_set_critical(_mail, "bridge: %s: its size is not known: %s",
+			  i_stream_get_name(input),
+			  i_stream_get_error(input));
+	return -1;
+}
+
 static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
@@ -152,6 +174,8 @@ static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 	struct bridge_mail_entry entry;
 	struct istream *input;
 
+	if (bridge_mail_is_decoded(mail))
+		return bridge_mail_get_decoded_size(_mail, size_r);
 	if (data->physical_size == UOFF_T_MAX &&
 	    bridge_mail_seen_size(_mail) != IDMAP_SIZE_UNKNOWN)
 		data->physical_size = bridge_mail_seen_size(_mail);
@@ -195,13 +219,23 @@ bridge_mail_forget(struct mail *mail, const struct fault *fault)
 	mail_set_expunged(mail);
 }
 
+static void bridge_mail_free_data(char *data)
+{
+	free(data);
+}
+
 static struct istream *bridge_mail_stream(struct fetched *fetched)
 {
 	struct istream *file, *range, *input;
 
-	if (fetched->status == FETCH_MEMORY)
-		return i_stream_create_copy_from_data(buf_str(&fetched->data),
-						      fetched->data.len);
+	if (fetched->status == FETCH_MEMORY) {
+		input = i_stream_create_from_data(buf_str(&fetched->data),
+						  fetched->data.len);
+		i_stream_add_destroy_callback(input, bridge_mail_free_data,
+					      fetched->data.p);
+		i_zero(&fetched->data);
+		return input;
+	}
 	file = i_stream_create_fd_autoclose(&fetched->fd,
 					    MAIL_READ_FULL_BLOCK_SIZE);
 	range = i_stream_create_range(file, fetched->offset, fetched->size);
@@ -254,65 +288,158 @@ static void bridge_mail_close(struct mail *_mail)
 {
 	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
 
+	if (mail->ahead)
+		bridge_ahead_forget(_mail);
 	mail->failed = MAIL_ERROR_NONE;
-	mail->gone = FALSE;
+	mail->gone = mail->ahead = FALSE;
 	index_mail_close(_mail);
 }
 
-/* Returns 0 with the open stream, -1 with the error set. */
-static int bridge_mail_fetch(struct mail *mail, struct istream **input_r)
+/* What of the message is wanted. A plugin that decodes messages, and the search
+   for attachments, need the whole. */
+static enum fetch_want bridge_mail_want(struct index_mail *mail, bool get_body)
+{
+	const struct mail_storage_settings *set =
+		mailbox_get_settings(mail->mail.mail.box);
+
+	return get_body || bridge_mail_is_decoded(mail) ||
+		set->parsed_mail_attachment_detection_add_flags ||
+		(mail->data.access_part & (READ_BODY | PARSE_BODY)) != 0 ?
+		FETCH_FULL : FETCH_HEADER;
+}
+
+static bool bridge_mail_headers_cached(struct index_mail *mail)
+{
+	struct mail *_mail = &mail->mail.mail;
+	const struct mailbox_header_lookup_ctx *headers =
+		mail->data.wanted_headers;
+	unsigned int i;
+
+	if (headers == NULL)
+		return TRUE;
+	for (i = 0; i < headers->count; i++) {
+		if (mail_cache_field_exists(_mail->transaction->cache_view,
+					    _mail->seq, headers->idx[i]) <= 0)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* Returns FALSE if it was asked for and the mail is to be read later. */
+static bool bridge_mail_prefetch(struct mail *_mail)
+{
+	struct index_mail *mail = INDEX_MAIL(_mail);
+	struct bridge_mail *bmail = BRIDGE_MAIL(_mail);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
+
+	if (mail->data.stream != NULL || _mail->saving || _mail->expunged ||
+	    mbox->wire_name == NULL ||
+	    (mail->data.access_part == 0 && bridge_mail_headers_cached(mail)))
+		return TRUE;
+	bmail->ahead = bridge_ahead_want(_mail, bridge_mail_want(mail, FALSE));
+	mail->data.prefetch_sent = bmail->ahead;
+	return !bmail->ahead;
+}
+
+/* Ask for the message by itself. Returns 0 with what came; -1 with a fault, or
+   with the error set if the map does not know the message. */
+static int bridge_mail_ask(struct mail *mail, enum fetch_want want,
+			   struct fetched *fetched_r, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-	struct index_mail *imail = INDEX_MAIL(mail);
-	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct bridge_mail_entry entry;
-	struct fetched fetched;
-	struct fault fault;
-	uint64_t expected;
-	bool listed;
+	struct fetch_ask ask;
 	int ret;
 
-	if (bridge_mail_may_fetch(mail) < 0 ||
-	    bridge_mail_entry(mail, &entry) < 0)
+	if (bridge_mail_entry(mail, &entry) < 0)
 		return -1;
-	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
-	expected = listed ? entry.entry.size : bridge_mail_seen_size(mail);
-	mbox->list->busy_box = mail->box;
-	if (bridge_ahead_take(mbox, mail->seq, mail->uid, &fetched) ||
-	    bridge_ahead_fetch(mbox, mail->transaction->view, mail->seq,
-			       &fetched))
-		ret = 0;
-	else
-		ret = fetch_message(mbox->list->session, mbox->wire_name,
-				    entry.entry.id, expected, &fetched,
-				    &fault);
-	mbox->list->busy_box = NULL;
-	if (ret == 0 && fetched.status == FETCH_GONE) {
-		/* only a list removes it for good */
-		mbox->relist = TRUE;
-		bmail->gone = TRUE;
-		mail_set_expunged(mail);
-		ret = -1;
-	} else if (ret == 0) {
-		*input_r = bridge_mail_stream(&fetched);
-		i_stream_set_name(*input_r, t_strdup_printf("bridge %s %.*s",
-			mbox->wire_name, (int)entry.entry.id.len,
-			entry.entry.id.p));
-		imail->data.physical_size = fetched.size;
-		bridge_mail_remember_size(mail, fetched.size);
-	} else if (fetched.size_differs && !listed) {
-		bridge_mail_forget(mail, &fault);
-	} else {
-		mbox->relist = mbox->relist || fetched.size_differs;
-		bridge_mail_set_failed(mail, &fault);
-	}
-	fetched_free(&fetched);
+	ask.id = entry.entry.id;
+	ask.expected = entry.entry.size != IDMAP_SIZE_UNKNOWN ?
+		entry.entry.size : bridge_mail_seen_size(mail);
+	ret = fetch_message(mbox->list->session, mbox->wire_name, want, &ask,
+			    fetched_r, fault);
 	buf_free(&entry.buf);
 	return ret;
 }
 
+/* The store has answered. Returns 0 with the open stream, -1 with the error set. */
+static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
+			       struct istream **input_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
+	struct index_mail *imail = INDEX_MAIL(mail);
+
+	if (fetched->status == FETCH_GONE) {
+		/* only a list removes it for good */
+		mbox->relist = TRUE;
+		bmail->gone = TRUE;
+		mail_set_expunged(mail);
+		return -1;
+	}
+	*input_r = bridge_mail_stream(fetched);
+	i_stream_set_name(*input_r, t_strdup_printf("bridge %s UID %u",
+						    mbox->wire_name,
+						    mail->uid));
+	imail->data.stream_has_only_header = fetched->header_only;
+	if (!fetched->header_only) {
+		if (!bridge_mail_is_decoded(imail))
+			imail->data.physical_size = fetched->size;
+		bridge_mail_remember_size(mail, fetched->size);
+	}
+	return 0;
+}
+
+/* It has another size than was seen before; what LIST says is another matter. */
+static void bridge_mail_size_differs(struct mail *mail,
+				     const struct fault *fault)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct bridge_mail_entry entry;
+	bool listed;
+
+	if (bridge_mail_entry(mail, &entry) < 0)
+		return;
+	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
+	buf_free(&entry.buf);
+	if (listed) {
+		mbox->relist = TRUE;
+		bridge_mail_set_failed(mail, fault);
+	} else {
+		bridge_mail_forget(mail, fault);
+	}
+}
+
+/* Returns 0 with the open stream, -1 with the error set. */
+static int bridge_mail_fetch(struct mail *mail, bool get_body,
+			     struct istream **input_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	enum fetch_want want = bridge_mail_want(INDEX_MAIL(mail), get_body);
+	struct fetched fetched;
+	struct fault fault;
+	int ret;
+
+	if (bridge_mail_may_fetch(mail) < 0)
+		return -1;
+	i_zero(&fault);
+	mbox->list->busy_box = mail->box;
+	ret = bridge_ahead_take(mail, want, &fetched, &fault);
+	if (ret == 0)
+		ret = bridge_mail_ask(mail, want, &fetched, &fault);
+	mbox->list->busy_box = NULL;
+	if (ret >= 0)
+		ret = bridge_mail_fetched(mail, &fetched, input_r);
+	else if (fetched.size_differs)
+		bridge_mail_size_differs(mail, &fault);
+	else if (fault.code != FAULT_NONE)
+		bridge_mail_set_failed(mail, &fault);
+	fetched_free(&fetched);
+	return ret;
+}
+
 static int
-bridge_mail_get_stream(struct mail *_mail, bool get_body ATTR_UNUSED,
+bridge_mail_get_stream(struct mail *_mail, bool get_body,
 		       struct message_size *hdr_size,
 		       struct message_size *body_size,
 		       struct istream **stream_r)
@@ -320,9 +447,15 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body ATTR_UNUSED,
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct istream *input;
 
+	if (mail->data.stream != NULL && get_body &&
+	    mail->data.stream_has_only_header) {
+		/* the header will not do any more */
+		index_mail_close_streams(mail);
+		mail->data.hdr_size_set = FALSE;
+	}
 	if (mail->data.stream == NULL) {
 		if (!mail_stream_access_start(_mail) ||
-		    bridge_mail_fetch(_mail, &input) < 0)
+		    bridge_mail_fetch(_mail, get_body, &input) < 0)
 			return -1;
 		mail->data.stream = input;
 		if (mail->mail.v.istream_opened != NULL &&
@@ -444,7 +577,7 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.set_seq = index_mail_set_seq,
 	.set_uid = index_mail_set_uid,
 	.set_uid_cache_updates = index_mail_set_uid_cache_updates,
-	.prefetch = index_mail_prefetch,
+	.prefetch = bridge_mail_prefetch,
 	.precache = index_mail_precache,
 	.add_temp_wanted_fields = index_mail_add_temp_wanted_fields,
 	.get_flags = index_mail_get_flags,

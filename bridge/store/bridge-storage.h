@@ -50,7 +50,6 @@ struct bridge_mailbox {
 	struct mailbox_transaction_context *refused;
 	const char *refused_text;
 	bool relist;		/* a size differed: list at the next sync */
-	struct bridge_ahead *ahead;	/* NULL until a message is read */
 	char *open_state;	/* the state that LIST gave the mailbox when it
 				   was opened; used once */
 };
@@ -81,20 +80,6 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
 int bridge_sync_open_map(struct bridge_mailbox *mbox);
 /* Take the mailbox's lock. Returns 0, -1 with the storage's error set. */
 int bridge_sync_lock(struct bridge_mailbox *mbox);
-
-/* bridge-ahead.c */
-struct fetched;
-/* A message is read: note it, and give it if it came along with an earlier
- * one. */
-bool bridge_ahead_take(struct bridge_mailbox *mbox, uint32_t seq,
-		       uint32_t uid, struct fetched *fetched_r);
-/* Ask for a message and the next ones, if they are being read in a row. FALSE:
- * it is to be asked for by itself. */
-bool bridge_ahead_fetch(struct bridge_mailbox *mbox,
-			struct mail_index_view *view, uint32_t seq,
-			struct fetched *fetched_r);
-/* Forget what came along. */
-void bridge_ahead_flush(struct bridge_mailbox *mbox);
 
 /* bridge-mail.c */
 /* The map's entry of a message; its id points into buf. Returns 1, 0 if the map

@@ -15,6 +15,7 @@
 #include "time-util.h"
 #include "mailbox-uidvalidity.h"
 #include "bridge-fault.h"
+#include "bridge-ahead.h"
 #include "bridge-sync.h"
 
 static void bridge_sync_waiting(void *context)
@@ -262,7 +263,8 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	sync.mbox = mbox;
 	sync.force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	sync.now = time(NULL);
-	bridge_ahead_flush(mbox);
+	if (full)
+		bridge_ahead_flush(mbox);
 	if ((full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)
 		return -1;

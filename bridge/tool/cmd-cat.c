@@ -39,14 +39,16 @@ static int cat_msg(struct session *session, const char *box,
 		   struct fault *fault)
 {
 	const struct listing_msg *msg = find_msg(listing, id);
+	struct fetch_ask ask;
 	struct fetched fetched;
 	int ret;
 
 	if (msg == NULL)
 		return fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MESSAGE,
 				 "the mailbox %s lists no message %s", box, id);
-	ret = fetch_message(session, box, listing_id(listing, msg), msg->size,
-			    &fetched, fault);
+	ask.id = listing_id(listing, msg);
+	ask.expected = msg->size;
+	ret = fetch_message(session, box, FETCH_FULL, &ask, &fetched, fault);
 	if (ret == 0 && fetched.status == FETCH_GONE)
 		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MESSAGE,
 				"the store says that %s is gone", id);

@@ -89,8 +89,9 @@ static void export_msg(struct export *export, struct maildir *md,
 	struct view id = listing_id(listing, msg);
 	struct fetched fetched;
 	struct fault fault;
-	int ret = fetch_message(export->session, box, id, msg->size, &fetched,
-				&fault);
+	struct fetch_ask ask = { .id = id, .expected = msg->size };
+	int ret = fetch_message(export->session, box, FETCH_FULL, &ask,
+				&fetched, &fault);
 
 	if (ret == 0) {
 		export->breaks = 0;

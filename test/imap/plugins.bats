@@ -187,7 +187,8 @@ reads() {
 	assert_clean_log
 }
 
-@test "with mail_crypt, a store is read" {
+# crypt_conf: mail_crypt with a key of this test's own.
+crypt_conf() {
 	needs_module lib10_mail_crypt_plugin.so dovecot-core
 	openssl ecparam -name prime256v1 -genkey 2>/dev/null | openssl pkey -out "$TMP/key" 2>/dev/null
 	openssl pkey -in "$TMP/key" -pubout -out "$TMP/key.pub"
@@ -199,7 +200,30 @@ reads() {
 		  mail_crypt_save_version = 2
 		}
 	END
+}
+
+@test "with mail_crypt, a store is read" {
+	crypt_conf
 	reads
+	assert_clean_log
+}
+
+@test "with mail_crypt, an encrypted message is asked for whole, also for its header" {
+	crypt_conf
+	printf 'Subject: hidden\n\nThe hidden text\n' >"$TMP/plain"
+	doveadm -o "mail_location=maildir:$TMP/user/crypted" save "$TMP/plain"
+	assert_success
+	cp "$TMP/user/crypted/new"/* "$TMP/store/a.eml"
+	chmod 644 "$TMP/store/a.eml"
+	run -1 grep -a hidden "$TMP/store/a.eml"
+	sed -i "s,'$ROOT/backends/eml-dir/eml-dir',$ROOT/test/lib/backend.py --header," "$TMP/conf"
+	imap <<-'END'
+		a SELECT INBOX
+		a FETCH 1 (ENVELOPE BODY.PEEK[HEADER.FIELDS (SUBJECT)])
+		a FETCH 1 BODY.PEEK[TEXT]
+	END
+	assert_output --partial 'ENVELOPE (NIL "hidden"'
+	assert_line 'The hidden text'
 	assert_clean_log
 }
 

@@ -25,8 +25,8 @@ static const char *fetch_of(struct session *session, const char *id,
 {
 	struct fetched fetched;
 	struct fault fault;
-	int ret = fetch_message(session, "Box", view_of(id), expected,
-				&fetched, &fault);
+	struct fetch_ask ask = { .id = view_of(id), .expected = expected };
+	int ret = fetch_message(session, "Box", FETCH_FULL, &ask, &fetched, &fault);
 
 	buf_clear(&shown);
 	if (ret < 0) {
@@ -246,12 +246,13 @@ static void test_shorter(void)
 {
 	struct session *session = kit_session(
 		"FETCH*) say \"* FILE a $PWD/shrinks\" OK ;;", KIT_TIMEOUT_MSECS);
+	struct fetch_ask ask = { .id = view_of("a"), .expected = 10 };
 	struct fetched fetched;
 	struct fault fault;
 	int fd = open("/dev/null", O_WRONLY);
 
 	kit_write(kit_path("shrinks"), "0123456789", 10, 0600);
-	is_num(fetch_message(session, "Box", view_of("a"), 10, &fetched,
+	is_num(fetch_message(session, "Box", FETCH_FULL, &ask, &fetched,
 			     &fault), 0, "a file that is long enough");
 	(void)!truncate(kit_path("shrinks"), 5);
 	ok(fetched_copy(&fetched, fd) < 0 && errno == EIO,
