@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
 
@@ -166,12 +167,13 @@ static bool path_is_ours(const struct fetch *ctx, const char *path)
 		strstr(path + len, "/..") == NULL;
 }
 
-/* Kernel files claim to be regular files, of any size, and are not mail. */
-static bool fd_is_kernel_file(int fd)
+/* Kernel files claim to be regular files, of any size, and are not mail. They lie
+   on no device. */
+static bool fd_is_kernel_file(int fd, const struct stat *st)
 {
 	struct statfs fs;
 
-	return fstatfs(fd, &fs) == 0 &&
+	return major(st->st_dev) == 0 && fstatfs(fd, &fs) == 0 &&
 		(fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
 		 fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
 }
@@ -249,7 +251,7 @@ static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 			fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err),
 				     line->raw);
 	} else if (fstat(fetched->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		   fd_is_kernel_file(fetched->fd)) {
+		   fd_is_kernel_file(fetched->fd, &st)) {
 		fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
 			     line->raw);
 	} else if (fetch_slice(ctx, line, (uint64_t)st.st_size, error_r) < 0) {
