@@ -15,7 +15,7 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) -std=gnu99 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) \
 	-D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=.
 ALL_LDFLAGS = $(LDFLAGS) -Wl,-z,relro,-z,now
-LIBS_CORE = -lbsd -lmd
+LIBS_CORE = -lbsd -lmd -lutf8proc
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin

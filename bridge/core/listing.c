@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <utf8proc.h>
 
 #define NAME_INBOX "INBOX"
 
@@ -36,32 +37,22 @@ struct boxes_request {
 	struct buf name;
 };
 
-static bool utf8_is_valid(struct view text)
+/* Whether it is UTF-8, and in normal form C (Unicode, UAX #15; as Dovecot 2.4
+   demands of names): two spellings of one name would be two mailboxes. */
+static const char *unicode_fault(struct view name)
 {
-	const unsigned char *p = (const unsigned char *)text.p;
-	size_t i = 0, j, n;
+	utf8proc_uint8_t *nfc = NULL;
+	utf8proc_ssize_t len;
+	bool same;
 
-	while (i < text.len) {
-		if (p[i] < 0x80) {
-			i++;
-			continue;
-		}
-		n = p[i] >= 0xf0 ? 4 : p[i] >= 0xe0 ? 3 : 2;
-		if (p[i] < 0xc2 || p[i] > 0xf4 || text.len - i < n)
-			return false;
-		for (j = 1; j < n; j++) {
-			if ((p[i + j] & 0xc0) != 0x80)
-				return false;
-		}
-		/* overlong forms, surrogates, beyond U+10FFFF */
-		if ((p[i] == 0xe0 && p[i + 1] < 0xa0) ||
-		    (p[i] == 0xed && p[i + 1] > 0x9f) ||
-		    (p[i] == 0xf0 && p[i + 1] < 0x90) ||
-		    (p[i] == 0xf4 && p[i + 1] > 0x8f))
-			return false;
-		i += n;
-	}
-	return true;
+	len = utf8proc_map((const utf8proc_uint8_t *)name.p,
+			   (utf8proc_ssize_t)name.len, &nfc,
+			   UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+	if (len < 0)
+		return "is not UTF-8";
+	same = (size_t)len == name.len && memcmp(nfc, name.p, name.len) == 0;
+	free(nfc);
+	return same ? NULL : "is not in Unicode's normal form C";
 }
 
 static const char *component_fault(struct view part, bool first)
@@ -90,8 +81,9 @@ const char *listing_name_fault(struct view name)
 		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
 			return "has a control byte";
 	}
-	if (!utf8_is_valid(name))
-		return "is not UTF-8";
+	fault = unicode_fault(name);
+	if (fault != NULL)
+		return fault;
 	do {
 		slash = p == end ? NULL : memchr(p, '/', (size_t)(end - p));
 		part.p = p;

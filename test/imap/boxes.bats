@@ -51,13 +51,23 @@ setup() {
 }
 
 @test "a name that Dovecot cannot carry is left out with a warning, the others are served" {
-	printf '%s\n' 'box a//b' 'box %FF' 'box ../up' 'box inbox/x' 'box fine' >>"$TMP/steps"
-	imap <<<'a LIST "" *'
+	long=$(printf '%0256d' 0)
+	printf 'box %s\n' a//b %FF ../up inbox/x ctl%07 cafe%CC%81 "$long/x" "${long#0}" café fine >>"$TMP/steps"
+	imap <<-'END'
+		a LIST "" *
+		a LIST "" *
+	END
 	assert_line --regexp '" fine$'
+	assert_line --regexp '" caf&AOk-$'
+	assert_line --regexp '" 0{255}$'
 	refute_output --partial 'up'
 	run cat "$TMP/log"
 	assert_output --partial 'mailbox "a//b" is left out: its name has an empty component'
 	assert_output --partial 'mailbox "%FF" is left out: its name is not UTF-8'
 	assert_output --partial 'mailbox "../up" is left out: its name has a component . or ..'
 	assert_output --partial 'mailbox "inbox/x" is left out: its name spells INBOX in another way'
+	assert_output --partial 'mailbox "ctl%07" is left out: its name has a control byte'
+	assert_output --partial "mailbox \"cafe%CC%81\" is left out: its name is not in Unicode's normal form C"
+	assert_output --regexp 'mailbox "0+"\.\.\. is left out: its name has a component longer than 255 bytes'
+	assert_equal "$(grep -c 'Warning: bridge: mailbox' "$TMP/log")" 7
 }

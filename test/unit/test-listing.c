@@ -172,6 +172,17 @@ static void test_names(void)
 		{ "\xe0\x80\xaf", "is not UTF-8" },
 		{ "\xf0\x80\x80\xaf", "is not UTF-8" },
 		{ "\x80", "is not UTF-8" },
+		/* U+0301 after an e; two marks in the wrong order; a sign that
+		   stands for a letter; jamo that make a syllable */
+		{ "cafe\xcc\x81", "is not in Unicode's normal form C" },
+		{ "a\xcc\x81\xcc\xa7", "is not in Unicode's normal form C" },
+		{ "\xe2\x84\xab", "is not in Unicode's normal form C" },
+		{ "\xe1\x84\x80\xe1\x85\xa1",
+		  "is not in Unicode's normal form C" },
+		/* a mark that nothing composes with; compatibility forms, which
+		   C keeps; U+0378, which no Unicode has */
+		{ "x\xcc\x81", NULL }, { "\xef\xac\x81\xc2\xb2", NULL },
+		{ "\xcd\xb8", NULL },
 	};
 	char name[WIRE_NAME_MAX + 2];
 	const char *got;
