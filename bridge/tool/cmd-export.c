@@ -63,7 +63,7 @@ static int deliver(struct export *export, struct maildir *md,
 		   const struct fetched *fetched, struct fault *fault)
 {
 	struct buf letters = { NULL, 0, 0 };
-	bool keywords = maildir_flags(flags, &letters);
+	bool whole = maildir_flags(md, flags, &letters);
 	struct view id = listing_id(listing, msg);
 	int ret = maildir_deliver(md, msg, buf_str(&letters), fetched);
 
@@ -76,7 +76,7 @@ static int deliver(struct export *export, struct maildir *md,
 	} else {
 		export->fetched++;
 		export->bytes += fetched->size;
-		export->keywords += keywords ? 1 : 0;
+		export->keywords += whole ? 0 : 1;
 	}
 	buf_free(&letters);
 	return ret;
@@ -167,6 +167,10 @@ static int write_box(struct export *export, const struct listing_box *box,
 				strerror(errno));
 	else
 		export_msgs(export, &md, box, listing);
+	if (md.keywords.error != 0)
+		tool_warn("%s: cannot keep more keywords in the folder %s/%s: "
+			  "%s", box->wire, export->path, name.p,
+			  strerror(md.keywords.error));
 	if (maildir_close(&md) < 0 && ret == 0)
 		ret = fault_set(fault, FAULT_CANNOT, FAULT_SCOPE_MAILBOX,
 				"%s: cannot sync the folder %s/%s: %s",
@@ -258,8 +262,10 @@ static void print_summary(const struct export *export)
 	       (double)export->bytes / 1e6, export->boxes, export->there,
 	       export->gone, export->failed);
 	if (export->keywords > 0)
-		tool_warn("the keywords of %llu messages were left out",
-			  export->keywords);
+		tool_warn("keywords of %llu messages were left out: a folder "
+			  "has letters for %d, each an IMAP atom of at most %d "
+			  "bytes", export->keywords, MAILDIR_KEYWORDS_MAX,
+			  MAILDIR_KEYWORD_BYTES_MAX);
 	if (export->boxes_failed > 0)
 		tool_warn("%llu mailboxes were not exported",
 			  export->boxes_failed);

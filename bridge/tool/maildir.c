@@ -1,6 +1,8 @@
-/* Names. A message is DATE.HASH.dovebridge,S=SIZE:2,FLAGS: the date (0 if it is
- * not known) because programs sort by it, 32 hexadecimal digits of the id's
- * hash, by which it is found again whatever another program does to the rest.
+/* Names. A message is DATE.HASH.dovebridge,S=SIZE,W=VSIZE:2,FLAGS: the date (0 if
+ * it is not known) because programs sort by it, 32 hexadecimal digits of the
+ * id's hash, by which it is found again whatever another program does to the
+ * rest. VSIZE is the size with CRLF at the end of each line: both sizes are of
+ * the bytes that were written, and spare Dovecot reading them.
  *
  * A file gets into cur by rename only, after it was synced: what is in cur is
  * whole, after a power cut too. */
@@ -96,41 +98,64 @@ void maildir_name(const char *box, struct buf *out)
 
 /* --- names of messages ----------------------------------------------------- */
 
-bool maildir_flags(const char *flags, struct buf *out)
+/* Decode a flag into text, and put it into the letters of the name, each of
+   which is a bit. Returns 1; 0 if it is ignored; -1 if it is a keyword that has
+   no letter. */
+static int add_flag(struct maildir *md, struct view flag, struct buf *text,
+		    uint64_t *letters)
 {
 	static const struct {
 		char letter;
 		const char *flag;
-	} letters[] = {	/* sorted, as Maildir wants them */
+	} system[] = {
 		{ 'D', "\\Draft" }, { 'F', "\\Flagged" },
 		{ 'R', "\\Answered" }, { 'S', "\\Seen" }, { 'T', "\\Deleted" }
 	};
-	struct view list, elem;
-	struct buf flag = { NULL, 0, 0 };
-	bool keywords = false;
 	size_t i;
+	int keyword;
 
-	for (i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
-		list = view_of(flags);
-		while (wire_list_next(&list, &elem)) {
-			buf_clear(&flag);
-			if (wire_decode(elem, &flag) < 0 || flag.len == 0)
-				continue;
-			if (flag.p[0] != '\\')
-				keywords = true;
-			if (!view_is_nocase(view_of_buf(&flag),
-					    letters[i].flag))
-				continue;
-			buf_append_c(out, letters[i].letter);
-			break;
+	buf_clear(text);
+	if (wire_decode(flag, text) < 0 || text->len == 0)
+		return 0;
+	for (i = 0; i < sizeof(system) / sizeof(system[0]); i++) {
+		if (view_is_nocase(view_of_buf(text), system[i].flag)) {
+			*letters |= 1ULL << (system[i].letter - 'A');
+			return 1;
 		}
 	}
-	buf_free(&flag);
-	return keywords;
+	if (text->p[0] == '\\')
+		return 0;
+	keyword = maildir_keyword(&md->keywords, view_of_buf(text));
+	if (keyword < 0)
+		return -1;
+	*letters |= 1ULL << ('a' - 'A' + keyword);
+	return 1;
 }
 
+bool maildir_flags(struct maildir *md, const char *flags, struct buf *out)
+{
+	struct view list = view_of(flags), elem;
+	struct buf text = { NULL, 0, 0 };
+	uint64_t letters = 0;
+	bool all = true;
+	char c;
+
+	while (wire_list_next(&list, &elem)) {
+		if (add_flag(md, elem, &text, &letters) < 0)
+			all = false;
+	}
+	buf_free(&text);
+	/* sorted, as Maildir wants them */
+	for (c = 'A'; c <= 'z'; c++) {
+		if ((letters >> (c - 'A') & 1) != 0)
+			buf_append_c(out, c);
+	}
+	return all;
+}
+
+/* lf: how many line ends are a bare LF; -1 = not known yet, in tmp. */
 static void msg_name(const struct listing_msg *msg, const char *letters,
-		     uint64_t size, struct buf *out)
+		     uint64_t size, int64_t lf, struct buf *out)
 {
 	size_t i;
 
@@ -138,8 +163,11 @@ static void msg_name(const struct listing_msg *msg, const char *letters,
 		   (long long)msg->date);
 	for (i = 0; i < IDMAP_HASH_SIZE; i++)
 		buf_printf(out, "%02x", msg->hash[i]);
-	buf_printf(out, OUR_MARK ",S=%llu:2,%s", (unsigned long long)size,
-		   letters);
+	buf_printf(out, OUR_MARK ",S=%llu", (unsigned long long)size);
+	if (lf >= 0)
+		buf_printf(out, ",W=%llu",
+			   (unsigned long long)(size + (uint64_t)lf));
+	buf_printf(out, ":2,%s", letters);
 }
 
 static int hex_digit(char c)
@@ -245,7 +273,9 @@ int maildir_open(struct maildir *md, int at, const char *name)
 		(strcmp(name, ".") != 0 && mark_folder(md->fd) < 0) ||
 		scan(md, md->tmp_fd, true) < 0 ||
 		scan(md, md->cur_fd, false) < 0 ||
-		scan(md, new_fd, false) < 0 ? -1 : 0;
+		scan(md, new_fd, false) < 0 ||
+		maildir_keywords_open(&md->keywords, md->fd,
+				      md->tmp_fd) < 0 ? -1 : 0;
 	if (new_fd >= 0)
 		(void)close(new_fd);
 	if (md->have_count > 0)
@@ -268,6 +298,7 @@ int maildir_close(struct maildir *md)
 		(void)close(md->cur_fd);
 	if (md->tmp_fd >= 0)
 		(void)close(md->tmp_fd);
+	maildir_keywords_close(&md->keywords);
 	free(md->have);
 	errno = error;
 	return ret;
@@ -280,15 +311,37 @@ bool maildir_has(const struct maildir *md, const struct listing_msg *msg)
 			hash_cmp) != NULL;
 }
 
+/* How many line ends of the file are a bare LF, -1 and errno. */
+static int64_t count_lf(int fd)
+{
+	char data[32 * 1024];
+	int64_t count = 0;
+	ssize_t got, i;
+	off_t pos = 0;
+	bool cr = false;
+
+	while ((got = pread(fd, data, sizeof(data), pos)) > 0) {
+		for (i = 0; i < got; i++) {
+			count += data[i] == '\n' && !cr;
+			cr = data[i] == '\r';
+		}
+		pos += got;
+	}
+	return got < 0 ? -1 : count;
+}
+
 /* The content, the date and the way to the disk. Closes fd. */
 static int write_msg(int fd, const struct listing_msg *msg,
-		     const struct fetched *fetched)
+		     const struct fetched *fetched, int64_t *lf_r)
 {
 	struct timespec times[2];
 	int ret = fetched_copy(fetched, fd), error;
 
 	memset(times, 0, sizeof(times));
 	times[0].tv_sec = times[1].tv_sec = (time_t)msg->date;
+	*lf_r = ret < 0 ? -1 : count_lf(fd);
+	if (*lf_r < 0)
+		ret = -1;
 	if (ret == 0 && msg->date != IDMAP_DATE_UNKNOWN)
 		ret = futimens(fd, times);
 	if (ret == 0)
@@ -303,24 +356,28 @@ static int write_msg(int fd, const struct listing_msg *msg,
 int maildir_deliver(struct maildir *md, const struct listing_msg *msg,
 		    const char *letters, const struct fetched *fetched)
 {
-	struct buf name = { NULL, 0, 0 };
+	struct buf tmp = { NULL, 0, 0 }, name = { NULL, 0, 0 };
+	uint64_t size = fetched->status == FETCH_MEMORY ? fetched->data.len :
+		fetched->size;
 	int fd, ret = -1, error;
+	int64_t lf;
 
-	msg_name(msg, letters, fetched->status == FETCH_MEMORY ?
-		 fetched->data.len : fetched->size, &name);
-	fd = openat(md->tmp_fd, name.p, O_WRONLY | O_CREAT | O_EXCL |
+	msg_name(msg, letters, size, -1, &tmp);
+	fd = openat(md->tmp_fd, tmp.p, O_RDWR | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0) {
-		ret = write_msg(fd, msg, fetched);
+		ret = write_msg(fd, msg, fetched, &lf);
+		msg_name(msg, letters, size, lf, &name);
 		if (ret == 0)
-			ret = renameat(md->tmp_fd, name.p, md->cur_fd, name.p);
+			ret = renameat(md->tmp_fd, tmp.p, md->cur_fd, name.p);
 		error = errno;
 		if (ret < 0)
-			(void)unlinkat(md->tmp_fd, name.p, 0);
+			(void)unlinkat(md->tmp_fd, tmp.p, 0);
 		errno = error;
 	}
 	if (ret == 0)
 		md->changed = true;
+	buf_free(&tmp);
 	buf_free(&name);
 	return ret;
 }

@@ -5,12 +5,14 @@
 
 #include "fetch.h"
 #include "listing.h"
+#include "maildir-keywords.h"
 
 struct maildir {
 	int fd, cur_fd, tmp_fd;
 	/* the hashes of the ids that are there, sorted */
 	unsigned char (*have)[IDMAP_HASH_SIZE];
 	size_t have_count;
+	struct maildir_keywords keywords;
 	bool changed;
 };
 
@@ -19,10 +21,6 @@ struct maildir {
  * a backslash are written as \2e and \5c, a ~ at its beginning as \7e: so
  * Dovecot's listescape plugin writes them, and shows them as they were. */
 void maildir_name(const char *box, struct buf *out);
-/* Append the letters of the Maildir flags in a list as the wire has it, sorted.
- * Returns true if there are keywords, too: they have no letter. */
-bool maildir_flags(const char *flags, struct buf *out);
-
 /* Open the folder at/name, made if it is not there, remove what an earlier run
  * left half done in its tmp, and see which messages it has. Returns 0, or -1
  * and errno; maildir_close is needed in both cases. */
@@ -31,6 +29,10 @@ int maildir_open(struct maildir *md, int at, const char *name);
  * or -1 and errno. */
 int maildir_close(struct maildir *md);
 
+/* Append the letters that the name of a message has for a list of flags as the
+ * wire has it, sorted. Unknown flags with a backslash are ignored. Returns false
+ * if a keyword has no letter, and is left out. */
+bool maildir_flags(struct maildir *md, const char *flags, struct buf *out);
 bool maildir_has(const struct maildir *md, const struct listing_msg *msg);
 /* Write a message to tmp, sync it, and move it to cur. Returns 0; -1 and errno,
  * and then nothing of it is there. */

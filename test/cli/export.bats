@@ -219,16 +219,123 @@ two_messages() {
 	export_to "$OUT" "$TMP/backend"
 	assert_success
 	run -0 find "$OUT/cur" -type f -printf '%f %Ts\n'
-	assert_line --regexp '^1000000000\.ca978112ca1bbdcafac231b39a23dc4d\.dovebridge,S=4:2,DFRST 1000000000$'
-	assert_line --regexp '^0\.3e23e8160039594a33894f6564e1b134\.dovebridge,S=4:2, '
+	assert_line --regexp '^1000000000\.ca978112ca1bbdcafac231b39a23dc4d\.dovebridge,S=4,W=5:2,DFRST 1000000000$'
+	assert_line --regexp '^0\.3e23e8160039594a33894f6564e1b134\.dovebridge,S=4,W=5:2, '
 	assert [ ! -e "$OUT/.Top" ]
 }
 
-@test "keywords are left out, and that is said" {
-	two_messages '\\Seen,Work'
+# flagged: a store whose messages, and the flags of each, are $TMP/flags.
+flagged() {
+	backend <<-END
+		#!/bin/sh
+		while read -r verb box want id; do
+			case \$verb:\$box:\$want in
+			CAPS:*) printf '* CAPS 1\n* FLAGS seed\nOK\n' ;;
+			LIST::) printf '* BOX INBOX\nOK full\n' ;;
+			LIST:*) sed 's/\([^ ]*\) \(.*\)/* MSG \1 flags=\2/' "$TMP/flags"; echo OK full ;;
+			FETCH:*) printf '* DATA %s 26\nSubject: %5s\n\nText %4s\nOK\n' "\$id" "\$id" "\$id" ;;
+			esac
+		done
+	END
+	cat >"$TMP/flags"
+}
+
+# shown: id and flags of each message, as Dovecot sees them in the Maildir.
+shown() {
+	doveadm_reads -f flow fetch 'hdr.subject flags' all
+	assert_success
+	output=$(sed 's/hdr.subject= *//; s/ flags=/ /; s/ [\\]Recent//' <<<"$output" | sort)
+}
+
+@test "keywords become letters, as Dovecot has them in a Maildir" {
+	flagged <<-'END'
+		a Work,\Seen,$Forwarded
+		b work,b%2cb
+		c \Flagged
+	END
 	export_to "$OUT" "$TMP/backend"
 	assert_success
-	assert_equal "${stderr_lines[-1]}" 'dovebridge: the keywords of 1 messages were left out'
+	refute_regex "$stderr" 'left out'
+	assert_equal "$(cat "$OUT/dovecot-keywords")" $'0 Work\n1 $Forwarded\n2 b,b'
+	run -0 find "$OUT/cur" -type f -printf '%f\n'
+	assert_line --regexp ':2,Sab$'
+	assert_line --regexp ':2,ac$'
+	shown
+	assert_output $'a \\Seen Work $Forwarded\nb Work b,b\nc \\Flagged'
+}
+
+@test "a later export gives new keywords the letters that are free, and no other a new meaning" {
+	flagged <<<'a Work'
+	export_to "$OUT" "$TMP/backend"
+	# as Dovecot leaves it that has given letters away since
+	printf '0 Work\n2 Play\n' >"$OUT/dovecot-keywords"
+	flagged <<-'END'
+		a Rest
+		b Rest,Play
+	END
+	export_to "$OUT" "$TMP/backend"
+	assert_success
+	assert_equal "$(cat "$OUT/dovecot-keywords")" $'0 Work\n1 Rest\n2 Play'
+	shown
+	assert_output $'a Work\nb Rest Play'
+}
+
+@test "keywords beyond 26, and those that are no atoms, are left out, and that is said" {
+	long=$(printf '%051d' 0)
+	{
+		for n in {10..45}; do echo "m$n k$n,\\Seen"; done
+		printf '%s\n' 'x1 k10,a%0A5%20b' 'x2 k11,(x)' "x3 $long,${long#0}" 'x4 ä' 'x5 k12'
+	} | flagged
+	export_to "$OUT" "$TMP/backend"
+	assert_success
+	assert_output --regexp '^41 messages .* 0 failed$'
+	assert_equal "${stderr_lines[-1]}" 'dovebridge: keywords of 14 messages were left out: a folder has letters for 26, each an IMAP atom of at most 50 bytes'
+	assert_equal "$(cat "$OUT/dovecot-keywords")" "$(for n in {10..35}; do echo "$((n - 10)) k$n"; done)"
+	run -0 find "$OUT/cur" -name '*:2,Sz'
+	assert_equal "${#lines[@]}" 1
+	assert_equal "$(find "$OUT/cur" -name '*:2,S' | wc -l)" 10
+}
+
+@test "while a Dovecot gives letters away, keywords are left out; a lock that is old is not waited for" {
+	flagged <<<'a Work'
+	mkdir -p -m 777 "$OUT" "$OUT/cur"
+	touch "$OUT/dovecot-uidlist.lock"
+	chmod 777 "$OUT" "$OUT/cur"
+	export_to "$OUT" "$TMP/backend"
+	assert_success
+	assert_regex "$stderr" "INBOX: cannot keep more keywords in the folder $OUT/\.: Device or resource busy"
+	assert [ ! -e "$OUT/dovecot-keywords" ]
+	assert [ -e "$OUT/dovecot-uidlist.lock" ]
+	assert_equal "$(find "$OUT/cur" -name '*:2,' | wc -l)" 1
+	rm -r "$OUT"/cur/*
+	touch -d '3 minutes ago' "$OUT/dovecot-uidlist.lock"
+	export_to "$OUT" "$TMP/backend"
+	assert_equal "$(cat "$OUT/dovecot-keywords")" '0 Work'
+	assert [ ! -e "$OUT/dovecot-uidlist.lock" ]
+}
+
+@test "a file of keywords that cannot be read keeps its folder from being touched" {
+	flagged <<<'a Work'
+	mkdir -p -m 777 "$OUT" "$OUT/cur"
+	chmod 777 "$OUT" "$OUT/cur"
+	head -c 70000 /dev/zero >"$OUT/dovecot-keywords"
+	export_to "$OUT" "$TMP/backend"
+	assert_failure
+	assert_regex "$stderr" 'File too large'
+	assert_equal "$(find "$OUT/cur" -type f)" ''
+	assert_equal "$(stat -c %s "$OUT/dovecot-keywords")" 70000
+}
+
+@test "sizes in names are those of the bytes, so Dovecot need not read a message to tell them" {
+	mkdir "$TMP/mail"
+	printf 'Subject: mixed\r\n\nlf\ncrlf\r\ncr\ronly, no end' >"$TMP/mail/m.eml"
+	export_to "$OUT" "$BACKEND" "$TMP/mail"
+	assert_success
+	message=$(echo "$OUT"/cur/*)
+	assert_regex "$message" ',S=41,W=43:2,$'
+	chmod 0 "$message"
+	doveadm_reads -f flow fetch 'size.physical size.virtual' all
+	assert_output 'size.physical=41 size.virtual=43'
 }
 
 @test "a message that cannot be read is reported and counted, and the others are exported" {
