@@ -6,10 +6,11 @@
 #include <utf8proc.h>
 
 #define NAME_INBOX "INBOX"
+#define LISTING_BOX_WORDS 64	/* bytes of a BOX line that are no value */
 
 /* A list without end must not use up the memory of the process (Dovecot's
    vsz_limit): that would end all of it, this ends one request. */
-static size_t bytes_max(void)
+size_t listing_bytes_max(void)
 {
 	struct rlimit limit;
 
@@ -35,6 +36,7 @@ struct boxes_request {
 	size_t boxes_size;
 	size_t bytes, bytes_max;
 	struct buf name;
+	bool kept;		/* from a file of ours */
 };
 
 /* Whether it is UTF-8, and in normal form C (Unicode, UAX #15; as Dovecot 2.4
@@ -128,9 +130,11 @@ static char *id_canonical(struct view id)
 	return canonical.p;
 }
 
-static void box_option(struct listing_box *box, struct view field)
+static int box_option(const struct boxes_request *ctx, struct listing_box *box,
+		      struct view field)
 {
 	struct view key, value;
+	uint64_t number;
 
 	(void)wire_option(field, &key, &value);
 	if (view_is(key, "id")) {
@@ -144,7 +148,12 @@ static void box_option(struct listing_box *box, struct view field)
 		box->state = value.len == 0 ? NULL : view_dup(value);
 	} else if (view_is(key, "ro")) {
 		box->ro = true;
+	} else if (ctx->kept && view_is(key, "missing")) {
+		if (wire_number(value, INT64_MAX, &number) < 0)
+			return -1;
+		box->missing_since = (int64_t)number;
 	}
+	return 0;
 }
 
 static int wire_fail(struct wire_error *error, const char *what,
@@ -194,8 +203,11 @@ static int boxes_item(struct session_request *request,
 	memset(box, 0, sizeof(*box));
 	box->name = view_dup(view_of_buf(&ctx->name));
 	box->wire = view_dup(line->fields[0]);
-	for (i = 1; i < line->count; i++)
-		box_option(box, line->fields[i]);
+	for (i = 1; i < line->count; i++) {
+		if (box_option(ctx, box, line->fields[i]) < 0)
+			return wire_fail(error_r, "a value out of range",
+					 line->raw);
+	}
 	return 0;
 }
 
@@ -206,7 +218,7 @@ static int box_cmp(const void *a, const void *b)
 	return strcmp(box_a->name, box_b->name);
 }
 
-static void boxes_sort(struct listing_boxes *boxes)
+void listing_boxes_sort(struct listing_boxes *boxes)
 {
 	if (boxes->count > 1)
 		qsort(boxes->boxes, boxes->count, sizeof(*boxes->boxes),
@@ -252,7 +264,7 @@ static int boxes_final(struct session_request *request,
 	size_t i;
 
 	boxes->delta = line->count > 0 && view_is(line->fields[0], "delta");
-	boxes_sort(boxes);
+	listing_boxes_sort(boxes);
 	for (i = 1; i < boxes->count; i++) {
 		if (strcmp(boxes->boxes[i - 1].name,
 			   boxes->boxes[i].name) == 0)
@@ -303,7 +315,7 @@ int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 	memset(&ctx, 0, sizeof(ctx));
 	memset(boxes_r, 0, sizeof(*boxes_r));
 	ctx.boxes = boxes_r;
-	ctx.bytes_max = bytes_max();
+	ctx.bytes_max = listing_bytes_max();
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &boxes_handler;
 	buf_append_str(&ctx.request.line, "LIST");
@@ -315,6 +327,75 @@ int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 	session_request_free(&ctx.request);
 	buf_free(&ctx.name);
 	return ret;
+}
+
+/* Returns 1 after the final line, 0 if there are more, -1. */
+static int boxes_parse_line(struct boxes_request *ctx,
+			    const struct wire_line *line,
+			    struct wire_error *error_r)
+{
+	switch (line->kind) {
+	case WIRE_ITEM:
+		return boxes_item(&ctx->request, line, error_r);
+	case WIRE_OK:
+		return boxes_final(&ctx->request, line, error_r) < 0 ? -1 : 1;
+	case WIRE_NO:
+		return wire_fail(error_r, "a NO", line->raw);
+	case WIRE_RESERVED:
+		break;
+	}
+	return 0;
+}
+
+int listing_boxes_parse(struct view text, struct listing_boxes *boxes_r,
+			struct wire_error *error_r)
+{
+	struct wire_reader *reader = wire_reader_init();
+	struct boxes_request ctx;
+	struct wire_line line;
+	size_t size;
+	char *space;
+	int ret = 0;
+
+	memset(&ctx, 0, sizeof(ctx));
+	memset(boxes_r, 0, sizeof(*boxes_r));
+	ctx.boxes = boxes_r;
+	ctx.bytes_max = listing_bytes_max();
+	ctx.kept = true;
+	while (ret == 0 && text.len > 0) {
+		space = wire_reader_space(reader, &size);
+		size = size < text.len ? size : text.len;
+		memcpy(space, text.p, size);
+		wire_reader_added(reader, size);
+		text.p += size;
+		text.len -= size;
+		while (ret == 0 &&
+		       (ret = wire_reader_line(reader, &line, error_r)) > 0)
+			ret = boxes_parse_line(&ctx, &line, error_r);
+	}
+	if (ret == 0)
+		ret = wire_fail(error_r, "no final line", text);
+	wire_reader_deinit(&reader);
+	buf_free(&ctx.name);
+	if (ret < 0)
+		listing_boxes_free(boxes_r);
+	return ret < 0 ? -1 : 0;
+}
+
+bool listing_boxes_too_many(const struct listing_boxes *boxes)
+{
+	const struct listing_box *box;
+	size_t i, bytes = 0, max = listing_bytes_max();
+
+	for (i = 0; i < boxes->count && bytes <= max; i++) {
+		box = &boxes->boxes[i];
+		/* as boxes_item() counts it, or a little more */
+		bytes += sizeof(*box) + 2 * (LISTING_BOX_WORDS +
+			strlen(box->wire) +
+			(box->id == NULL ? 0 : strlen(box->id)) +
+			(box->flags == NULL ? 0 : strlen(box->flags)));
+	}
+	return boxes->count > LISTING_BOXES_MAX || bytes > max;
 }
 
 static int box_name_cmp(const void *key, const void *member)
@@ -335,27 +416,6 @@ listing_box_find(const struct listing_boxes *boxes, struct view name)
 		return NULL;
 	return bsearch(&name, boxes->boxes, boxes->count,
 		       sizeof(*boxes->boxes), box_name_cmp);
-}
-
-void listing_boxes_merge(struct listing_boxes *boxes,
-			 struct listing_boxes *older)
-{
-	size_t i, named = boxes->count;
-	struct listing_boxes known = *boxes;
-
-	for (i = 0; i < older->count; i++) {
-		known.count = named;
-		if (listing_box_find(&known,
-				     view_of(older->boxes[i].name)) != NULL)
-			continue;
-		boxes->boxes = mem_grow(boxes->boxes, boxes->count + 1,
-					sizeof(*boxes->boxes));
-		known.boxes = boxes->boxes;
-		boxes->boxes[boxes->count++] = older->boxes[i];
-		memset(&older->boxes[i], 0, sizeof(older->boxes[i]));
-		older->boxes[i].name = mem_strdup("");
-	}
-	boxes_sort(boxes);
 }
 
 /* --- messages -------------------------------------------------------------- */
@@ -589,7 +649,7 @@ int listing_msgs(struct session *session, const char *box, const char *state,
 	memset(&ctx, 0, sizeof(ctx));
 	memset(listing_r, 0, sizeof(*listing_r));
 	ctx.listing = listing_r;
-	ctx.bytes_max = bytes_max();
+	ctx.bytes_max = listing_bytes_max();
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &msgs_handler;
 	buf_printf(&ctx.request.line, "LIST %s %s", box, state);

@@ -20,6 +20,8 @@ struct listing_box {
 	char *flags;		/* flags=, as spelt, or NULL */
 	char *state;		/* state=, as spelt, or NULL */
 	bool ro;
+	int64_t missing_since;	/* not listed now, but known; since then, in
+				   seconds since the epoch. 0 = listed */
 };
 
 struct listing_boxes {
@@ -35,9 +37,15 @@ struct listing_boxes {
 int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 		  struct fault *fault);
 void listing_boxes_free(struct listing_boxes *boxes);
-/* After "OK delta": take over from older what boxes does not name. */
-void listing_boxes_merge(struct listing_boxes *boxes,
-			 struct listing_boxes *older);
+/* What boxes.c keeps in a file: the answer to LIST, with missing= on BOX. Returns
+ * 0, or -1 and an error. */
+int listing_boxes_parse(struct view text, struct listing_boxes *boxes_r,
+			struct wire_error *error_r);
+/* Whether it is more than a store may have. */
+bool listing_boxes_too_many(const struct listing_boxes *boxes);
+void listing_boxes_sort(struct listing_boxes *boxes);
+/* How many bytes of memory a list may take. */
+size_t listing_bytes_max(void);
 const struct listing_box *
 listing_box_find(const struct listing_boxes *boxes, struct view name);
 

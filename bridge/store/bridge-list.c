@@ -21,6 +21,7 @@
 #  define LIBEXECDIR "/usr/lib/dovebridge"
 #endif
 #define BRIDGE_MAILBOXES_DIR "mailboxes"
+#define BRIDGE_LIST_FILE "dovebridge-mailboxes"	/* in the CONTROL directory */
 #define BRIDGE_DIR_READABLE 32	/* bytes of a name that a folder's name shows */
 
 struct bridge_list_iter {
@@ -162,7 +163,7 @@ static void bridge_list_deinit(struct mailbox_list *_list)
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 
 	session_deinit(&list->session);
-	listing_boxes_free(&list->boxes);
+	boxes_deinit(&list->known);
 	bridge_settings_free(&list->set);
 	pool_unref(&list->list.pool);
 }
@@ -174,8 +175,6 @@ static char bridge_list_get_hierarchy_sep(struct mailbox_list *list ATTR_UNUSED)
 	return '/';
 }
 
-static int bridge_list_refresh(struct bridge_mailbox_list *list);
-
 /* What a mailbox is kept under: its id, where the backend gives one, so that it
    keeps its UIDs when it is renamed, and a new one under an old name has UIDs
    of its own. Else its name. Returns 0, -1 with the list's error set. */
@@ -185,9 +184,9 @@ bridge_list_identity(struct bridge_mailbox_list *list, const char *name,
 {
 	const struct listing_box *box;
 
-	if (!list->boxes_known && bridge_list_refresh(list) < 0)
+	if (list->boxes == NULL && bridge_list_refresh(list, FALSE) < 0)
 		return -1;
-	box = listing_box_find(&list->boxes, view_of(name));
+	box = listing_box_find(list->boxes, view_of(name));
 	if (box != NULL && box->id != NULL) {
 		*readable_r = "id";
 		*key_r = view_of(box->id);
@@ -268,26 +267,48 @@ static void bridge_list_log_skipped(struct bridge_mailbox_list *list)
 
 	if (list->skipped_logged)
 		return;
-	for (i = 0; i < list->boxes.skipped_count; i++)
+	for (i = 0; i < list->boxes->skipped_count; i++)
 		bridge_list_log(list, SESSION_LOG_WARNING,
-				list->boxes.skipped[i]);
-	list->skipped_logged = list->boxes.skipped_count > 0;
+				list->boxes->skipped[i]);
+	list->skipped_logged = list->boxes->skipped_count > 0;
 }
 
-static int bridge_list_refresh(struct bridge_mailbox_list *list)
+static void bridge_list_warn(void *context, const char *text)
 {
-	struct listing_boxes boxes;
+	bridge_list_log(context, SESSION_LOG_WARNING, text);
+}
+
+/* Where the list of mailboxes is kept. Its folder is made for it; if that fails
+   the error is logged, and only this process knows the list. */
+static void bridge_list_init_known(struct bridge_mailbox_list *list)
+{
+	const char *root;
+
+	root = mailbox_list_get_root_forced(&list->list,
+					    MAILBOX_LIST_PATH_TYPE_CONTROL);
+	if (mailbox_list_mkdir_root(&list->list, root,
+				    MAILBOX_LIST_PATH_TYPE_CONTROL) < 0)
+		mailbox_list_clear_error(&list->list);
+	list->known = boxes_init(t_strconcat(root, "/"BRIDGE_LIST_FILE, NULL),
+				 bridge_list_warn, list);
+}
+
+int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
+{
+	struct reconcile_policy policy;
 	struct fault fault;
 
-	if (listing_boxes(list->session, &boxes, &fault) < 0) {
-		list->boxes_known = FALSE;
+	if (list->known == NULL) T_BEGIN {
+		bridge_list_init_known(list);
+	} T_END;
+	i_zero(&policy);
+	policy.force = force;
+	policy.now = time(NULL);
+	policy.brake_pause_secs = list->set.brake_pause_secs;
+	list->boxes = NULL;
+	if (boxes_ask(list->known, list->session, &policy, &fault) < 0)
 		return bridge_fault_list(&list->list, &fault);
-	}
-	if (boxes.delta)
-		listing_boxes_merge(&boxes, &list->boxes);
-	listing_boxes_free(&list->boxes);
-	list->boxes = boxes;
-	list->boxes_known = TRUE;
+	list->boxes = boxes_known(list->known);
 	list->boxes_timeval = ioloop_timeval;
 	list->boxes_time = ioloop_time;
 	bridge_list_log_skipped(list);
@@ -297,15 +318,15 @@ static int bridge_list_refresh(struct bridge_mailbox_list *list)
 int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
 		       const struct listing_box **box_r)
 {
-	*box_r = NULL;
-	if (list->boxes_known && list->boxes_time == ioloop_time) {
-		*box_r = listing_box_find(&list->boxes, view_of(name));
-		if (*box_r != NULL)
+	if (list->boxes != NULL && list->boxes_time == ioloop_time) {
+		*box_r = listing_box_find(list->boxes, view_of(name));
+		if (*box_r != NULL && (*box_r)->missing_since == 0)
 			return 0;
 	}
-	if (bridge_list_refresh(list) < 0)
+	*box_r = NULL;
+	if (bridge_list_refresh(list, FALSE) < 0)
 		return -1;
-	*box_r = listing_box_find(&list->boxes, view_of(name));
+	*box_r = listing_box_find(list->boxes, view_of(name));
 	return 0;
 }
 
@@ -357,7 +378,7 @@ bridge_list_add_parents(struct mailbox_list_iter_update_context *update,
 
 	for (p = name; (p = strchr(p, '/')) != NULL; p++) T_BEGIN {
 		parent = t_strdup_until(name, p);
-		if (listing_box_find(&list->boxes, view_of(parent)) == NULL &&
+		if (listing_box_find(list->boxes, view_of(parent)) == NULL &&
 		    (strcmp(parent, "INBOX") != 0 ||
 		     !bridge_list_has_inbox(_list)))
 			bridge_list_add_box(update, _list, parent,
@@ -378,15 +399,15 @@ static void bridge_list_build_tree(struct bridge_list_iter *ctx)
 	update.tree_ctx = ctx->tree;
 	update.glob = ctx->ctx.glob;
 	update.match_parents = TRUE;
-	for (i = 0; i < list->boxes.count; i++) {
-		box = &list->boxes.boxes[i];
+	for (i = 0; i < list->boxes->count; i++) {
+		box = &list->boxes->boxes[i];
 		bridge_list_add_parents(&update, _list, box->name);
 		bridge_list_add_box(&update, _list, box->name,
 				    bridge_list_box_flags(box));
 	}
 	/* the store's own flags stand */
 	if (bridge_list_has_inbox(_list) &&
-	    listing_box_find(&list->boxes, view_of("INBOX")) == NULL)
+	    listing_box_find(list->boxes, view_of("INBOX")) == NULL)
 		bridge_list_add_box(&update, _list, "INBOX", 0);
 }
 
@@ -403,7 +424,7 @@ bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
 	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
-		ret = bridge_list_refresh(list);
+		ret = bridge_list_refresh(list, FALSE);
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0) {
 		sub_ctx = mailbox_list_subscriptions_iter_init(_list, patterns,
 							       flags);

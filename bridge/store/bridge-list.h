@@ -6,7 +6,7 @@
 #include "mailbox-list-private.h"
 #include "bridge-settings.h"
 
-#include "listing.h"
+#include "boxes.h"
 #include "session.h"
 
 #define BRIDGE_LIST_NAME "bridge"
@@ -18,8 +18,9 @@ struct bridge_mailbox_list {
 	struct mailbox *busy_box;	/* whose client waits; NULL = none */
 	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
 
-	struct listing_boxes boxes;
-	bool boxes_known;
+	struct boxes *known;	/* NULL before the first LIST */
+	const struct listing_boxes *boxes;	/* what is known; NULL if the
+						   last LIST failed */
 	struct timeval boxes_timeval;	/* ioloop_timeval then: the same while
 					   one command is carried out */
 	time_t boxes_time;		/* ioloop_time of the last LIST */
@@ -32,11 +33,14 @@ struct bridge_mailbox_list {
 
 extern struct mailbox_list bridge_mailbox_list;
 
-/* The mailbox that the backend lists under a storage name; NULL if it lists
- * none. An answer of this second is used again. Returns 0, -1 with the list's
- * error set. */
+/* The mailbox that is known under a storage name, NULL if there is none. If the
+ * store does not list it at the moment, its missing_since is set. An answer of
+ * this second that lists it is used again. Returns 0, -1 with the list's error set. */
 int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
 		       const struct listing_box **box_r);
+/* Ask the store for its mailboxes. force: what it does not list is gone. Returns
+ * 0, -1 with the list's error set. */
+int bridge_list_refresh(struct bridge_mailbox_list *list, bool force);
 /* Dovecot's flags of a listed mailbox. */
 enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box);
 

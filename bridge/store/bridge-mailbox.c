@@ -52,7 +52,7 @@ static bool
 bridge_mailbox_has_children(struct bridge_mailbox *mbox)
 {
 	const char *prefix = t_strconcat(mbox->box.name, "/", NULL);
-	const struct listing_boxes *boxes = &mbox->list->boxes;
+	const struct listing_boxes *boxes = mbox->list->boxes;
 	size_t i;
 
 	for (i = 0; i < boxes->count; i++) {
@@ -102,6 +102,13 @@ static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
 	return 0;
 }
 
+/* Whether the store has the mailbox at the moment. If it does not, clients are
+   shown what is known of it, read-only (boxes.c). */
+static bool bridge_box_is_there(const struct listing_box *lbox)
+{
+	return lbox != NULL && lbox->missing_since == 0;
+}
+
 /* What the backend says of the mailbox. */
 static void
 bridge_mailbox_take(struct bridge_mailbox *mbox,
@@ -137,6 +144,10 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 				       "Mailbox isn't selectable");
 		return -1;
 	}
+	if (!bridge_box_is_there(lbox)) {
+		mbox->ro = TRUE;
+		return 0;
+	}
 	bridge_mailbox_take(mbox, lbox);
 	if (lbox->state != NULL &&
 	    timeval_cmp(&mbox->list->boxes_timeval, &ioloop_timeval) == 0) {
@@ -144,6 +155,15 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 		mbox->open_state = i_strdup(lbox->state);
 	}
 	return 0;
+}
+
+int bridge_mailbox_believe(struct bridge_mailbox *mbox)
+{
+	if (mbox->wire_name != NULL ||
+	    bridge_list_refresh(mbox->list, TRUE) == 0)
+		return 0;
+	mail_storage_copy_list_error(mbox->box.storage, mbox->box.list);
+	return -1;
 }
 
 int bridge_mailbox_find(struct bridge_mailbox *mbox)
@@ -154,7 +174,7 @@ int bridge_mailbox_find(struct bridge_mailbox *mbox)
 		return 1;
 	if (bridge_mailbox_lookup(mbox, &lbox) < 0)
 		return -1;
-	if (lbox == NULL || !bridge_box_is_selectable(lbox))
+	if (!bridge_box_is_there(lbox) || !bridge_box_is_selectable(lbox))
 		return 0;
 	bridge_mailbox_take(mbox, lbox);
 	return 1;

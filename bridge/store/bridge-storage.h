@@ -38,8 +38,8 @@ struct bridge_mailbox {
 	struct bridge_storage *storage;
 	struct bridge_mailbox_list *list;
 
-	const char *wire_name;	/* as the backend spells it; NULL if the
-				   mailbox is an INBOX that the store lacks */
+	const char *wire_name;	/* as the backend spells it; NULL if the store
+				   did not list it when it was opened */
 	const char *box_id;	/* its id= when it was opened; NULL = none */
 	bool ro;		/* marked ro */
 	struct idmap *map;
@@ -67,10 +67,12 @@ struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags);
 
-/* An INBOX that the store did not list may be there by now. Returns 1 if the
-   backend has a name for the mailbox, 0 if not, -1 with the storage's error
-   set. */
+/* A mailbox that the store did not list may be there by now. Returns 1 if the
+   backend has a name for it, 0 if not, -1 with the storage's error set. */
 int bridge_mailbox_find(struct bridge_mailbox *mbox);
+/* doveadm force-resync of a mailbox that the store did not list: ask again, and
+   believe the answer. Returns 0, -1 with the storage's error set. */
+int bridge_mailbox_believe(struct bridge_mailbox *mbox);
 
 /* bridge-sync.c */
 struct mailbox_sync_context *

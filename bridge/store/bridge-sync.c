@@ -100,7 +100,7 @@ static int bridge_sync_check_id(struct bridge_sync *sync, struct fault *fault)
 	if (id == NULL || mbox->box_id == NULL ||
 	    strcmp(id, mbox->box_id) == 0)
 		return 0;
-	mbox->list->boxes_known = FALSE;
+	mbox->list->boxes = NULL;
 	return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
 		"%s: the mailbox %s with the id %s was replaced by one with "
 		"the id %s while it was open", mbox->list->set.argv[0],
@@ -265,7 +265,8 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	sync.now = time(NULL);
 	if (full)
 		bridge_ahead_flush(mbox);
-	if ((full && bridge_mailbox_find(mbox) < 0) ||
+	if ((sync.force && bridge_mailbox_believe(mbox) < 0) ||
+	    (full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)
 		return -1;
 	ret = bridge_sync_open_map(mbox);

@@ -3,12 +3,25 @@
 
 Each line of FILE is one step: "add BOX ID [OPTION...]", "del BOX ID",
 "box BOX [OPTION...]" or "nobox BOX"; a state is the number of lines. So a list can
-be asked for in full or since any state, by any number of copies.
+be asked for in full or since any state, by any number of copies. After "down BOX"
+that mailbox cannot be reached, and the list of mailboxes is a delta that does not
+name it, until "up BOX". "okid BOX [ID]" is an id= that only the OK of LIST BOX gives.
 """
 
 import sys
 
 Messages = dict[str, list[str]]
+
+
+def names_of(steps: list[str], on: str, off: str) -> dict[str, str]:
+    """What "on BOX [TEXT]" said and "off BOX" did not take back."""
+    names: dict[str, str] = {}
+    for word, box, *text in (step.split() for step in steps):
+        if word == on:
+            names[box] = " ".join(text)
+        elif word == off:
+            names.pop(box, None)
+    return names
 
 
 def play(steps: list[str]) -> tuple[dict[str, list[str]], dict[str, Messages]]:
@@ -44,12 +57,16 @@ def delta(steps: list[str], box: str) -> list[str]:
 
 def list_box(steps: list[str], box: str, state: str, with_delta: bool) -> list[str]:
     mail = play(steps)[1]
+    if box in names_of(steps, "down", "up"):
+        return ["NO UNAVAILABLE its store is down"]
     if box not in mail:
         return ["NO NOTFOUND no such mailbox"]
+    ident = names_of(steps, "okid", "nobox").get(box, "")
+    ident = f" id={ident}" if ident else ""
     if with_delta and state.isdigit() and int(state) <= len(steps):
-        return [*delta(steps[int(state):], box), f"OK delta state={len(steps)}"]
-    items = [" ".join(["* MSG", ident, *options]) for ident, options in mail[box].items()]
-    return [*items, f"OK full state={len(steps)} count={len(items)}"]
+        return [*delta(steps[int(state):], box), f"OK delta state={len(steps)}{ident}"]
+    items = [" ".join(["* MSG", name, *options]) for name, options in mail[box].items()]
+    return [*items, f"OK full state={len(steps)} count={len(items)}{ident}"]
 
 
 def main() -> None:
@@ -65,8 +82,9 @@ def main() -> None:
             case ["CAPS", *_]:
                 reply = [f"* CAPS 1 {caps}", "OK"]
             case ["LIST"]:
-                reply = [" ".join(["* BOX", box, *words]) for box, words in play(steps)[0].items()]
-                reply.append("OK full")
+                down = names_of(steps, "down", "up")
+                reply = [" ".join(["* BOX", box, *words]) for box, words in play(steps)[0].items() if box not in down]
+                reply.append("OK delta" if down else "OK full")
             case ["LIST", box, state]:
                 reply = list_box(steps, box, state, "delta" in caps.split())
             case ["FETCH", box, _, ident]:

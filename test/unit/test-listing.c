@@ -119,31 +119,24 @@ static void boxes_add(struct listing_boxes *boxes, const char *name,
 	boxes->boxes[boxes->count++].wire = mem_strdup(wire);
 }
 
-static void test_merge(void)
+static void test_find(void)
 {
-	struct listing_boxes now, older;
+	struct listing_boxes boxes;
 	const struct listing_box *box;
 
-	memset(&now, 0, sizeof(now));
-	memset(&older, 0, sizeof(older));
-	boxes_add(&older, "a", "old");
-	boxes_add(&older, "b", "old");
-	boxes_add(&older, "c", "old");
-	boxes_add(&now, "b", "new");
-	listing_boxes_merge(&now, &older);
-	is_num(now.count, 3, "a delta leaves what it does not name");
-	box = listing_box_find(&now, view_of("a"));
-	is_str(box == NULL ? NULL : box->wire, "old", "as it was");
-	box = listing_box_find(&now, view_of("b"));
-	is_str(box == NULL ? NULL : box->wire, "new", "and renews the rest");
-	ok(listing_box_find(&now, view_of("aa")) == NULL &&
-	   listing_box_find(&now, view_of("")) == NULL &&
-	   listing_box_find(&now, (struct view){ "c\0", 2 }) == NULL,
-	   "only whole names are found");
-	listing_boxes_free(&now);
-	listing_boxes_free(&older);
-	ok(listing_box_find(&now, view_of("a")) == NULL,
+	memset(&boxes, 0, sizeof(boxes));
+	ok(listing_box_find(&boxes, view_of("a")) == NULL,
 	   "nothing is found in nothing");
+	boxes_add(&boxes, "a", "first");
+	boxes_add(&boxes, "c", "last");
+	box = listing_box_find(&boxes, view_of("c"));
+	is_str(box == NULL ? NULL : box->wire, "last", "a mailbox is found");
+	ok(listing_box_find(&boxes, view_of("aa")) == NULL &&
+	   listing_box_find(&boxes, view_of("b")) == NULL &&
+	   listing_box_find(&boxes, view_of("")) == NULL &&
+	   listing_box_find(&boxes, (struct view){ "c\0", 2 }) == NULL,
+	   "only whole names are found");
+	listing_boxes_free(&boxes);
 }
 
 /* --- names ------------------------------------------------------------------- */
@@ -386,7 +379,7 @@ int main(void)
 	kit_init();
 	test_boxes();
 	test_boxes_again();
-	test_merge();
+	test_find();
 	test_names();
 	test_msgs();
 	test_id_limit();

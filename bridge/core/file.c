@@ -1,0 +1,134 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/file.h>
+
+#define READ_SIZE (16 * 1024)
+#define LOCK_NAP_MSECS 10
+
+/* Close without losing errno. */
+static void close_keeping_errno(int fd)
+{
+	int error = errno;
+
+	(void)close(fd);
+	errno = error;
+}
+
+static int read_all(int fd, size_t max, struct buf *out)
+{
+	ssize_t got;
+
+	for (;;) {
+		got = read(fd, buf_reserve(out, READ_SIZE), READ_SIZE);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -1 : 1;
+		out->len += (size_t)got;
+		out->p[out->len] = '\0';
+		if (out->len > max) {
+			errno = EFBIG;
+			return -1;
+		}
+	}
+}
+
+int file_read(const char *path, size_t max, struct buf *out, struct stat *st_r)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int ret = -1;
+
+	memset(&st, 0, sizeof(st));
+	if (st_r != NULL)
+		*st_r = st;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &st) == 0) {
+		if (st_r != NULL)
+			*st_r = st;
+		errno = EINVAL;
+		if (S_ISREG(st.st_mode))
+			ret = read_all(fd, max, out);
+	}
+	close_keeping_errno(fd);
+	return ret;
+}
+
+static int write_all(int fd, struct view text)
+{
+	ssize_t ret;
+
+	while (text.len > 0) {
+		ret = write(fd, text.p, text.len);
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0)
+			return -1;
+		text.p += ret;
+		text.len -= (size_t)ret;
+	}
+	return 0;
+}
+
+static int replace(const char *path, const char *tmp, struct view text,
+		   struct stat *st_r)
+{
+	struct stat st;
+	int fd, ret;
+
+	/* left behind by who died with the lock */
+	(void)unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		  0600);
+	if (fd < 0)
+		return -1;
+	ret = write_all(fd, text) < 0 || fsync(fd) < 0 || fstat(fd, &st) < 0 ||
+		rename(tmp, path) < 0 ? -1 : 0;
+	close_keeping_errno(fd);
+	if (ret == 0 && st_r != NULL)
+		*st_r = st;
+	return ret;
+}
+
+int file_replace(const char *path, struct view text, struct stat *st_r)
+{
+	struct buf tmp = { NULL, 0, 0 };
+	int ret, error;
+
+	buf_printf(&tmp, "%s.tmp", path);
+	ret = replace(path, tmp.p, text, st_r);
+	error = errno;
+	if (ret < 0)
+		(void)unlink(tmp.p);
+	buf_free(&tmp);
+	errno = error;
+	return ret;
+}
+
+int file_lock(const char *path, unsigned int wait_msecs)
+{
+	const struct timespec nap = { 0, LOCK_NAP_MSECS * 1000000L };
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+		      O_NONBLOCK, 0600);
+	unsigned int waited = 0;
+
+	if (fd < 0)
+		return -1;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) ||
+		    waited >= wait_msecs) {
+			close_keeping_errno(fd);
+			return -1;
+		}
+		(void)nanosleep(&nap, NULL);
+		waited += LOCK_NAP_MSECS;
+	}
+	return fd;
+}

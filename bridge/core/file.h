@@ -1,0 +1,26 @@
+/* Small files that are read and written whole. */
+#ifndef BRIDGE_FILE_H
+#define BRIDGE_FILE_H
+
+#include "buf.h"
+
+#include <sys/stat.h>
+
+/* Read the file at path, at most max bytes. No link is followed in its last
+ * component, and no pipe waited for. Returns 1, 0 if there is none; -1 and errno,
+ * EFBIG if it is larger, EINVAL if it is not a regular file. st_r (may be NULL)
+ * is filled in if the file could be opened, else zeroed. */
+int file_read(const char *path, size_t max, struct buf *out, struct stat *st_r);
+
+/* Put a new file of mode 0600 at path: it is written to path + ".tmp", synced and
+ * renamed, so that readers, and what a crash leaves, see the old or the new one
+ * whole. Whoever does that holds a lock. Returns 0, -1 and errno. st_r (may be
+ * NULL) is that of the new file. */
+int file_replace(const char *path, struct view text, struct stat *st_r);
+
+/* Lock a lock file, made if there is none, against other processes. Returns
+ * a descriptor: closing it unlocks. -1 and errno, EWOULDBLOCK if it was still
+ * locked after wait_msecs. */
+int file_lock(const char *path, unsigned int wait_msecs);
+
+#endif
