@@ -105,13 +105,13 @@ unit: $(UNIT) $(B)/dovebridge-launch
 
 check:				## build, then run all tests
 	@$(DEPS) build run test
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory all unit bench-programs
 	test/lib/staged $(RUN_TESTS) $(UNIT) $(BATS)
 
 check-unit: unit		## the unit tests in C alone
 	$(RUN_TESTS) $(UNIT)
 
-check-bats: all			## the tests in bats alone; BATS=FILE for one of them
+check-bats: all bench-programs	## the tests in bats alone; BATS=FILE for one of them
 	test/lib/staged $(RUN_TESTS) $(BATS)
 
 check-asan:			## the unit tests under the address and UB sanitizers
@@ -126,6 +126,23 @@ check-valgrind: unit		## the unit tests under valgrind
 lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev
 	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
+
+# --- benchmarks --------------------------------------------------------------
+BENCH = $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/*.c))
+BENCH_OPTIONS = $(if $(SIZE),--size $(SIZE)) $(if $(ROWS),--rows $(ROWS)) \
+	$(if $(REPS),--reps $(REPS)) $(if $(STORAGES),--storages $(STORAGES)) \
+	$(if $(SEED),--seed $(SEED)) $(if $(SAMPLES),--samples $(abspath $(SAMPLES)))
+
+$(B)/bench/%: test/bench/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
+bench-programs: $(BENCH)
+
+bench:				## measure the storages side by side; SIZE=100k ROWS=open REPS=3
+	@$(DEPS) build run
+	@$(MAKE) --no-print-directory -s all bench-programs
+	@test/lib/staged test/bench/bench $(BENCH_OPTIONS)
 
 # --- install -----------------------------------------------------------------
 BACKEND_FILES = $(sort $(shell find backends -type f ! -name '*.bats' ! -name '*.pyc'))
@@ -173,7 +190,7 @@ help:				## this list
 	@awk -F '## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); \
 		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
 
-.PHONY: all always deps demo unit check check-unit check-bats check-asan \
-	check-valgrind lint install uninstall dist clean help
+.PHONY: all always bench bench-programs deps demo unit check check-unit \
+	check-bats check-asan check-valgrind lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

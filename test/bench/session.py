@@ -1,0 +1,134 @@
+"""One measured IMAP session: load.c, and the environment that it gives to imap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from types import TracebackType
+
+DOVECONF = ["doveconf", "-m", "imap", "-f", "service=imap", "-p"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What load.c reports of a command. Times in seconds, memory in MiB."""
+
+    wall: float = 0.0
+    imap: float = 0.0
+    others: float = 0.0
+    peak: float = 0.0
+    bytes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.wall + other.wall,
+            self.imap + other.imap,
+            self.others + other.others,
+            max(self.peak, other.peak),
+            self.bytes + other.bytes,
+        )
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(
+            self.wall - other.wall,
+            self.imap - other.imap,
+            self.others - other.others,
+            self.peak - other.peak,
+            self.bytes - other.bytes,
+        )
+
+
+class SessionError(Exception):
+    """imap has ended, or said NO."""
+
+
+def environment(folder: str, name: str, settings: dict[str, str]) -> str:
+    """Write FOLDER/NAME: what imap gets from its master for these settings, so that
+    no session spends time on configuration. Returns its path."""
+    settings = {
+        "protocols": "",
+        "ssl": "no",
+        "base_dir": f"{folder}/run",
+        "state_dir": f"{folder}/run",
+        "log_path": f"{folder}/{name}.log",
+        "namespace/inbox/inbox": "yes",
+    } | settings
+    with open(f"{folder}/{name}.conf", "w", encoding="utf-8") as file:
+        for key, value in settings.items():
+            file.write(section(key.split("/"), value))
+    base = {"PATH": "/usr/bin:/bin", "USER": "bench", "HOME": folder}
+    command = [*DOVECONF, "-c", f"{folder}/{name}.conf", "-e", "/usr/bin/env", "-0"]
+    with open(f"{folder}/{name}", "wb") as file:
+        subprocess.run(command, stdout=file, env=base, check=True)
+    return f"{folder}/{name}"
+
+
+def section(keys: list[str], value: str) -> str:
+    """A line of dovecot.conf, within as many sections as its key says."""
+    if len(keys) == 1:
+        return f'{keys[0]} = "{value}"\n' if value else f"{keys[0]} =\n"
+    head = " ".join(keys[:-1])
+    return f"{head} {{\n  {section(keys[-1:], value)}}}\n"
+
+
+class Session:
+    def __init__(self, load: str, env: str, remote: str | None, memory_bytes: int) -> None:
+        options = ["-r", remote] if remote else []
+        options += ["-m", str(memory_bytes)] if memory_bytes else []
+        self.log = f"{env}.log"
+        self.process = subprocess.Popen(
+            [load, *options, env], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            self.greeting = self.cost("the greeting")
+        except SessionError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def run(self, command: str, may_fail: bool = False) -> Cost:
+        return self.send(f"do {command}", command, may_fail)
+
+    def append(self, mailbox: str, mode: str, first: int, count: int, folder: str) -> Cost:
+        return self.send(f"append {mailbox} {mode} {first} {count} {folder}", f"APPEND to {mailbox}")
+
+    def send(self, line: str, command: str, may_fail: bool = False) -> Cost:
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self.cost(command, may_fail)
+
+    def cost(self, command: str, may_fail: bool = False) -> Cost:
+        assert self.process.stdout and self.process.stderr
+        line = self.process.stdout.readline()
+        wall, imap, others, peak, count, answer = (line.split(maxsplit=5) + [""] * 6)[:6]
+        if not line or not (answer.startswith(("OK", "[CAPABILITY")) or may_fail):
+            said = answer.strip() or self.process.stderr.read().strip()
+            raise SessionError(f"{command}: {said}{last_line(self.log)}")
+        return Cost(int(wall) / 1e9, int(imap) / 1e9, int(others) / 1e9, int(peak) / 1024, int(count))
+
+    def close(self) -> None:
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def last_line(path: str) -> str:
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(f"; {path}: {line.strip()}" for line in file.readlines()[-1:])
