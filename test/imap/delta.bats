@@ -247,3 +247,34 @@ lists() { grep '^LIST INBOX' "$TMP/trace"; }
 	run cat "$TMP/log"
 	assert_output --partial 'an id for two mailboxes: "7"'
 }
+
+# map_bytes COUNT: how much of the map is read and mapped when a mailbox of so many
+# messages, in step with its state, is opened by a new session.
+map_bytes() {
+	local calls=$TMP/calls
+	# shellcheck disable=SC2046
+	{
+		echo 'box INBOX'
+		printf 'add INBOX message-%d\n' $(seq "$1")
+	} >"$TMP/steps"
+	rm -rf "$TMP/state"
+	imap <<<'a SELECT INBOX'
+	run -0 "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- \
+		strace -qq -y -e trace=%desc -e signal=none -o "$calls" \
+		"$DOVEBRIDGE" imap --state "$TMP/state" -- "${BACKEND[@]}" <<<'a SELECT INBOX'
+	assert_output --partial "$1 EXISTS"
+	run -0 perl -ne '
+		next unless m{^(\w+)\(.*/dovebridge-map>};
+		$sum += $1 if m{^p?read(?:v|64)?\(.* = (\d+)$};
+		$sum += $1 if m{^mmap\(\w+, (\d+)};
+		END { print $sum // 0 }' "$calls"
+}
+
+@test "opening a mailbox that has not changed reads no more of the map when it is large" {
+	strace -o /dev/null true || skip 'strace cannot trace here'
+	map_bytes 1000
+	assert [ "$output" -gt 0 ]
+	local small=$output
+	map_bytes 20000
+	assert [ "$output" -le "$((small + 16))" ]	# numbers have more digits
+}
