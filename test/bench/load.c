@@ -307,21 +307,37 @@ static struct blob read_message(const char *dir, const char *name)
 	return message;
 }
 
+/* The files of a folder in order; read once, for it may have a million. */
+static int list_folder(const char *dir, struct dirent ***names_r)
+{
+	static struct dirent **names;
+	static char *listed;
+	static int count;
+
+	if (listed == NULL || strcmp(listed, dir) != 0) {
+		while (count > 0)
+			free(names[--count]);
+		free(names);
+		free(listed);
+		listed = strdup(dir);
+		count = scandir(dir, &names, visible, alphasort);
+		if (count < 0)
+			err(1, "%s", dir);
+	}
+	*names_r = names;
+	return count;
+}
+
 static struct blob *read_messages(const char *dir, size_t first, size_t count)
 {
 	struct blob *messages = calloc(count, sizeof(*messages));
 	struct dirent **names;
-	int i, found = scandir(dir, &names, visible, alphasort);
+	size_t i;
 
-	if (found < 0 || messages == NULL || (size_t)found < first + count)
+	if ((size_t)list_folder(dir, &names) < first + count || messages == NULL)
 		errx(1, "%s: not so many messages", dir);
-	for (i = 0; i < found; i++) {
-		if ((size_t)i >= first && (size_t)i < first + count)
-			messages[(size_t)i - first] =
-				read_message(dir, names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
+	for (i = 0; i < count; i++)
+		messages[i] = read_message(dir, names[first + i]->d_name);
 	return messages;
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from types import TracebackType
 
 DOVECONF = ["doveconf", "-m", "imap", "-f", "service=imap", "-p"]
 
@@ -89,7 +88,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def run(self, command: str, may_fail: bool = False) -> Cost:
