@@ -8,6 +8,7 @@ bytes; with `data`, headers that are asked for alone are answered alone.
 import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
 
 HEADER_MAX = 65536  # of a message whose header is answered alone
 NAME = re.compile(rb"(\d+)\.\d+\.bench,S=(\d+),W=(\d+),")
@@ -20,17 +21,21 @@ def item(name: bytes) -> bytes:
     return b"* MSG %b\n" % name
 
 
-def list_box(folder: bytes, log: bytes, state: bytes) -> list[bytes]:
+def list_box(folder: bytes, log: bytes, state: bytes) -> Iterator[bytes]:
+    """Written as it is made, so that the bridge has something to do meanwhile."""
     with open(log, "rb") as file:
         length = file.seek(0, os.SEEK_END)  # before the list is read
         if state.isdigit() and int(state) <= length:
             file.seek(int(state))
             changes = file.read(length - int(state)).splitlines()
-            items = [item(line[1:]) if line[:1] == b"+" else b"* GONE %b\n" % line[1:] for line in changes]
-            return [*items, b"OK delta state=%d\n" % length]
+            for line in changes:
+                yield item(line[1:]) if line[:1] == b"+" else b"* GONE %b\n" % line[1:]
+            yield b"OK delta state=%d\n" % length
+            return
     names = [name for name in os.listdir(folder) if name[:1] != b"."]
     names.sort()
-    return [*map(item, names), b"OK full state=%d count=%d\n" % (length, len(names))]
+    yield from map(item, names)
+    yield b"OK full state=%d count=%d\n" % (length, len(names))
 
 
 def path_of(folder: bytes, _want: bytes, name: bytes) -> list[bytes]:
@@ -56,6 +61,7 @@ def main() -> None:
     kind, folder, log = sys.argv[1], *map(os.fsencode, sys.argv[2:4])
     answer = {"path": path_of, "data": data_of}[kind]
     for line in sys.stdin.buffer:
+        reply: Iterable[bytes]
         match line.split():
             case [b"CAPS", *_]:
                 reply = [b"* CAPS 1 delta batch=100 pipeline=16\n", b"OK\n"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ def environment(folder: str, name: str, settings: dict[str, str]) -> str:
         "ssl": "no",
         "base_dir": f"{folder}/run",
         "state_dir": f"{folder}/run",
-        "log_path": f"{folder}/{name}.log",
+        "log_path": "/dev/stderr",
         "namespace/inbox/inbox": "yes",
     } | settings
     with open(f"{folder}/{name}.conf", "w", encoding="utf-8") as file:
@@ -76,9 +75,10 @@ class Session:
         options = ["-r", remote] if remote else []
         options += ["-m", str(memory_bytes)] if memory_bytes else []
         self.log = f"{env}.log"
-        self.process = subprocess.Popen(
-            [load, *options, env], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [load, *options, env], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         try:
             self.greeting = self.cost("the greeting")
         except SessionError:
@@ -107,27 +107,24 @@ class Session:
         return self.cost(command, may_fail)
 
     def cost(self, command: str, may_fail: bool = False) -> Cost:
-        assert self.process.stdout and self.process.stderr
+        assert self.process.stdout
         line = self.process.stdout.readline()
         wall, imap, others, peak, count, answer = (line.split(maxsplit=5) + [""] * 6)[:6]
         if not line or not (answer.startswith(("OK", "[CAPABILITY")) or may_fail):
-            said = answer.strip() or self.process.stderr.read().strip()
-            raise SessionError(f"{command}: {said}{last_line(self.log)}")
+            raise SessionError(f"{command}: {answer.strip() or 'no answer'}; {last_line(self.log)}")
         return Cost(int(wall) / 1e9, int(imap) / 1e9, int(others) / 1e9, int(peak) / 1024, int(count))
 
     def close(self) -> None:
-        assert self.process.stdin and self.process.stdout and self.process.stderr
+        assert self.process.stdin and self.process.stdout
         try:
             self.process.stdin.close()
         except BrokenPipeError:
             pass
         self.process.wait()
         self.process.stdout.close()
-        self.process.stderr.close()
 
 
 def last_line(path: str) -> str:
-    if not os.path.exists(path):
-        return ""
     with open(path, encoding="utf-8", errors="replace") as file:
-        return "".join(f"; {path}: {line.strip()}" for line in file.readlines()[-1:])
+        lines = file.read().splitlines() or ["nothing was logged"]
+    return lines[-1]
