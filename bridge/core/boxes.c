@@ -346,31 +346,32 @@ static void set_hash(unsigned char hash[IDMAP_HASH_SIZE], uint64_t number)
 }
 
 /* Ask the brake about the known mailboxes of which refs has the numbers, and
-   listed says whether they are listed. */
-static void judge(const struct update *update, const size_t *refs, size_t count,
-		  const bool *listed, const struct reconcile_policy *policy,
-		  struct reconcile_result *result)
+   listed says whether they are listed. Returns the fates. */
+static struct reconciler *
+judge(const struct update *update, const size_t *refs, size_t count,
+      const bool *listed, const struct reconcile_policy *policy)
 {
-	struct idmap_entry *entries = mem_new(count, sizeof(*entries));
-	struct reconcile_item *items = mem_new(count, sizeof(*items));
-	size_t i, items_count = 0, duplicate;
+	struct idmap_known *known = mem_new(count, sizeof(*known));
+	struct reconcile_item item = { .size = IDMAP_SIZE_UNKNOWN };
+	struct reconciler *rec;
+	size_t i, k;
 
 	for (i = 0; i < count; i++) {
-		entries[i].uid = (uint32_t)i + 1;
-		set_hash(entries[i].hash, i);
-		entries[i].size = IDMAP_SIZE_UNKNOWN;
-		entries[i].suspect_since =
+		known[i].uid = (uint32_t)i + 1;
+		set_hash(known[i].hash, i);
+		known[i].size = IDMAP_SIZE_UNKNOWN;
+		known[i].suspect_since =
 			update->known->boxes[refs[i]].missing_since;
-		if (!listed[refs[i]])
-			continue;
-		set_hash(items[items_count].hash, i);
-		items[items_count++].size = IDMAP_SIZE_UNKNOWN;
 	}
-	/* no item is there twice, so it cannot fail */
-	(void)reconcile(entries, count, items, items_count, policy, result,
-			&duplicate);
-	free(entries);
-	free(items);
+	rec = reconcile_init(known, count);
+	for (i = 0; i < count; i++) {
+		set_hash(item.hash, i);
+		if (listed[refs[i]])
+			(void)reconcile_line(rec, &item, &k);
+	}
+	reconcile_finish(rec, policy);
+	free(known);
+	return rec;
 }
 
 /* Let the list have what is known and stays although it was not listed. */
@@ -381,17 +382,17 @@ static void take_over(struct update *update,
 	size_t i, k, refs_count = 0, count = update->known->count;
 	size_t *refs = mem_new(count, sizeof(*refs));
 	bool *listed = mem_new(count, sizeof(*listed));
-	struct reconcile_result result;
+	struct reconciler *rec;
 
 	for (k = 0; k < count; k++) {
 		listed[k] = is_listed(update, &boxes[k]);
 		if (!is_inbox(&boxes[k]))
 			refs[refs_count++] = k;
 	}
-	judge(update, refs, refs_count, listed, policy, &result);
+	rec = judge(update, refs, refs_count, listed, policy);
 	for (i = k = 0; k < count; k++) {
 		bool stays = is_inbox(&boxes[k]) || !policy->full ||
-			result.fates[i] == RECONCILE_SUSPECT;
+			reconcile_fate(rec, i) == RECONCILE_SUSPECT;
 
 		i += is_inbox(&boxes[k]) ? 0 : 1;
 		if (listed[k] || !stays)
@@ -401,7 +402,7 @@ static void take_over(struct update *update,
 		     boxes[k].missing_since);
 	}
 	listing_boxes_sort(&update->now);
-	reconcile_result_free(&result);
+	reconcile_deinit(&rec);
 	free(listed);
 	free(refs);
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #define BUF_MIN_SIZE 64
+#define ARENA_BLOCK (64 * 1024)
 
 static void __attribute__((noreturn)) mem_exhausted(void)
 {
@@ -165,4 +166,42 @@ bool view_starts(struct view view, const char *prefix)
 	size_t len = strlen(prefix);
 
 	return view.len >= len && memcmp(view.p, prefix, len) == 0;
+}
+
+/* --- arenas ---------------------------------------------------------------- */
+
+struct arena_block {
+	struct arena_block *next;
+	char data[];
+};
+
+struct view arena_add(struct arena *arena, struct view text)
+{
+	struct arena_block *block;
+	struct view copy;
+
+	if (text.len > arena->size - arena->used || arena->blocks == NULL) {
+		arena->size = text.len > ARENA_BLOCK ? text.len : ARENA_BLOCK;
+		arena->used = 0;
+		block = mem_grow(NULL, sizeof(*block) + arena->size, 1);
+		block->next = arena->blocks;
+		arena->blocks = block;
+	}
+	copy.p = arena->blocks->data + arena->used;
+	copy.len = text.len;
+	if (text.len > 0)
+		memcpy(arena->blocks->data + arena->used, text.p, text.len);
+	arena->used += text.len;
+	return copy;
+}
+
+void arena_free(struct arena *arena)
+{
+	struct arena_block *block, *next;
+
+	for (block = arena->blocks; block != NULL; block = next) {
+		next = block->next;
+		free(block);
+	}
+	memset(arena, 0, sizeof(*arena));
 }

@@ -60,4 +60,17 @@ bool view_is(struct view view, const char *str);
 bool view_is_nocase(struct view view, const char *str);
 bool view_starts(struct view view, const char *prefix);
 
+struct arena_block;
+
+/* Bytes that stay where they are until all of them are freed. A zeroed struct
+ * is an empty arena. */
+struct arena {
+	struct arena_block *blocks;
+	size_t used, size;
+};
+
+/* Returns the copy. */
+struct view arena_add(struct arena *arena, struct view text);
+void arena_free(struct arena *arena);
+
 #endif

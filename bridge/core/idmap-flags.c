@@ -14,46 +14,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define ARENA_BLOCK (64 * 1024)
 #define FLAG_NAME_MAX 1024	/* bytes, as spelt */
 /* What working out a change costs, for each byte, against one comparison. */
 #define APPLY_COST 64
-
-struct idmap_arena_block {
-	struct idmap_arena_block *next;
-	char data[];
-};
-
-struct view idmap_arena_add(struct idmap_arena *arena, struct view text)
-{
-	struct idmap_arena_block *block;
-	struct view copy;
-
-	if (text.len > arena->size - arena->used || arena->blocks == NULL) {
-		arena->size = text.len > ARENA_BLOCK ? text.len : ARENA_BLOCK;
-		arena->used = 0;
-		block = mem_grow(NULL, sizeof(*block) + arena->size, 1);
-		block->next = arena->blocks;
-		arena->blocks = block;
-	}
-	copy.p = arena->blocks->data + arena->used;
-	copy.len = text.len;
-	if (text.len > 0)
-		memcpy(arena->blocks->data + arena->used, text.p, text.len);
-	arena->used += text.len;
-	return copy;
-}
-
-void idmap_arena_free(struct idmap_arena *arena)
-{
-	struct idmap_arena_block *block, *next;
-
-	for (block = arena->blocks; block != NULL; block = next) {
-		next = block->next;
-		free(block);
-	}
-	memset(arena, 0, sizeof(*arena));
-}
 
 /* --- names --------------------------------------------------------------- */
 
@@ -250,7 +213,7 @@ void idmap_flags_init(struct idmap_flags *flags)
 
 void idmap_flags_free(struct idmap_flags *flags)
 {
-	idmap_arena_free(&flags->arena);
+	arena_free(&flags->arena);
 	buf_free(&flags->scratch);
 	free(flags->texts);
 	free(flags->table);
@@ -306,7 +269,7 @@ uint32_t idmap_flags_intern(struct idmap_flags *flags, struct view text)
 					sizeof(*flags->texts));
 	}
 	flags->texts[flags->count++] =
-		text.len == 0 ? no_text : idmap_arena_add(&flags->arena, text);
+		text.len == 0 ? no_text : arena_add(&flags->arena, text);
 	*slot = (uint32_t)flags->count;
 	if (flags->count > flags->table_size / 2)
 		table_grow(flags);

@@ -1,4 +1,4 @@
-/* Replaying the records of a map file into entries. */
+/* Replaying the records of a map file; reading single lines of it. */
 #include "idmap-private.h"
 #include "wire.h"
 
@@ -20,6 +20,13 @@ void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE])
 	memcpy(hash_r, digest, IDMAP_HASH_SIZE);
 }
 
+uint32_t idmap_spelling(const struct idmap *map, struct view id)
+{
+	if (memchr(id.p, '%', id.len) == NULL)
+		return 0;
+	return idmap_crc(&map->crc, 0, id.p, id.len) | 1;
+}
+
 /* The hash of an id as it is spelt. Returns NULL, or what is wrong. */
 static const char *hash_spelt(struct buf *scratch, struct view id,
 			      unsigned char hash_r[IDMAP_HASH_SIZE])
@@ -38,28 +45,32 @@ static const char *hash_spelt(struct buf *scratch, struct view id,
 
 void idmap_unload(struct idmap *map)
 {
-	free(map->entries);
+	free(map->known);
 	free(map->sets);
-	map->entries = NULL;
+	map->known = NULL;
 	map->sets = NULL;
 	map->count = map->alloc = 0;
-	idmap_arena_free(&map->ids);
 	idmap_flags_free(&map->flags);
 	idmap_flags_init(&map->flags);
 	map->loaded = map->loaded_lines = 0;
 	map->loaded_uid = map->loaded_next_uid = 0;
 }
 
-/* --- entries ------------------------------------------------------------- */
+void idmap_forget(struct idmap *map)
+{
+	idmap_unload(map);
+}
 
-/* The first entry whose UID is not below uid. */
-static size_t entry_lower(const struct idmap *map, uint32_t uid)
+/* --- messages ------------------------------------------------------------ */
+
+/* The first message whose UID is not below uid. */
+static size_t known_lower(const struct idmap *map, uint32_t uid)
 {
 	size_t low = 0, high = map->count, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (map->entries[middle].uid < uid)
+		if (map->known[middle].uid < uid)
 			low = middle + 1;
 		else
 			high = middle;
@@ -67,18 +78,49 @@ static size_t entry_lower(const struct idmap *map, uint32_t uid)
 	return low;
 }
 
-struct idmap_entry *idmap_find(const struct idmap *map, uint32_t uid)
+struct idmap_known *idmap_find(const struct idmap *map, uint32_t uid)
 {
-	size_t i = entry_lower(map, uid);
+	size_t i = known_lower(map, uid);
 
-	return i < map->count && map->entries[i].uid == uid &&
-		map->sets[i] != IDMAP_SET_DEAD ? &map->entries[i] : NULL;
+	return i < map->count && map->known[i].uid == uid &&
+		map->sets[i] != IDMAP_SET_DEAD ? &map->known[i] : NULL;
+}
+
+uint32_t idmap_flags_number(struct idmap *map, struct view flags)
+{
+	if (flags.len == 0)
+		return 0;
+	buf_clear(&map->scratch);
+	idmap_flags_canonical(flags, &map->scratch);
+	return idmap_flags_intern(&map->flags, view_of_buf(&map->scratch));
+}
+
+uint32_t idmap_known_flags(const struct idmap *map,
+			   const struct idmap_known *known)
+{
+	return map->sets[known - map->known];
+}
+
+struct view idmap_flags_text(const struct idmap *map, uint32_t number)
+{
+	return map->flags.texts[number];
+}
+
+/* What a line says that may be said again. */
+static void known_line(const struct idmap *map, struct idmap_known *known,
+		       const struct idmap_entry *entry, size_t len)
+{
+	known->size = entry->size;
+	known->offset = entry->offset;
+	known->spelling = idmap_spelling(map, entry->id);
+	known->len = (uint32_t)len + 1;
 }
 
 static const char *replay_add(struct idmap *map, struct view line,
 			      uint64_t offset)
 {
 	struct idmap_entry entry;
+	struct idmap_known *known;
 	const char *reason = idmap_parse_message(line, &entry);
 
 	if (reason != NULL)
@@ -92,18 +134,18 @@ static const char *replay_add(struct idmap *map, struct view line,
 		/* by an eighth: address space is limited too, and growing
 		   a big block is cheap */
 		map->alloc += map->alloc / 8 + 64;
-		map->entries = mem_grow(map->entries, map->alloc,
-					sizeof(*map->entries));
+		map->known = mem_grow(map->known, map->alloc,
+				      sizeof(*map->known));
 		map->sets = mem_grow(map->sets, map->alloc,
 				     sizeof(*map->sets));
 	}
-	buf_clear(&map->scratch);
-	idmap_flags_canonical(entry.flags, &map->scratch);
-	map->sets[map->count] = idmap_flags_intern(&map->flags,
-						   view_of_buf(&map->scratch));
-	entry.id = idmap_arena_add(&map->ids, entry.id);
 	entry.offset = offset;
-	map->entries[map->count++] = entry;
+	map->sets[map->count] = idmap_flags_number(map, entry.flags);
+	known = &map->known[map->count++];
+	memcpy(known->hash, entry.hash, sizeof(known->hash));
+	known_line(map, known, &entry, line.len);
+	known->suspect_since = 0;
+	known->uid = entry.uid;
 	map->loaded_uid = entry.uid;
 	return NULL;
 }
@@ -111,40 +153,37 @@ static const char *replay_add(struct idmap *map, struct view line,
 static const char *replay_update(struct idmap *map, struct view line,
 				 uint64_t offset)
 {
-	struct idmap_entry update, *entry;
+	struct idmap_entry update;
+	struct idmap_known *known;
 	const char *reason = idmap_parse_message(line, &update);
 
 	if (reason == NULL)
 		reason = hash_spelt(&map->scratch, update.id, update.hash);
 	if (reason != NULL)
 		return reason;
-	entry = idmap_find(map, update.uid);
-	if (entry == NULL)
+	known = idmap_find(map, update.uid);
+	if (known == NULL)
 		return NULL;
-	if (memcmp(entry->hash, update.hash, IDMAP_HASH_SIZE) != 0)
+	if (memcmp(known->hash, update.hash, IDMAP_HASH_SIZE) != 0)
 		return "a U line gives a message the id of another";
-	if (!view_equals(entry->id, update.id))
-		entry->id = idmap_arena_add(&map->ids, update.id);
-	entry->size = update.size;
-	entry->date = update.date;
-	entry->first_seen = update.first_seen;
-	entry->offset = offset;
+	update.offset = offset;
+	known_line(map, known, &update, line.len);
 	return NULL;
 }
 
 static const char *replay_gone(struct idmap *map, struct view line,
 			       uint64_t offset)
 {
-	struct idmap_entry *entry;
+	struct idmap_known *known;
 	const char *reason;
 	uint32_t uid;
 
 	reason = idmap_parse_gone(line, &uid);
 	if (reason != NULL)
 		return reason;
-	entry = idmap_find(map, uid);
-	if (entry != NULL)
-		map->sets[entry - map->entries] = IDMAP_SET_DEAD;
+	known = idmap_find(map, uid);
+	if (known != NULL)
+		map->sets[known - map->known] = IDMAP_SET_DEAD;
 	return NULL;
 }
 
@@ -176,7 +215,7 @@ static const char *replay_flags(struct idmap *map, struct view line,
 	reason = idmap_parse_flags(line, &uid1, &uid2, &change);
 	if (reason != NULL)
 		return reason;
-	change_sets(map, entry_lower(map, uid1), entry_lower(map, uid2 + 1),
+	change_sets(map, known_lower(map, uid1), known_lower(map, uid2 + 1),
 		    idmap_flags_intern(&map->flags, change));
 	return map->flags.work <= IDMAP_FLAG_WORK_MAX ? NULL :
 		"it has more flag changes than can be replayed";
@@ -185,7 +224,7 @@ static const char *replay_flags(struct idmap *map, struct view line,
 static const char *replay_suspect(struct idmap *map, struct view line,
 				  uint64_t offset)
 {
-	struct idmap_entry *entry;
+	struct idmap_known *known;
 	const char *reason;
 	uint32_t uid;
 	int64_t since;
@@ -193,9 +232,9 @@ static const char *replay_suspect(struct idmap *map, struct view line,
 	reason = idmap_parse_suspect(line, &uid, &since);
 	if (reason != NULL)
 		return reason;
-	entry = idmap_find(map, uid);
-	if (entry != NULL)
-		entry->suspect_since = since;
+	known = idmap_find(map, uid);
+	if (known != NULL)
+		known->suspect_since = since;
 	return NULL;
 }
 
@@ -315,8 +354,7 @@ static int replay_file(struct replay *replay, struct buf *buf,
 	return 0;
 }
 
-/* Drop the entries that are gone, give the others the text of their flags,
- * give unused memory back. */
+/* Drop the messages that are gone, give unused memory back. */
 static void load_finish(struct idmap *map)
 {
 	size_t i, n = 0;
@@ -325,17 +363,15 @@ static void load_finish(struct idmap *map)
 		if (map->sets[i] == IDMAP_SET_DEAD)
 			continue;
 		if (n != i) {
-			map->entries[n] = map->entries[i];
+			map->known[n] = map->known[i];
 			map->sets[n] = map->sets[i];
 		}
-		map->entries[n].flags = map->flags.texts[map->sets[n]];
 		n++;
 	}
 	map->count = n;
 	if (map->alloc - n > n / 8 + 64) {
 		map->alloc = n;
-		map->entries = mem_grow(map->entries, n,
-					sizeof(*map->entries));
+		map->known = mem_grow(map->known, n, sizeof(*map->known));
 		map->sets = mem_grow(map->sets, n, sizeof(*map->sets));
 	}
 }
@@ -384,19 +420,75 @@ int idmap_load(struct idmap *map, struct fault *fault)
 	return 0;
 }
 
-const struct idmap_entry *idmap_entries(const struct idmap *map,
-					size_t *count_r)
+const struct idmap_known *idmap_known(const struct idmap *map, size_t *count_r)
 {
 	*count_r = map->count;
-	return map->entries;
-}
-
-const struct idmap_entry *idmap_lookup(const struct idmap *map, uint32_t uid)
-{
-	return idmap_find(map, uid);
+	return map->known;
 }
 
 /* --- one line ------------------------------------------------------------ */
+
+/* Read on from where the line begins. */
+static int lines_fill(struct idmap *map, struct idmap_lines *lines,
+		      const struct idmap_known *known, size_t size,
+		      struct fault *fault)
+{
+	ssize_t got;
+
+	if (size < known->len)
+		size = known->len;
+	buf_clear(&lines->piece);
+	got = idmap_pread(map->fd, buf_reserve(&lines->piece, size), size,
+			  known->offset);
+	if (got < 0)
+		return idmap_sys_fault(map, fault, "read()");
+	lines->piece.len = (size_t)got;
+	lines->offset = known->offset;
+	return 0;
+}
+
+int idmap_lines_read(struct idmap *map, struct idmap_lines *lines,
+		     const struct idmap_known *known, size_t ahead,
+		     struct idmap_entry *entry_r, struct fault *fault)
+{
+	struct view line;
+
+	if ((known->offset < lines->offset || known->offset + known->len >
+	     lines->offset + lines->piece.len) &&
+	    lines_fill(map, lines, known, ahead, fault) < 0)
+		return -1;
+	line.p = lines->piece.p + (known->offset - lines->offset);
+	line.len = known->len - 1;
+	if (known->offset + known->len > lines->offset + lines->piece.len ||
+	    idmap_parse_message(line, entry_r) != NULL ||
+	    entry_r->uid != known->uid)
+		return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+				 "%s: the line at byte %"PRIu64" is not the "
+				 "one that was there", map->path,
+				 known->offset);
+	memcpy(entry_r->hash, known->hash, sizeof(entry_r->hash));
+	entry_r->offset = known->offset;
+	entry_r->flags = idmap_flags_text(map, idmap_known_flags(map, known));
+	return 0;
+}
+
+int idmap_lookup(struct idmap *map, uint32_t uid, struct idmap_entry *entry_r,
+		 struct buf *buf, struct fault *fault)
+{
+	struct idmap_lines lines = { *buf, 0 };
+	const struct idmap_known *known;
+	int ret;
+
+	if (idmap_load(map, fault) < 0)
+		return -1;
+	known = idmap_find(map, uid);
+	if (known == NULL)
+		return 0;
+	buf_clear(&lines.piece);
+	ret = idmap_lines_read(map, &lines, known, 0, entry_r, fault);
+	*buf = lines.piece;
+	return ret < 0 ? -1 : 1;
+}
 
 /* Read the line at an offset, with the LF before it, into buf. Returns 1 and
  * the line; 0 if no line begins there, -1. */

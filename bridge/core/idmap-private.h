@@ -68,17 +68,6 @@ bool idmap_state_is_sound(struct view state);
 
 /* --- idmap-flags.c: sets of flags, each kept once ------------------------ */
 
-struct idmap_arena_block;
-
-/* Bytes that live until the arena is freed. */
-struct idmap_arena {
-	struct idmap_arena_block *blocks;
-	size_t used, size;
-};
-
-struct view idmap_arena_add(struct idmap_arena *arena, struct view text);
-void idmap_arena_free(struct idmap_arena *arena);
-
 struct idmap_flag_memo {
 	uint32_t set, change, result;
 };
@@ -91,7 +80,7 @@ struct idmap_flags {
 	size_t count, alloc;
 	uint32_t *table;	/* open addressing, number + 1, 0 = free */
 	size_t table_size;
-	struct idmap_arena arena;
+	struct arena arena;
 	struct idmap_flag_memo *memos;	/* set + change = result, remembered */
 	struct buf scratch;
 	uint64_t work;		/* how much was done so far: bounded by
@@ -141,10 +130,9 @@ struct idmap {
 	struct idmap_moving committed, now;
 
 	/* idmap_load: replayed up to here */
-	struct idmap_entry *entries;
-	uint32_t *sets;		/* number of each entry's flags; SET_DEAD */
+	struct idmap_known *known;
+	uint32_t *sets;		/* number of each one's flags; SET_DEAD */
 	size_t count, alloc;
-	struct idmap_arena ids;
 	struct idmap_flags flags;
 	uint64_t loaded;	/* offset; 0 = nothing loaded */
 	uint64_t loaded_lines;
@@ -173,6 +161,8 @@ int idmap_sys_fault(const struct idmap *map, struct fault *fault,
 /* pread() until len bytes are read or the file ends. -1 on error. */
 ssize_t idmap_pread(int fd, void *data, size_t len, uint64_t offset);
 void idmap_close(struct idmap *map);
+/* Locked: remove what stands behind the last commit line. 0, -1 and errno. */
+int idmap_cut_tail(const struct idmap *map);
 /* Take over the position and the values of a commit line. */
 void idmap_take_commit(struct idmap *map, const struct idmap_commit *commit,
 		       uint64_t end, const char *seal);
@@ -182,6 +172,19 @@ void idmap_moving_copy(struct idmap_moving *to,
 		       const struct idmap_moving *from);
 /* idmap-load.c */
 void idmap_unload(struct idmap *map);
-struct idmap_entry *idmap_find(const struct idmap *map, uint32_t uid);
+struct idmap_known *idmap_find(const struct idmap *map, uint32_t uid);
+
+/* Lines of the file, read in pieces: good for whoever reads them in about
+ * the order in which they stand. A zeroed struct has nothing yet. */
+struct idmap_lines {
+	struct buf piece;
+	uint64_t offset;	/* of the piece */
+};
+
+/* The line of a loaded message, at least ahead bytes at once; its views are
+ * valid until the next call. Returns 0, or -1 and a fault. */
+int idmap_lines_read(struct idmap *map, struct idmap_lines *lines,
+		     const struct idmap_known *known, size_t ahead,
+		     struct idmap_entry *entry_r, struct fault *fault);
 
 #endif

@@ -67,15 +67,8 @@ static uint64_t stage_offset(const struct idmap *map)
 /* Write what is in the buffer. Cuts the torn tail off first. */
 static int stage_write(struct idmap *map, struct fault *fault)
 {
-	struct stat st;
-
-	if (map->staged_written == 0) {
-		if (fstat(map->fd, &st) < 0)
-			return idmap_sys_fault(map, fault, "fstat()");
-		if ((uint64_t)st.st_size > map->end &&
-		    ftruncate(map->fd, (off_t)map->end) < 0)
-			return idmap_sys_fault(map, fault, "ftruncate()");
-	}
+	if (map->staged_written == 0 && idmap_cut_tail(map) < 0)
+		return idmap_sys_fault(map, fault, "cutting off its torn tail");
 	if (write_all(map->fd, map->staged.p, map->staged.len,
 		      map->end + map->staged_written) < 0)
 		return idmap_sys_fault(map, fault, "write()");
@@ -140,19 +133,18 @@ uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry)
 }
 
 /* How long the line of a message is, about: the map may not be loaded. */
-static size_t entry_line_len(const struct idmap *map, uint32_t uid)
+static size_t line_len(const struct idmap *map, uint32_t uid)
 {
-	const struct idmap_entry *entry = idmap_find(map, uid);
+	const struct idmap_known *known = idmap_find(map, uid);
 
-	return entry == NULL ? LINE_GUESS :
-		entry->id.len + entry->flags.len + LINE_OVERHEAD;
+	return known == NULL ? LINE_GUESS : known->len;
 }
 
 uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry)
 {
 	uint64_t offset = stage_offset(map);
 	size_t pos = map->staged.len;
-	const struct idmap_entry *known;
+	const struct idmap_known *known;
 	const char *reason;
 
 	if (!stage_begin(map))
@@ -183,7 +175,7 @@ void idmap_gone(struct idmap *map, uint32_t uid)
 		return;
 	}
 	buf_printf(&map->staged, "G %u\n", uid);
-	map->now.dead += map->staged.len - pos + entry_line_len(map, uid);
+	map->now.dead += map->staged.len - pos + line_len(map, uid);
 	stage_done(map, pos);
 }
 
@@ -556,38 +548,46 @@ int idmap_create(struct idmap *map, uint32_t uidvalidity,
 	return ret;
 }
 
-/* Write all entries; offsets_r gets where. */
-static int compact_entries(struct rewrite *rewrite, uint64_t *offsets_r,
-			   struct fault *fault)
+/* Write one message anew. What is loaded is told where it stands in the new
+ * file: if that does not come to be, it is to be forgotten. */
+static int compact_message(struct rewrite *rewrite, struct idmap_lines *lines,
+			   struct idmap_known *known, struct fault *fault)
 {
-	const struct idmap *map = rewrite->map;
-	const struct idmap_entry *entry;
-	size_t i, pos;
+	struct buf *out = &rewrite->buf;
+	struct idmap_entry entry;
+	size_t pos = out->len;
 
-	for (i = 0; i < map->count; i++) {
-		entry = &map->entries[i];
-		pos = rewrite->buf.len;
-		offsets_r[i] = rewrite->offset + pos;
-		idmap_write_message(&rewrite->buf, 'A', entry);
-		if (entry->suspect_since > 0)
-			buf_printf(&rewrite->buf, "B %u %lld\n", entry->uid,
-				   (long long)entry->suspect_since);
-		if (rewrite_done(rewrite, pos, fault) < 0)
-			return -1;
-	}
-	return 0;
+	if (idmap_lines_read(rewrite->map, lines, known, SPILL_SIZE, &entry,
+			     fault) < 0)
+		return -1;
+	idmap_write_message(out, 'A', &entry);
+	known->offset = rewrite->offset + pos;
+	known->len = (uint32_t)(out->len - pos);
+	if (known->suspect_since > 0)
+		buf_printf(out, "B %u %lld\n", known->uid,
+			   (long long)known->suspect_since);
+	return rewrite_done(rewrite, pos, fault);
 }
 
-/* What is loaded stays; its offsets are those of the new file. */
-static void compact_adopt(struct rewrite *rewrite, const struct stat *st,
-			  const uint64_t *offsets)
+static int compact_messages(struct rewrite *rewrite, struct fault *fault)
 {
 	struct idmap *map = rewrite->map;
+	struct idmap_lines lines = { { NULL, 0, 0 }, 0 };
 	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < map->count; i++)
+		ret = compact_message(rewrite, &lines, &map->known[i], fault);
+	buf_free(&lines.piece);
+	return ret;
+}
+
+/* What is loaded stays. */
+static void compact_adopt(struct rewrite *rewrite, const struct stat *st)
+{
+	struct idmap *map = rewrite->map;
 
 	rewrite_adopt(rewrite, st);
-	for (i = 0; i < map->count; i++)
-		map->entries[i].offset = offsets[i];
 	map->loaded = map->end;
 	map->loaded_lines = map->count + 1;
 	map->loaded_next_uid = map->committed.next_uid;
@@ -598,7 +598,6 @@ static void compact_adopt(struct rewrite *rewrite, const struct stat *st,
 int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
 {
 	struct rewrite rewrite;
-	uint64_t *offsets;
 	struct stat st;
 	int ret;
 
@@ -613,19 +612,19 @@ int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
 	rewrite.commit.next_uid = map->committed.next_uid;
 	rewrite.commit.brake = map->committed.brake;
 	rewrite.commit.state = view_of_buf(&map->now.state);
-	offsets = mem_new(map->count, sizeof(*offsets));
 	ret = rewrite_begin(map, &rewrite, fault);
 	if (ret == 0 && fstat(rewrite.fd, &st) < 0)
 		ret = idmap_sys_fault(map, fault, "fstat()");
 	if (ret == 0)
-		ret = compact_entries(&rewrite, offsets, fault);
+		ret = compact_messages(&rewrite, fault);
 	if (ret == 0)
 		ret = rewrite_finish(&rewrite, fault);
 	if (ret == 0) {
-		compact_adopt(&rewrite, &st, offsets);
+		compact_adopt(&rewrite, &st);
 		ret = sync ? sync_folder(map, fault) : 0;
+	} else {
+		idmap_unload(map);
 	}
 	rewrite_deinit(&rewrite);
-	free(offsets);
 	return ret;
 }

@@ -28,7 +28,7 @@
  *
  * Writing. Only the holder of PATH.lock writes, and it only appends after the
  * last commit line: what stands behind that is the torn tail of somebody who
- * died, and is cut off first. Records may reach the file long before their
+ * died, and is cut off when the holder opens the file. Records may reach the file long before their
  * commit line; without it they are such a tail. If writing fails the file is
  * cut back to where it was. A new file, and a rewrite (compaction), is written
  * beside the old one under the next generation, synced and renamed over it.
@@ -55,7 +55,7 @@
  * at all. An offset is good as long as GENERATION is the same.
  *
  * Nothing in the file is trusted: whatever it holds, reading it ends in an
- * entry list, or in a fault, within time and memory proportional to its size.
+ * list of messages, or in a fault, within time and memory proportional to its size.
  */
 #include "idmap-private.h"
 
@@ -472,6 +472,16 @@ static int open_tail(struct idmap *map, uint64_t size, struct fault *fault)
 	return ret < 0 ? -1 : 1;
 }
 
+int idmap_cut_tail(const struct idmap *map)
+{
+	struct stat st;
+
+	if (fstat(map->fd, &st) < 0)
+		return -1;
+	return (uint64_t)st.st_size <= map->end ? 0 :
+		ftruncate(map->fd, (off_t)map->end);
+}
+
 int idmap_open(struct idmap *map, struct fault *fault)
 {
 	struct stat st;
@@ -489,6 +499,10 @@ int idmap_open(struct idmap *map, struct fault *fault)
 		return ret;
 	header_show(map);
 	map->fresh = idmap_is_locked(map);
+	/* whoever left a torn tail is gone: nobody shall search it again. If
+	   this fails, writing does it. */
+	if (map->fresh)
+		(void)idmap_cut_tail(map);
 	return 1;
 }
 

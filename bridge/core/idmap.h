@@ -30,27 +30,40 @@ struct idmap_header {
 	const char *state;	/* as the backend spelt it; "-" = none */
 };
 
-/* One known message. */
+/* One message, as its line says it. */
 struct idmap_entry {
 	uint32_t uid;
 	unsigned char hash[IDMAP_HASH_SIZE];	/* idmap_hash of the decoded id */
-	struct view id;		/* as the backend spelt it last; owned by the map */
+	struct view id;		/* as the backend spelt it last */
 	uint64_t size;		/* exact bytes, IDMAP_SIZE_UNKNOWN */
 	int64_t date;		/* seconds since the epoch as listed, or
 				   IDMAP_DATE_UNKNOWN */
 	int64_t first_seen;	/* when the bridge first saw it */
-	int64_t suspect_since;	/* missing in a full list that the brake held
-				   back at this time; 0 = not suspect */
-	uint64_t offset;	/* of its line in the file, for idmap_read_id */
+	uint64_t offset;	/* of its line in the file */
 	struct view flags;	/* local flags and keywords: wire form list
 				   "$Work,\Flagged,\Seen", sorted without case,
-				   "" = none; owned by the map. At most
-				   IDMAP_FLAGS_MAX bytes: a flag that does not
-				   fit is left out */
+				   "" = none. At most IDMAP_FLAGS_MAX bytes: a
+				   flag that does not fit is left out */
+};
+
+/* What is kept in memory of a message that is loaded: a mailbox may have
+ * millions, so the rest, its id above all, stays in the file. */
+struct idmap_known {
+	unsigned char hash[IDMAP_HASH_SIZE];
+	uint64_t size;
+	uint64_t offset;
+	int64_t suspect_since;	/* missing in a full list that the brake held
+				   back at this time; 0 = not suspect */
+	uint32_t uid;
+	uint32_t spelling;	/* idmap_spelling of its id */
+	uint32_t len;		/* bytes of its line, with the LF */
 };
 
 /* First 128 bits of SHA-256 of the decoded id. */
 void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE]);
+/* Tells two spellings of one id apart: 0 for the one without a "%", else
+ * a checksum. */
+uint32_t idmap_spelling(const struct idmap *map, struct view id);
 
 /* path: the map file; its lock file is path + ".lock". Nothing is opened yet. */
 struct idmap *idmap_init(const char *path);
@@ -86,21 +99,35 @@ int idmap_create(struct idmap *map, uint32_t uidvalidity,
 		 const unsigned char guid[IDMAP_GUID_SIZE], uint32_t next_uid,
 		 struct fault *fault);
 
-/* Read all entries that are committed and not read yet. Returns 0 or -1.
- * After it idmap_entries gives the live ones, sorted by UID. Pointers stay
- * valid until the next idmap_load, idmap_open, idmap_commit, idmap_rollback
- * or idmap_deinit. */
+/* Read all that is committed and not read yet. Returns 0 or -1. After it
+ * idmap_known gives the live messages, sorted by UID. Pointers stay valid until
+ * the next idmap_load, idmap_open, idmap_compact, idmap_forget or idmap_deinit,
+ * or an idmap_commit that fails. */
 int idmap_load(struct idmap *map, struct fault *fault);
-const struct idmap_entry *idmap_entries(const struct idmap *map,
-					size_t *count_r);
-/* The loaded entry of a UID, NULL if there is none. */
-const struct idmap_entry *idmap_lookup(const struct idmap *map, uint32_t uid);
+const struct idmap_known *idmap_known(const struct idmap *map,
+				      size_t *count_r);
+/* Give back the memory of what is loaded, and all numbers of flags. */
+void idmap_forget(struct idmap *map);
+/* The whole entry of a message, loading the map; its views point into buf, or
+ * are valid as long as what is loaded. Returns 1, 0 if there is none, -1 and
+ * a fault. */
+int idmap_lookup(struct idmap *map, uint32_t uid, struct idmap_entry *entry_r,
+		 struct buf *buf, struct fault *fault);
+
+/* Messages have one of a few sets of flags: each is kept once, under a number
+ * that is good until idmap_forget, and as long as nobody replaces the file.
+ * Numbers are given in ascending order, 0 is the empty set. */
+uint32_t idmap_flags_number(struct idmap *map, struct view flags);
+/* That of a message that is loaded: known is one of idmap_known. */
+uint32_t idmap_known_flags(const struct idmap *map,
+			   const struct idmap_known *known);
+struct view idmap_flags_text(const struct idmap *map, uint32_t number);
 
 /* Read one message's line at an offset that the index remembers, without the
  * lock and without idmap_load (one pread). Returns 1 and the whole entry (its
- * id and flags views point into buf; flags are not filled in, suspect_since
- * is 0), 0 if there is no such line at this offset in this generation (then
- * use idmap_load), -1 on error. */
+ * id and flags views point into buf; flags are not filled in), 0 if there is
+ * no such line at this offset in this generation (then use idmap_lookup), -1
+ * on error. */
 int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
 		     uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault);

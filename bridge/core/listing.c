@@ -9,7 +9,8 @@
 #define LISTING_BOX_WORDS 64	/* bytes of a BOX line that are no value */
 
 /* A list without end must not use up the memory of the process (Dovecot's
-   vsz_limit): that would end all of it, this ends one request. */
+   vsz_limit): that would end all of it, this ends one request. Dovecot's index
+   needs the rest, for as many messages. */
 size_t listing_bytes_max(void)
 {
 	struct rlimit limit;
@@ -20,11 +21,15 @@ size_t listing_bytes_max(void)
 	return limit.rlim_cur / LISTING_MEMORY_SHARE;
 }
 
-static int bytes_error(struct wire_error *error, size_t max)
+int listing_too_big(struct wire_error *error_r)
 {
-	(void)snprintf(error->text, sizeof(error->text),
-		       "wrote a list that takes more than %zu bytes of memory",
-		       max);
+	size_t max = listing_bytes_max();
+
+	(void)snprintf(error_r->text, sizeof(error_r->text),
+		       "wrote a list that takes more than %zu bytes of memory "
+		       "(%s)", max, max == LISTING_BYTES_MAX ?
+		       "the most for any list" :
+		       "a third of the process's limit, Dovecot's vsz_limit");
 	return -1;
 }
 
@@ -188,7 +193,7 @@ static int boxes_item(struct session_request *request,
 	/* the name decoded, and everything as spelt */
 	ctx->bytes += 2 * line->raw.len + sizeof(*box);
 	if (ctx->bytes > ctx->bytes_max)
-		return bytes_error(error_r, ctx->bytes_max);
+		return listing_too_big(error_r);
 	why = listing_name_fault(view_of_buf(&ctx->name));
 	if (why != NULL) {
 		boxes_skip(ctx, line->fields[0], why);
@@ -422,48 +427,25 @@ listing_box_find(const struct listing_boxes *boxes, struct view name)
 
 struct msgs_request {
 	struct session_request request;
-	struct listing *listing;
-	size_t msgs_size;
-	size_t flags_bytes, bytes_max;
+	const struct listing_sink *sink;
+	void *context;
+	struct listing_end *end;
+	uint64_t text_bytes;	/* of all lines */
+	size_t lines, msgs;
 	struct buf id;
 };
 
-struct view listing_id(const struct listing *listing,
-		       const struct listing_msg *msg)
+int listing_twice(const struct listing_msg *msg, struct wire_error *error_r)
 {
-	struct view id = { listing->text.p + msg->id, msg->id_len };
+	char quoted[WIRE_QUOTE_SIZE];
 
-	return id;
+	(void)snprintf(error_r->text, sizeof(error_r->text),
+		       "listed the id %s twice",
+		       wire_quote(msg->id, quoted, sizeof(quoted)));
+	return -1;
 }
 
-/* Most messages have one of a few sets of flags: each is kept once. */
-static int msg_flags(struct msgs_request *ctx, struct listing_msg *msg,
-		     struct view value)
-{
-	struct listing *listing = ctx->listing;
-	size_t i;
-
-	for (i = listing->flags_count; i-- > 1; ) {
-		if (view_is(value, listing->flags[i])) {
-			msg->flags = (uint32_t)i;
-			return 0;
-		}
-	}
-	if (listing->flags_count >= LISTING_FLAGS_MAX)
-		return -1;
-	if (listing->flags_count == 0)
-		listing->flags_count = 1;
-	listing->flags = mem_grow(listing->flags, listing->flags_count + 1,
-				  sizeof(*listing->flags));
-	listing->flags[0] = NULL;
-	listing->flags[listing->flags_count] = view_dup(value);
-	ctx->flags_bytes += value.len;
-	msg->flags = (uint32_t)listing->flags_count++;
-	return 0;
-}
-
-static int msg_option(struct msgs_request *ctx, struct listing_msg *msg,
-		      struct view field)
+static int msg_option(struct listing_msg *msg, struct view field)
 {
 	struct view key, value;
 	uint64_t number;
@@ -474,9 +456,9 @@ static int msg_option(struct msgs_request *ctx, struct listing_msg *msg,
 	if (view_is(key, "vsize"))
 		return wire_number(value, 2ULL * WIRE_MESSAGE_MAX,
 				   &msg->vsize);
-	if (view_is(key, "flags"))
-		return msg_flags(ctx, msg, value);
-	if (view_is(key, "date")) {
+	if (view_is(key, "flags")) {
+		msg->flags = value;
+	} else if (view_is(key, "date")) {
 		if (wire_number(value, LISTING_DATE_MAX, &number) < 0)
 			return -1;
 		msg->date = (int64_t)number;
@@ -492,7 +474,6 @@ static int msg_option(struct msgs_request *ctx, struct listing_msg *msg,
 static int msg_id(struct msgs_request *ctx, struct listing_msg *msg,
 		  struct view field)
 {
-	struct listing *listing = ctx->listing;
 	struct view id = field;
 
 	if (memchr(field.p, '%', field.len) != NULL) {
@@ -504,9 +485,7 @@ static int msg_id(struct msgs_request *ctx, struct listing_msg *msg,
 	if (id.len > WIRE_ID_MAX || view_is(field, "-"))
 		return -1;
 	idmap_hash(id, msg->hash);
-	msg->id = listing->text.len;
-	msg->id_len = (unsigned short)field.len;
-	buf_append_view(&listing->text, field);
+	msg->id = field;
 	return 0;
 }
 
@@ -514,45 +493,41 @@ static int msgs_item(struct session_request *request,
 		     const struct wire_line *line, struct wire_error *error_r)
 {
 	struct msgs_request *ctx = (struct msgs_request *)request;
-	struct listing *listing = ctx->listing;
-	struct listing_msg *msg;
-	bool gone = view_is(line->keyword, "GONE");
+	struct listing_msg msg;
 	size_t i;
 
-	if (!gone && !view_is(line->keyword, "MSG"))
+	memset(&msg, 0, sizeof(msg));
+	msg.gone = view_is(line->keyword, "GONE");
+	if (!msg.gone && !view_is(line->keyword, "MSG"))
 		return 0;
-	if (listing->count == ctx->msgs_size) {
-		ctx->msgs_size = ctx->msgs_size + ctx->msgs_size / 2 + 64;
-		listing->msgs = mem_grow(listing->msgs, ctx->msgs_size,
-					 sizeof(*listing->msgs));
-	}
-	msg = &listing->msgs[listing->count];
-	memset(msg, 0, sizeof(*msg));
-	msg->size = msg->vsize = IDMAP_SIZE_UNKNOWN;
-	msg->date = IDMAP_DATE_UNKNOWN;
-	msg->gone = gone;
-	if (line->count == 0 || msg_id(ctx, msg, line->fields[0]) < 0)
+	msg.size = msg.vsize = IDMAP_SIZE_UNKNOWN;
+	msg.date = IDMAP_DATE_UNKNOWN;
+	if (line->count == 0 || msg_id(ctx, &msg, line->fields[0]) < 0)
 		return wire_fail(error_r, "an item without a proper id",
 				 line->raw);
-	if (listing->text.len + listing->count * sizeof(*msg) +
-	    ctx->flags_bytes > ctx->bytes_max)
-		return bytes_error(error_r, ctx->bytes_max);
 	for (i = 1; i < line->count; i++) {
-		if (msg_option(ctx, msg, line->fields[i]) < 0)
+		if (msg_option(&msg, line->fields[i]) < 0)
 			return wire_fail(error_r, "a value out of range",
 					 line->raw);
 	}
-	listing->count++;
-	return 0;
+	ctx->text_bytes += line->raw.len;
+	if (ctx->text_bytes > LISTING_TEXT_MAX) {
+		(void)snprintf(error_r->text, sizeof(error_r->text),
+			       "wrote a list of more than %lu bytes (the most "
+			       "for any list)", LISTING_TEXT_MAX);
+		return -1;
+	}
+	ctx->lines++;
+	ctx->msgs += msg.gone ? 0 : 1;
+	return ctx->sink->msg(ctx->context, &msg, error_r);
 }
 
 static int msgs_final_option(struct msgs_request *ctx, struct view field,
 			     bool *ok_r)
 {
-	struct listing *listing = ctx->listing;
+	struct listing_end *end = ctx->end;
 	struct view key, value;
 	uint64_t number;
-	size_t i, messages = 0;
 
 	*ok_r = true;
 	if (!wire_option(field, &key, &value))
@@ -560,24 +535,22 @@ static int msgs_final_option(struct msgs_request *ctx, struct view field,
 	if (view_is(key, "state")) {
 		if (value.len > WIRE_STATE_MAX)
 			return -1;
-		free(listing->state);
-		listing->state = value.len == 0 ? mem_strdup("-") :
+		free(end->state);
+		end->state = value.len == 0 ? mem_strdup("-") :
 			view_dup(value);
 	} else if (view_is(key, "id")) {
-		free(listing->box_id);
-		listing->box_id = id_canonical(value);
-		if (listing->box_id == NULL)
+		free(end->box_id);
+		end->box_id = id_canonical(value);
+		if (end->box_id == NULL)
 			return -1;
 	} else if (view_is(key, "uidvalidity")) {
 		if (wire_number(value, UINT32_MAX, &number) < 0 || number == 0)
 			return -1;
-		listing->uidvalidity = (uint32_t)number;
+		end->uidvalidity = (uint32_t)number;
 	} else if (view_is(key, "count")) {
 		if (wire_number(value, UINT64_MAX, &number) < 0)
 			return -1;
-		for (i = 0; i < listing->count; i++)
-			messages += listing->msgs[i].gone ? 0 : 1;
-		*ok_r = !listing->full || number == messages;
+		*ok_r = !end->full || number == ctx->msgs;
 	}
 	return 0;
 }
@@ -586,12 +559,11 @@ static int msgs_final(struct session_request *request,
 		      const struct wire_line *line, struct wire_error *error_r)
 {
 	struct msgs_request *ctx = (struct msgs_request *)request;
-	struct listing *listing = ctx->listing;
 	bool count_ok;
 	size_t i;
 
 	if (line->count > 0 && view_is(line->fields[0], "full"))
-		listing->full = true;
+		ctx->end->full = true;
 	else if (line->count == 0 || !view_is(line->fields[0], "delta"))
 		return wire_fail(error_r, "a final OK without the word full "
 				 "or delta", line->raw);
@@ -603,35 +575,31 @@ static int msgs_final(struct session_request *request,
 			continue;
 		(void)snprintf(error_r->text, sizeof(error_r->text),
 			"listed %zu items, but its last line says %.*s",
-			listing->count, (int)line->fields[i].len,
+			ctx->lines, (int)line->fields[i].len,
 			line->fields[i].p);
 		return -1;
 	}
-	if (listing->state == NULL)
-		listing->state = mem_strdup("-");
-	return 0;
+	if (ctx->end->state == NULL)
+		ctx->end->state = mem_strdup("-");
+	return ctx->sink->end == NULL ? 0 :
+		ctx->sink->end(ctx->context, ctx->end, error_r);
 }
 
-void listing_free(struct listing *listing)
+void listing_end_free(struct listing_end *end)
 {
-	size_t i;
-
-	for (i = 1; i < listing->flags_count; i++)
-		free(listing->flags[i]);
-	free(listing->flags);
-	free(listing->msgs);
-	free(listing->state);
-	free(listing->box_id);
-	buf_free(&listing->text);
-	memset(listing, 0, sizeof(*listing));
+	free(end->state);
+	free(end->box_id);
+	memset(end, 0, sizeof(*end));
 }
 
 static void msgs_reset(struct session_request *request)
 {
 	struct msgs_request *ctx = (struct msgs_request *)request;
 
-	listing_free(ctx->listing);
-	ctx->msgs_size = ctx->flags_bytes = 0;
+	listing_end_free(ctx->end);
+	ctx->text_bytes = 0;
+	ctx->lines = ctx->msgs = 0;
+	ctx->sink->reset(ctx->context);
 }
 
 static const struct session_handler msgs_handler = {
@@ -640,61 +608,123 @@ static const struct session_handler msgs_handler = {
 	.reset = msgs_reset,
 };
 
-int listing_msgs(struct session *session, const char *box, const char *state,
-		 struct listing *listing_r, struct fault *fault)
+int listing_read(struct session *session, const char *box, const char *state,
+		 const struct listing_sink *sink, void *context,
+		 struct listing_end *end_r, struct fault *fault)
 {
 	struct msgs_request ctx;
 	int ret;
 
 	memset(&ctx, 0, sizeof(ctx));
-	memset(listing_r, 0, sizeof(*listing_r));
-	ctx.listing = listing_r;
-	ctx.bytes_max = listing_bytes_max();
+	memset(end_r, 0, sizeof(*end_r));
+	ctx.sink = sink;
+	ctx.context = context;
+	ctx.end = end_r;
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &msgs_handler;
 	buf_printf(&ctx.request.line, "LIST %s %s", box, state);
 	ret = session_run(session, &ctx.request);
 	if (ret < 0) {
 		*fault = ctx.request.fault;
-		listing_free(listing_r);
+		listing_end_free(end_r);
 	}
 	session_request_free(&ctx.request);
 	buf_free(&ctx.id);
 	return ret;
 }
 
-int listing_duplicate_fault(const char *program, const char *box,
-			    const struct listing *listing, size_t item,
-			    struct fault *fault)
-{
-	char quoted[WIRE_QUOTE_SIZE];
+/* --- a whole list ---------------------------------------------------------- */
 
-	return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
-		"%s: listed the id %s twice while answering \"LIST %s -\"",
-		program, wire_quote(listing_id(listing, &listing->msgs[item]),
-				    quoted, sizeof(quoted)), box);
+struct collector {
+	struct listing *listing;
+	struct reconciler *ids;	/* knows nothing, but sees what comes twice */
+	size_t alloc, bytes, bytes_max;
+};
+
+/* Flags are kept once for all messages in a row that have the same. */
+static void collect_text(struct collector *ctx, struct listing_msg *msg)
+{
+	struct listing *listing = ctx->listing;
+	const struct listing_msg *last = listing->count == 0 ? NULL :
+		&listing->msgs[listing->count - 1];
+
+	ctx->bytes += sizeof(*msg) + IDMAP_HASH_SIZE + msg->id.len;
+	msg->id = arena_add(&listing->text, msg->id);
+	if (msg->flags.p == NULL)
+		return;
+	if (last != NULL && last->flags.p != NULL &&
+	    view_equals(last->flags, msg->flags)) {
+		msg->flags = last->flags;
+	} else {
+		ctx->bytes += msg->flags.len;
+		msg->flags = arena_add(&listing->text, msg->flags);
+	}
 }
 
-int listing_check_ids(struct session *session, const char *box,
-		      const struct listing *listing, struct fault *fault)
+static int collect_msg(void *context, const struct listing_msg *msg,
+		       struct wire_error *error_r)
 {
-	struct reconcile_item *items = mem_new(listing->count, sizeof(*items));
-	struct reconcile_policy policy;
-	struct reconcile_result result;
-	size_t i, duplicate;
+	struct collector *ctx = context;
+	struct listing *listing = ctx->listing;
+	struct listing_msg copy = *msg;
+	struct reconcile_item item;
+	size_t known;
+
+	memset(&item, 0, sizeof(item));
+	memcpy(item.hash, msg->hash, sizeof(item.hash));
+	item.gone = msg->gone;
+	if (reconcile_line(ctx->ids, &item, &known) == RECONCILE_TWICE)
+		return listing_twice(msg, error_r);
+	collect_text(ctx, &copy);
+	if (ctx->bytes > ctx->bytes_max)
+		return listing_too_big(error_r);
+	if (listing->count == ctx->alloc) {
+		ctx->alloc += ctx->alloc / 2 + 64;
+		listing->msgs = mem_grow(listing->msgs, ctx->alloc,
+					 sizeof(*listing->msgs));
+	}
+	listing->msgs[listing->count++] = copy;
+	return 0;
+}
+
+static void collect_reset(void *context)
+{
+	struct collector *ctx = context;
+
+	listing_free(ctx->listing);
+	reconcile_deinit(&ctx->ids);
+	ctx->ids = reconcile_init(NULL, 0);
+	ctx->alloc = ctx->bytes = 0;
+}
+
+static const struct listing_sink collect_sink = {
+	.msg = collect_msg,
+	.reset = collect_reset,
+};
+
+int listing_msgs(struct session *session, const char *box,
+		 struct listing *listing_r, struct fault *fault)
+{
+	struct collector ctx;
 	int ret;
 
-	memset(&policy, 0, sizeof(policy));
-	for (i = 0; i < listing->count; i++)
-		memcpy(items[i].hash, listing->msgs[i].hash,
-		       sizeof(items[i].hash));
-	ret = reconcile(NULL, 0, items, listing->count, &policy, &result,
-			&duplicate);
-	free(items);
+	memset(&ctx, 0, sizeof(ctx));
+	memset(listing_r, 0, sizeof(*listing_r));
+	ctx.listing = listing_r;
+	ctx.ids = reconcile_init(NULL, 0);
+	ctx.bytes_max = listing_bytes_max();
+	ret = listing_read(session, box, "-", &collect_sink, &ctx,
+			   &listing_r->end, fault);
+	reconcile_deinit(&ctx.ids);
 	if (ret < 0)
-		return listing_duplicate_fault(
-			session_settings(session)->argv[0], box, listing,
-			duplicate, fault);
-	reconcile_result_free(&result);
-	return 0;
+		listing_free(listing_r);
+	return ret;
+}
+
+void listing_free(struct listing *listing)
+{
+	free(listing->msgs);
+	arena_free(&listing->text);
+	listing_end_free(&listing->end);
+	memset(listing, 0, sizeof(*listing));
 }

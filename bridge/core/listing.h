@@ -7,10 +7,10 @@
 
 #define LISTING_COMPONENT_MAX 255	/* bytes of a mailbox name's component */
 #define LISTING_DATE_MAX 253402300799	/* 31 Dec 9999, the last that IMAP can say */
-#define LISTING_BYTES_MAX (1024UL * 1024 * 1024)	/* of memory, for one listing */
+#define LISTING_BYTES_MAX (256UL * 1024 * 1024)	/* of memory, for one listing */
 #define LISTING_MEMORY_SHARE 3	/* and at most this part of RLIMIT_AS, if set */
+#define LISTING_TEXT_MAX (1024UL * 1024 * 1024)	/* bytes of its lines */
 #define LISTING_BOXES_MAX 100000
-#define LISTING_FLAGS_MAX 65536		/* different sets of flags in a listing */
 
 /* One * BOX. */
 struct listing_box {
@@ -44,51 +44,69 @@ int listing_boxes_parse(struct view text, struct listing_boxes *boxes_r,
 /* Whether it is more than a store may have. */
 bool listing_boxes_too_many(const struct listing_boxes *boxes);
 void listing_boxes_sort(struct listing_boxes *boxes);
-/* How many bytes of memory a list may take. */
-size_t listing_bytes_max(void);
 const struct listing_box *
 listing_box_find(const struct listing_boxes *boxes, struct view name);
 
 /* One * MSG or * GONE. */
 struct listing_msg {
 	unsigned char hash[IDMAP_HASH_SIZE];
+	struct view id;		/* as spelt */
+	struct view flags;	/* as spelt; p is NULL if not said */
 	uint64_t size;		/* IDMAP_SIZE_UNKNOWN */
 	uint64_t vsize;		/* IDMAP_SIZE_UNKNOWN */
 	int64_t date;		/* IDMAP_DATE_UNKNOWN */
-	size_t id;		/* offset in listing->text of the id, as spelt */
 	uint32_t uid;		/* 0 = not said */
-	uint32_t flags;		/* index into listing->flags; 0 = not said */
-	unsigned short id_len;
 	bool gone;
 };
 
+/* What the final OK says. */
+struct listing_end {
+	bool full;		/* absence means gone */
+	char *state;		/* as spelt; "-" = none */
+	char *box_id;		/* id= in one spelling, or NULL */
+	uint32_t uidvalidity;	/* 0 = not said */
+};
+
+/* Who takes the lines of a list, one by one. None of them holds before the
+ * list has come to its end: listing_read has to return 0 for that. */
+struct listing_sink {
+	/* A line; its views are valid during the call only. Returns 0, or -1
+	 * and a text ("wrote ...", "listed ..."): then the reply is wrong. */
+	int (*msg)(void *context, const struct listing_msg *msg,
+		   struct wire_error *error_r);
+	/* There are no more. Returns the same. May be NULL. */
+	int (*end)(void *context, const struct listing_end *end,
+		   struct wire_error *error_r);
+	/* Forget all lines: they come again, from a fresh copy. */
+	void (*reset)(void *context);
+};
+
+/* LIST box state. box is spelt as the backend does. Returns 0, and end_r is to
+ * be freed; or -1 and a fault: then no line was true. */
+int listing_read(struct session *session, const char *box, const char *state,
+		 const struct listing_sink *sink, void *context,
+		 struct listing_end *end_r, struct fault *fault);
+void listing_end_free(struct listing_end *end);
+
+/* How much memory one list may take, in bytes. */
+size_t listing_bytes_max(void);
+/* What sinks find wrong: a listing that takes more than that, and an id that
+ * stands in it twice. Both return -1. */
+int listing_too_big(struct wire_error *error_r);
+int listing_twice(const struct listing_msg *msg, struct wire_error *error_r);
+
+/* A whole list, in its own order. */
 struct listing {
 	struct listing_msg *msgs;
 	size_t count;
-	bool full;		/* absence means gone */
-	char *state;		/* as spelt; "-" = none */
-	char *box_id;		/* id= on the OK in one spelling, or NULL */
-	uint32_t uidvalidity;	/* 0 = not said */
-	/* different sets of flags, as spelt; [0] is "" */
-	char **flags;
-	size_t flags_count;
-	struct buf text;
+	struct listing_end end;
+	struct arena text;	/* what the views point into */
 };
 
-/* LIST box state. box is spelt as the backend does. Returns 0, or -1 and a
- * fault; half a list is never returned. */
-int listing_msgs(struct session *session, const char *box, const char *state,
+/* LIST box -, collected. Returns 0, or -1 and a fault. */
+int listing_msgs(struct session *session, const char *box,
 		 struct listing *listing_r, struct fault *fault);
 void listing_free(struct listing *listing);
-/* Does an id stand twice in what LIST box answered? Returns 0, or -1 and
- * a fault. (Who reconciles a listing is told so by that.) */
-int listing_check_ids(struct session *session, const char *box,
-		      const struct listing *listing, struct fault *fault);
-int listing_duplicate_fault(const char *program, const char *box,
-			    const struct listing *listing, size_t item,
-			    struct fault *fault);
-struct view listing_id(const struct listing *listing,
-		       const struct listing_msg *msg);
 
 /* Why Dovecot cannot carry a mailbox name; NULL if it can. */
 const char *listing_name_fault(struct view name);

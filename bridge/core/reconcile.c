@@ -28,9 +28,10 @@
  * store that loses a fifth with every listing would never meet the brake. When
  * the share falls below the limits again (the disk came back, but for some
  * messages), the brake does not hold, and what is absent goes at once, suspect
- * or not: it is what a user deleting a few messages looks like. A REPLACE is
- * listed, so it is no absence. GONE counts as known, and as not listed:
- * statements that take away all but the absent do not make the absent few.
+ * or not: it is what a user deleting a few messages looks like. A message with
+ * other bytes is listed, so it is no absence. GONE counts as known, and as not
+ * listed: statements that take away all but the absent do not make the absent
+ * few.
  *
  * doveadm force-resync lifts the brake: somebody looked and decided.
  *
@@ -47,113 +48,159 @@
  *
  * Immutability. An id names the same bytes for ever. A known size and a listed
  * size that differ are therefore another message under the old id: the UID
- * goes, the id gets a new one (REPLACE). An unknown size says nothing.
+ * goes, the id gets a new one. An unknown size says nothing.
  *
  * Matching is by 128 bits of SHA-256 of the decoded id, in one table with open
- * addressing that holds the known messages and the new items: an item that
- * finds an item, or a known message that was named already, is a duplicate.
- * The backend chooses the ids but not their hashes, so no choice of ids makes
- * the table slow, and its first bits serve as they are. Should one id be known
- * twice (a save was interrupted between the new UID and the end of the old),
- * the higher UID is the message and the lower goes: an id is one message.
+ * addressing that holds the known messages and the ids of lines that are not
+ * known: a line that finds a line, or a known message that was named already,
+ * is a duplicate. The backend chooses the ids but not their hashes, so no
+ * choice of ids makes the table slow, and its first bits serve as they are.
+ * Should one id be known twice (a save was interrupted between the new UID and
+ * the end of the old), the higher UID is the message and the lower goes: an id
+ * is one message.
  *
- * Time and memory: proportional to known + items. */
+ * Nothing is decided before the end but what a line states by itself; the
+ * brake, and what an absence means, need the whole listing. Of a line that is
+ * not known only the hash is kept: 28 to 40 bytes for each while they are listed,
+ * nothing afterwards. A slot has 32 bits of the hash, so that finding out that
+ * an id is new reads one place in memory, not several.
+ *
+ * Time and memory: proportional to known + lines. */
 #include "reconcile.h"
 
 #include <stdlib.h>
 
-#define SLOT_FREE UINT32_MAX
+#define SLOT_FREE UINT64_MAX
+#define SLOTS_MIN 16
+
+/* What is known so far of a known message. */
+enum known_state {
+	STATE_ABSENT,		/* not named; after the end: and to be kept */
+	STATE_LISTED,
+	STATE_OTHER,
+	STATE_GONE,		/* said to be; after the end: or absent */
+	STATE_OUTDONE,		/* its id is known under a higher UID too */
+	STATE_SUSPECT		/* after the end: absent, but held back */
+};
 
 struct reconciler {
-	const struct idmap_entry *known;
+	const struct idmap_known *known;
 	size_t known_count;
-	const struct reconcile_item *items;
-	size_t items_count;
-	const struct reconcile_policy *policy;
-	struct reconcile_result *result;
+	unsigned char *states;	/* enum known_state */
+	size_t held;
 
-	/* known messages first, items from known_count on */
-	uint32_t *slots;
-	size_t mask;
-	bool *named;		/* by known message: listed, gone or outdone */
-	size_t outdone;		/* known under a higher UID too */
+	/* 32 bits of the hash, then: known messages first, lines from
+	   known_count on */
+	uint64_t *slots;
+	size_t size;		/* a power of two */
+	size_t used;
+	unsigned char (*hashes)[IDMAP_HASH_SIZE];	/* of the lines */
+	size_t lines, lines_alloc;
 };
 
 static const unsigned char *hash_of(const struct reconciler *rec, uint32_t ref)
 {
 	return ref < rec->known_count ? rec->known[ref].hash :
-		rec->items[ref - rec->known_count].hash;
+		rec->hashes[ref - rec->known_count];
+}
+
+static uint32_t tag_of(const unsigned char *hash)
+{
+	uint32_t tag;
+
+	memcpy(&tag, hash, sizeof(tag));
+	return tag;
+}
+
+static uint64_t slot_of(const unsigned char *hash, uint32_t ref)
+{
+	return (uint64_t)tag_of(hash) << 32 | ref;
 }
 
 /* The slot of a hash, or the free one where it belongs. */
-static uint32_t *slot_find(const struct reconciler *rec,
+static uint64_t *slot_find(const struct reconciler *rec,
 			   const unsigned char *hash)
 {
-	uint64_t bits;
-	size_t i;
+	uint32_t tag = tag_of(hash);
+	size_t i = tag & (rec->size - 1);
 
-	memcpy(&bits, hash, sizeof(bits));
-	i = (size_t)bits & rec->mask;
 	while (rec->slots[i] != SLOT_FREE &&
-	       memcmp(hash_of(rec, rec->slots[i]), hash, IDMAP_HASH_SIZE) != 0)
-		i = (i + 1) & rec->mask;
+	       (rec->slots[i] >> 32 != tag ||
+		memcmp(hash_of(rec, (uint32_t)rec->slots[i]), hash,
+		       IDMAP_HASH_SIZE) != 0))
+		i = (i + 1) & (rec->size - 1);
 	return &rec->slots[i];
 }
 
-static void rec_init(struct reconciler *rec)
+static void slots_init(struct reconciler *rec, size_t size)
 {
-	struct reconcile_result *result = rec->result;
-	size_t i, size = 16;
-
-	/* at most two thirds full */
-	while (size - size / 3 < rec->known_count + rec->items_count)
-		size *= 2;
-	rec->mask = size - 1;
+	rec->size = size;
 	rec->slots = mem_grow(NULL, size, sizeof(*rec->slots));
 	memset(rec->slots, 0xff, size * sizeof(*rec->slots));
-	rec->named = mem_new(rec->known_count, sizeof(*rec->named));
-
-	memset(result, 0, sizeof(*result));
-	result->fates = mem_new(rec->known_count, sizeof(*result->fates));
-	result->item_of_known = mem_grow(NULL, rec->known_count,
-					 sizeof(*result->item_of_known));
-	result->known_of_item = mem_grow(NULL, rec->items_count,
-					 sizeof(*result->known_of_item));
-	result->adds = mem_grow(NULL, rec->items_count, sizeof(*result->adds));
-	for (i = 0; i < rec->known_count; i++)
-		result->item_of_known[i] = RECONCILE_NONE;
-	for (i = 0; i < rec->items_count; i++)
-		result->known_of_item[i] = RECONCILE_NONE;
 }
 
-static void rec_deinit(struct reconciler *rec)
+static void slots_grow(struct reconciler *rec)
+{
+	uint64_t *old = rec->slots;
+	size_t i, n, old_size = rec->size;
+
+	slots_init(rec, old_size * 2);
+	for (n = 0; n < old_size; n++) {
+		if (old[n] == SLOT_FREE)
+			continue;
+		i = (size_t)(old[n] >> 32) & (rec->size - 1);
+		while (rec->slots[i] != SLOT_FREE)
+			i = (i + 1) & (rec->size - 1);
+		rec->slots[i] = old[n];
+	}
+	free(old);
+}
+
+struct reconciler *reconcile_init(const struct idmap_known *known, size_t count)
+{
+	struct reconciler *rec = mem_new(1, sizeof(*rec));
+	size_t k, size = SLOTS_MIN;
+	uint64_t *slot;
+
+	rec->known = known;
+	rec->known_count = count;
+	rec->states = mem_new(count, sizeof(*rec->states));
+	while (size - size / 3 < count)
+		size *= 2;
+	slots_init(rec, size);
+	for (k = 0; k < count; k++) {
+		slot = slot_find(rec, known[k].hash);
+		/* sorted by UID: this one is the message */
+		if (*slot != SLOT_FREE)
+			rec->states[(uint32_t)*slot] = STATE_OUTDONE;
+		else
+			rec->used++;
+		*slot = slot_of(known[k].hash, (uint32_t)k);
+	}
+	return rec;
+}
+
+static void table_free(struct reconciler *rec)
 {
 	free(rec->slots);
-	free(rec->named);
+	free(rec->hashes);
+	rec->slots = NULL;
+	rec->hashes = NULL;
 }
 
-static void expunge(struct reconciler *rec, size_t k)
+void reconcile_deinit(struct reconciler **_rec)
 {
-	rec->result->fates[k] = RECONCILE_EXPUNGE;
-	rec->result->expunge_count++;
+	struct reconciler *rec = *_rec;
+
+	if (rec == NULL)
+		return;
+	*_rec = NULL;
+	table_free(rec);
+	free(rec->states);
+	free(rec);
 }
 
-static void enter_known(struct reconciler *rec)
-{
-	uint32_t *slot;
-	size_t k;
-
-	for (k = 0; k < rec->known_count; k++) {
-		slot = slot_find(rec, rec->known[k].hash);
-		if (*slot != SLOT_FREE) {
-			/* sorted by UID: this one is the message */
-			rec->named[*slot] = true;
-			rec->outdone++;
-			expunge(rec, *slot);
-		}
-		*slot = (uint32_t)k;
-	}
-}
+/* --- lines ----------------------------------------------------------------- */
 
 static bool is_other_size(uint64_t known, uint64_t listed)
 {
@@ -161,63 +208,65 @@ static bool is_other_size(uint64_t known, uint64_t listed)
 		known != listed;
 }
 
-/* Item i names known message k. */
-static void match(struct reconciler *rec, size_t k, size_t i)
+static void line_enter(struct reconciler *rec, uint64_t *slot,
+		       const unsigned char *hash)
 {
-	struct reconcile_result *result = rec->result;
-	const struct reconcile_item *item = &rec->items[i];
+	if (rec->lines == rec->lines_alloc) {
+		rec->lines_alloc += rec->lines_alloc / 2 + 64;
+		rec->hashes = mem_grow(rec->hashes, rec->lines_alloc,
+				       sizeof(*rec->hashes));
+	}
+	memcpy(rec->hashes[rec->lines], hash, IDMAP_HASH_SIZE);
+	*slot = slot_of(hash, (uint32_t)(rec->known_count + rec->lines++));
+	/* at most two thirds full */
+	if (++rec->used >= rec->size - rec->size / 3)
+		slots_grow(rec);
+}
 
-	rec->named[k] = true;
-	result->known_of_item[i] = k;
+enum reconcile_verdict reconcile_line(struct reconciler *rec,
+				      const struct reconcile_item *item,
+				      size_t *known_r)
+{
+	uint64_t *slot = slot_find(rec, item->hash);
+	uint32_t k = (uint32_t)*slot;
+
+	if (*slot == SLOT_FREE) {
+		line_enter(rec, slot, item->hash);
+		return item->gone ? RECONCILE_NOTHING : RECONCILE_NEW;
+	}
+	if (k >= rec->known_count || rec->states[k] != STATE_ABSENT)
+		return RECONCILE_TWICE;
+	*known_r = k;
 	if (item->gone) {
-		expunge(rec, k);
-		return;
+		rec->states[k] = STATE_GONE;
+		return RECONCILE_GONE;
 	}
-	result->item_of_known[k] = i;
 	if (is_other_size(rec->known[k].size, item->size)) {
-		result->fates[k] = RECONCILE_REPLACE;
-		result->expunge_count++;
-		result->adds[result->adds_count++] = i;
+		rec->states[k] = STATE_OTHER;
+		return RECONCILE_OTHER;
 	}
+	rec->states[k] = STATE_LISTED;
+	return RECONCILE_LISTED;
 }
 
-/* Returns -1 at the second item of an id. */
-static int enter_items(struct reconciler *rec, size_t *duplicate_r)
+void reconcile_expect(const struct reconciler *rec, const unsigned char *hash)
 {
-	struct reconcile_result *result = rec->result;
-	uint32_t *slot;
-	size_t i;
-
-	for (i = 0; i < rec->items_count; i++) {
-		slot = slot_find(rec, rec->items[i].hash);
-		if (*slot == SLOT_FREE) {
-			*slot = (uint32_t)(rec->known_count + i);
-			if (!rec->items[i].gone)
-				result->adds[result->adds_count++] = i;
-		} else if (*slot >= rec->known_count || rec->named[*slot]) {
-			*duplicate_r = i;
-			return -1;
-		} else {
-			match(rec, *slot, i);
-		}
-	}
-	return 0;
+	__builtin_prefetch(&rec->slots[tag_of(hash) & (rec->size - 1)]);
 }
+
+/* --- the end --------------------------------------------------------------- */
 
 /* Whether this listing takes away so much that it is not believed alone. */
 static bool brake_holds(const struct reconciler *rec)
 {
-	size_t k, known = rec->known_count - rec->outdone;
-	size_t absent = 0, listed = 0;
+	size_t k, counts[STATE_SUSPECT + 1] = { 0 };
+	size_t known, absent, listed;
 
-	if (rec->policy->force)
-		return false;
-	for (k = 0; k < rec->known_count; k++) {
-		if (!rec->named[k])
-			absent++;
-		else if (rec->result->item_of_known[k] != RECONCILE_NONE)
-			listed++;
-	}
+	for (k = 0; k < rec->known_count; k++)
+		counts[rec->states[k]]++;
+	known = rec->known_count - counts[STATE_OUTDONE];
+	absent = counts[STATE_ABSENT];
+	listed = counts[STATE_LISTED] + counts[STATE_OTHER];
 	if (absent == 0)
 		return false;
 	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
@@ -233,56 +282,45 @@ static bool is_confirmed(int64_t since, const struct reconcile_policy *policy)
 		policy->now - since >= (int64_t)policy->brake_pause_secs;
 }
 
-static void judge_absent(struct reconciler *rec)
+void reconcile_finish(struct reconciler *rec,
+		      const struct reconcile_policy *policy)
 {
-	struct reconcile_result *result = rec->result;
-	bool brake = brake_holds(rec);
+	bool brake = !policy->force && brake_holds(rec);
 	size_t k;
 
+	table_free(rec);
+	if (!policy->full)
+		return;
 	for (k = 0; k < rec->known_count; k++) {
-		if (rec->named[k])
+		if (rec->states[k] != STATE_ABSENT)
 			continue;
-		if (!brake || is_confirmed(rec->known[k].suspect_since,
-					   rec->policy)) {
-			expunge(rec, k);
+		if (!brake ||
+		    is_confirmed(rec->known[k].suspect_since, policy)) {
+			rec->states[k] = STATE_GONE;
 		} else {
-			result->fates[k] = RECONCILE_SUSPECT;
-			result->suspect_count++;
+			rec->states[k] = STATE_SUSPECT;
+			rec->held++;
 		}
 	}
-	result->held = result->suspect_count > 0;
 }
 
-int reconcile(const struct idmap_entry *known, size_t known_count,
-	      const struct reconcile_item *items, size_t items_count,
-	      const struct reconcile_policy *policy,
-	      struct reconcile_result *result_r, size_t *duplicate_r)
+enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known)
 {
-	struct reconciler rec = {
-		.known = known, .known_count = known_count,
-		.items = items, .items_count = items_count,
-		.policy = policy, .result = result_r,
+	static const enum reconcile_fate fates[] = {
+		[STATE_ABSENT] = RECONCILE_KEEP,
+		[STATE_LISTED] = RECONCILE_KEEP,
+		[STATE_OTHER] = RECONCILE_REPLACE,
+		[STATE_GONE] = RECONCILE_EXPUNGE,
+		[STATE_OUTDONE] = RECONCILE_EXPUNGE,
+		[STATE_SUSPECT] = RECONCILE_SUSPECT,
 	};
-	int ret;
 
-	rec_init(&rec);
-	enter_known(&rec);
-	ret = enter_items(&rec, duplicate_r);
-	if (ret == 0 && policy->full)
-		judge_absent(&rec);
-	rec_deinit(&rec);
-	if (ret < 0)
-		reconcile_result_free(result_r);
-	return ret;
+	return fates[rec->states[known]];
 }
 
-void reconcile_result_free(struct reconcile_result *result)
+size_t reconcile_held(const struct reconciler *rec)
 {
-	free(result->fates);
-	free(result->item_of_known);
-	free(result->known_of_item);
-	free(result->adds);
-	memset(result, 0, sizeof(*result));
+	return rec->held;
 }
 
 int64_t reconcile_suspect_since(int64_t since,

@@ -1,5 +1,5 @@
-/* What a listing means for what we know: a pure function. No I/O, no clock.
- * (The reasoning: at the top of reconcile.c; the rules: protocol.md,
+/* What a listing means for what we know, line by line as it comes. No I/O, no
+ * clock. (The reasoning: at the top of reconcile.c; the rules: protocol.md,
  * "Synchronising".) */
 #ifndef BRIDGE_RECONCILE_H
 #define BRIDGE_RECONCILE_H
@@ -10,13 +10,24 @@
 #define RECONCILE_BRAKE_QUARTER_MIN 20	/* ... a quarter or more would vanish */
 #define RECONCILE_BRAKE_ALL_MIN 3	/* ... all would vanish */
 
-#define RECONCILE_NONE SIZE_MAX
-
 /* One line of a listing: MSG, or GONE. */
 struct reconcile_item {
 	unsigned char hash[IDMAP_HASH_SIZE];
 	uint64_t size;		/* IDMAP_SIZE_UNKNOWN if not listed */
 	bool gone;		/* * GONE id */
+};
+
+/* What one line says. */
+enum reconcile_verdict {
+	RECONCILE_NEW,		/* an id that is not known: to be added */
+	RECONCILE_LISTED,	/* a known message is there; if it was suspect,
+				   it is not any more */
+	RECONCILE_OTHER,	/* a known message goes, and its id comes back
+				   as a new message, to be added: the bytes are
+				   others (immutability) */
+	RECONCILE_GONE,		/* a known message is gone */
+	RECONCILE_NOTHING,	/* an id that is not known is gone */
+	RECONCILE_TWICE		/* the id had a line before: a wrong listing */
 };
 
 struct reconcile_policy {
@@ -28,39 +39,39 @@ struct reconcile_policy {
 
 /* What becomes of a known message. */
 enum reconcile_fate {
-	RECONCILE_KEEP,		/* stays; if it was suspect, it is not any more
-				   (when it was listed) */
-	RECONCILE_EXPUNGE,	/* goes */
-	RECONCILE_REPLACE,	/* goes, and its id comes back as a new message:
-				   the bytes are others (immutability) */
+	RECONCILE_KEEP,		/* stays */
+	RECONCILE_EXPUNGE,	/* goes; also the lower UID of one id that is
+				   known twice */
+	RECONCILE_REPLACE,	/* goes, see RECONCILE_OTHER */
 	RECONCILE_SUSPECT	/* missing, but held back by the brake: stays,
 				   and is marked suspect since
 				   reconcile_suspect_since() */
 };
 
-struct reconcile_result {
-	enum reconcile_fate *fates;	/* one per known message */
-	size_t *item_of_known;		/* the MSG that lists it, or RECONCILE_NONE */
-	size_t *known_of_item;		/* the known message, or RECONCILE_NONE */
-	size_t *adds;			/* items to add, in list order: new ids and
-					   those of REPLACE */
-	size_t adds_count;
-	size_t expunge_count;		/* EXPUNGE and REPLACE; EXPUNGE too if one
-					   id is known twice: the lower UID */
-	size_t suspect_count;
-	bool held;			/* the brake holds: log it, list again after
-					   the pause */
-};
+struct reconciler;
 
-/* Compare. known must be sorted by UID; hash, size and suspect_since of each
- * are read. Together they must be fewer than 2^32-1. Returns 0 and a result;
- * -1 if an id stands twice in the listing, then *duplicate_r is the second
- * item and the result is empty. */
-int reconcile(const struct idmap_entry *known, size_t known_count,
-	      const struct reconcile_item *items, size_t items_count,
-	      const struct reconcile_policy *policy,
-	      struct reconcile_result *result_r, size_t *duplicate_r);
-void reconcile_result_free(struct reconcile_result *result);
+/* known must be sorted by UID, and stay as it is until reconcile_finish; hash,
+ * size and suspect_since of each are read. */
+struct reconciler *reconcile_init(const struct idmap_known *known,
+				  size_t count);
+void reconcile_deinit(struct reconciler **rec);	/* sets it to NULL; NULL is fine */
+/* Take the next line. Returns the verdict; *known_r is the known message, where
+ * it speaks of one. After RECONCILE_TWICE nothing holds any more. Known messages
+ * and lines must together be fewer than 2^32-2. */
+enum reconcile_verdict reconcile_line(struct reconciler *rec,
+				      const struct reconcile_item *item,
+				      size_t *known_r);
+/* A line with this hash comes soon: makes taking it quicker. */
+void reconcile_expect(const struct reconciler *rec, const unsigned char *hash);
+/* The listing has come to its end: judge what it did not name. No line can be
+ * taken any more. */
+void reconcile_finish(struct reconciler *rec,
+		      const struct reconcile_policy *policy);
+/* What becomes of a known message: after reconcile_finish. */
+enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known);
+/* How many messages the brake holds back; above 0: log it, list again after the
+ * pause. */
+size_t reconcile_held(const struct reconciler *rec);
 
 /* Since when a message of fate SUSPECT is suspect: its own suspect_since, or
  * now if it had none or one in the future. Store it if it differs. */

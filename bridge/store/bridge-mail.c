@@ -61,35 +61,47 @@ bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
 	return rec;
 }
 
+/* Where the record leads to, in the map as it is open. Returns 1, 0 if that is
+   not the message, -1 and a fault. */
+static int
+bridge_map_read(struct bridge_mailbox *mbox,
+		const struct bridge_index_header *hdr,
+		const struct bridge_index_record *rec, uint32_t uid,
+		struct idmap_entry *entry_r, struct buf *buf,
+		struct fault *fault)
+{
+	int ret;
+
+	if (rec == NULL || rec->offset == 0)
+		return 0;
+	ret = idmap_read_entry(mbox->map, hdr->generation, rec->offset, uid,
+			       entry_r, buf, fault);
+	return ret > 0 && memcmp(entry_r->hash, rec->hash,
+				 sizeof(rec->hash)) != 0 ? 0 : ret;
+}
+
 int bridge_map_entry(struct bridge_mailbox *mbox, struct mail_index_view *view,
 		     uint32_t seq, uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault)
 {
-	const struct bridge_index_header *hdr;
-	const struct bridge_index_record *rec;
-	const struct idmap_entry *entry;
+	const struct bridge_index_header *hdr = NULL;
+	const struct bridge_index_record *rec =
+		bridge_map_record(mbox, view, seq, &hdr);
 	int ret;
 
+	/* a line does not change while its generation lives: looking at the
+	   map anew is needed for what came since, and takes long while another
+	   session writes a long list to it */
+	ret = bridge_map_read(mbox, hdr, rec, uid, entry_r, buf, fault);
+	if (ret != 0)
+		return ret;
 	ret = idmap_open(mbox->map, fault);
 	if (ret <= 0)
 		return ret;
-	rec = bridge_map_record(mbox, view, seq, &hdr);
-	if (rec != NULL && rec->offset != 0) {
-		ret = idmap_read_entry(mbox->map, hdr->generation, rec->offset,
-				       uid, entry_r, buf, fault);
-		if (ret != 0)
-			return ret;
-	}
-	if (idmap_load(mbox->map, fault) < 0)
-		return -1;
-	entry = idmap_lookup(mbox->map, uid);
-	if (entry == NULL)
-		return 0;
-	*entry_r = *entry;
-	buf_clear(buf);
-	buf_append_view(buf, entry->id);
-	entry_r->id = view_of_buf(buf);
-	return 1;
+	ret = bridge_map_read(mbox, hdr, rec, uid, entry_r, buf, fault);
+	if (ret != 0)
+		return ret;
+	return idmap_lookup(mbox->map, uid, entry_r, buf, fault);
 }
 
 /* Returns 0, -1 with the error set (expunged, if the map has forgotten it). */

@@ -1,17 +1,17 @@
 /* What a delta names, without reading the map: the records of the index are
- * searched for the hashes of the listed ids (they are in memory, 20 bytes
- * each), and the lines of those that are found are read one by one.
+ * searched for the hashes of the ids that are waiting (they are in memory, 20
+ * bytes each), and the lines of those that are found are read one by one.
  *
  * Only for an index that is in step with the map. */
 #include "lib.h"
 #include "compat.h"
 #include "bridge-sync.h"
 
-/* The listed items by hash: open addressing, at most half full. Ids come from
+/* The waiting lines by hash: open addressing, at most half full. Ids come from
    the backend, but their hashes are not its to choose. */
-struct item_table {
-	const struct listing *listing;
-	uint32_t *slots;	/* item + 1, 0 = free */
+struct line_table {
+	const struct listing_msg *lines;
+	uint32_t *slots;	/* line + 1, 0 = free */
 	uint32_t mask;
 };
 
@@ -23,33 +23,33 @@ static uint32_t hash_slot(const unsigned char *hash)
 	return slot;
 }
 
-static void item_table_init(struct item_table *table,
-			    const struct listing *listing)
+static void line_table_init(struct line_table *table,
+			    const struct listing_msg *lines, size_t count)
 {
 	uint32_t size = 16, slot;
 	size_t i;
 
-	while (size < listing->count * 2)
+	while (size < count * 2)
 		size *= 2;
-	table->listing = listing;
+	table->lines = lines;
 	table->slots = mem_new(size, sizeof(*table->slots));
 	table->mask = size - 1;
-	for (i = 0; i < listing->count; i++) {
-		slot = hash_slot(listing->msgs[i].hash) & table->mask;
+	for (i = 0; i < count; i++) {
+		slot = hash_slot(lines[i].hash) & table->mask;
 		while (table->slots[slot] != 0)
 			slot = (slot + 1) & table->mask;
 		table->slots[slot] = (uint32_t)i + 1;
 	}
 }
 
-static bool item_table_has(const struct item_table *table,
+static bool line_table_has(const struct line_table *table,
 			   const unsigned char *hash)
 {
 	uint32_t slot = hash_slot(hash) & table->mask;
 
 	for (; table->slots[slot] != 0; slot = (slot + 1) & table->mask) {
-		if (memcmp(table->listing->msgs[table->slots[slot] - 1].hash,
-			   hash, IDMAP_HASH_SIZE) == 0)
+		if (memcmp(table->lines[table->slots[slot] - 1].hash, hash,
+			   IDMAP_HASH_SIZE) == 0)
 			return TRUE;
 	}
 	return FALSE;
@@ -62,20 +62,28 @@ named_add(struct bridge_sync *sync, uint32_t uid,
 	  const struct bridge_index_record *rec)
 {
 	struct idmap *map = sync->mbox->map;
-	size_t count = sync->known_count;
+	struct idmap_known *known;
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
 	struct fault fault;
+	int ret = 0;
 
-	sync->named = mem_grow(sync->named, count + 1, sizeof(*sync->named));
-	sync->named_ids = mem_grow(sync->named_ids, count + 1,
-				   sizeof(*sync->named_ids));
-	i_zero(&sync->named_ids[count]);
-	sync->known_count++;
-	if (rec->offset == 0 ||
-	    idmap_read_entry(map, idmap_header(map)->generation, rec->offset,
-			     uid, &sync->named[count],
-			     &sync->named_ids[count], &fault) <= 0)
-		return -1;
-	return 0;
+	if (rec->offset != 0)
+		ret = idmap_read_entry(map, idmap_header(map)->generation,
+				       rec->offset, uid, &entry, &buf, &fault);
+	if (ret > 0) {
+		sync->named = mem_grow(sync->named, sync->known_count + 1,
+				       sizeof(*sync->named));
+		known = &sync->named[sync->known_count++];
+		i_zero(known);
+		memcpy(known->hash, entry.hash, sizeof(known->hash));
+		known->size = entry.size;
+		known->offset = entry.offset;
+		known->uid = uid;
+		known->spelling = idmap_spelling(map, entry.id);
+	}
+	buf_free(&buf);
+	return ret > 0 ? 0 : -1;
 }
 
 int bridge_sync_find_named(struct bridge_sync *sync,
@@ -83,43 +91,28 @@ int bridge_sync_find_named(struct bridge_sync *sync,
 {
 	const struct bridge_index_record *rec;
 	uint32_t seq, uid, count = mail_index_view_get_messages_count(view);
-	struct item_table table;
-	const void *data;
+	struct line_table table;
+	size_t stride = 0;
 	int ret = 0;
 
-	if (sync->listing.count > UINT32_MAX / 4)
+	rec = compat_ext_records(view, sync->mbox->ext_id, sizeof(*rec),
+				 &stride);
+	if (count > 0 && rec == NULL)
 		return -1;
-	item_table_init(&table, &sync->listing);
-	for (seq = 1; ret == 0 && sync->listing.count > 0 && seq <= count;
-	     seq++) {
-		mail_index_lookup_ext(view, seq, sync->mbox->ext_id, &data,
-				      NULL);
-		rec = data;
-		if (rec == NULL || !item_table_has(&table, rec->hash))
+	line_table_init(&table, sync->waiting, sync->waiting_count);
+	for (seq = 1; ret == 0 && sync->waiting_count > 0 && seq <= count;
+	     seq++, rec = CONST_PTR_OFFSET(rec, stride)) {
+		if (!line_table_has(&table, rec->hash))
 			continue;
 		mail_index_lookup_uid(view, seq, &uid);
 		ret = named_add(sync, uid, rec);
 	}
 	free(table.slots);
 	if (ret < 0) {
-		bridge_sync_free_named(sync);
+		sync->known_count = 0;
 		return -1;
 	}
 	sync->known = sync->named;
 	sync->partial = TRUE;
 	return 0;
-}
-
-void bridge_sync_free_named(struct bridge_sync *sync)
-{
-	size_t i;
-
-	for (i = 0; sync->named != NULL && i < sync->known_count; i++)
-		buf_free(&sync->named_ids[i]);
-	free(sync->named);
-	free(sync->named_ids);
-	sync->named = NULL;
-	sync->named_ids = NULL;
-	sync->known = NULL;
-	sync->known_count = 0;
 }

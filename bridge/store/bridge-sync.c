@@ -2,10 +2,11 @@
  *
  *	1. the mailbox's own lock (that of the map): no other session lists,
  *	   so no list can be older than another session's change
- *	2. LIST, the whole dialogue; half a list never gets further
- *	3. reconcile: what the list means for what the map knows
- *	4. the index lock, for the commit only: the map is appended to and
- *	   synced, then the index is committed (bridge-sync-index.c)
+ *	2. LIST, the whole dialogue. Each line is reconciled with what the map
+ *	   knows, and what it means is staged there (bridge-sync-list.c); half
+ *	   a list is rolled back
+ *	3. the index lock, for the commit only: the map is committed and synced,
+ *	   then the index (bridge-sync-index.c)
  *
  * A crash between the two commits leaves a map that knows more than the index;
  * the next synchronisation brings the index up to it. */
@@ -95,7 +96,7 @@ static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 static int bridge_sync_check_id(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
-	const char *id = sync->listing.box_id;
+	const char *id = sync->end.box_id;
 
 	if (id == NULL || mbox->box_id == NULL ||
 	    strcmp(id, mbox->box_id) == 0)
@@ -114,7 +115,6 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	struct bridge_mailbox *mbox = sync->mbox;
 	const struct caps *caps;
 	const char *state;
-	int ret;
 
 	if (mbox->wire_name == NULL || bridge_sync_is_unchanged(sync))
 		return 0;
@@ -130,56 +130,22 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	/* a size that differs is for a full list to settle */
 	state = caps->delta && !sync->force && !mbox->relist ?
 		idmap_header(mbox->map)->state : "-";
-	mbox->list->busy_box = &mbox->box;
-	ret = listing_msgs(mbox->list->session, mbox->wire_name, state,
-			   &sync->listing, fault);
-	mbox->list->busy_box = NULL;
-	if (ret < 0)
+	if (bridge_sync_read_list(sync, state, fault) < 0)
 		return -1;
 	mbox->relist = FALSE;
 	return bridge_sync_check_id(sync, fault) < 0 ? -1 : 1;
-}
-
-static int bridge_sync_reconcile(struct bridge_sync *sync, struct fault *fault)
-{
-	const struct listing *listing = &sync->listing;
-	struct reconcile_policy policy;
-	struct reconcile_item *items;
-	size_t i, duplicate;
-	int ret;
-
-	i_zero(&policy);
-	policy.full = listing->full;
-	policy.force = sync->force;
-	policy.now = sync->now;
-	policy.brake_pause_secs = sync->mbox->list->set.brake_pause_secs;
-	items = mem_new(listing->count, sizeof(*items));
-	for (i = 0; i < listing->count; i++) {
-		memcpy(items[i].hash, listing->msgs[i].hash,
-		       sizeof(items[i].hash));
-		items[i].size = listing->msgs[i].size;
-		items[i].gone = listing->msgs[i].gone;
-	}
-	ret = reconcile(sync->known, sync->known_count, items, listing->count,
-			&policy, &sync->result, &duplicate);
-	free(items);
-	if (ret < 0)
-		return listing_duplicate_fault(sync->mbox->list->set.argv[0],
-			sync->mbox->wire_name, listing, duplicate, fault);
-	sync->listed = TRUE;
-	return 0;
 }
 
 static void bridge_sync_log_brake(struct bridge_sync *sync)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 
-	if (!sync->result.held)
+	if (sync->rec == NULL || reconcile_held(sync->rec) == 0)
 		return;
 	e_warning(mbox->box.event, "bridge: %s: %zu of %zu messages are "
 		  "missing from its list of %s: they are kept until a list at "
 		  "least %u s later lacks them too, or doveadm force-resync",
-		  mbox->list->set.argv[0], sync->result.suspect_count,
+		  mbox->list->set.argv[0], reconcile_held(sync->rec),
 		  sync->known_count, mbox->wire_name,
 		  mbox->list->set.brake_pause_secs);
 }
@@ -205,9 +171,22 @@ bridge_sync_is_in_step(struct bridge_mailbox *mbox,
 		ours->map_end == idmap_end(mbox->map);
 }
 
-/* What of the map is needed: nothing, what a delta names, or all of it. */
-static int bridge_sync_load(struct bridge_sync *sync, bool asked,
-			    struct fault *fault)
+/* UIDs are given out above all that the map or the index has seen. */
+static void
+bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(view);
+	const struct idmap_header *map = idmap_header(sync->mbox->map);
+
+	sync->first_uid = map->next_uid;
+	if (hdr->uid_validity == map->uidvalidity &&
+	    hdr->next_uid > sync->first_uid)
+		sync->first_uid = hdr->next_uid;
+	sync->next_uid = sync->first_uid;
+}
+
+int bridge_sync_begin(struct bridge_sync *sync, bool whole,
+		      struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	struct mail_index_view *view;
@@ -215,15 +194,16 @@ static int bridge_sync_load(struct bridge_sync *sync, bool asked,
 
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
-	if (!(asked && sync->listing.full) &&
-	    bridge_sync_is_in_step(mbox, view))
+	bridge_sync_first_uid(sync, view);
+	if (!whole && bridge_sync_is_in_step(mbox, view))
 		ret = bridge_sync_find_named(sync, view);
 	mail_index_view_close(&view);
-	if (ret == 0)
-		return 0;
-	if (idmap_load(mbox->map, fault) < 0)
-		return -1;
-	sync->known = idmap_entries(mbox->map, &sync->known_count);
+	if (ret < 0) {
+		if (idmap_load(mbox->map, fault) < 0)
+			return -1;
+		sync->known = idmap_known(mbox->map, &sync->known_count);
+	}
+	sync->begun = TRUE;
 	return 0;
 }
 
@@ -232,18 +212,11 @@ static int bridge_sync_locked(struct bridge_sync *sync, bool full)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	struct fault fault;
-	int ret = 0;
 
-	if (full)
-		ret = bridge_sync_list(sync, &fault);
-	if (ret >= 0 && bridge_sync_load(sync, ret > 0, &fault) < 0)
-		ret = -1;
-	if (ret > 0)
-		ret = bridge_sync_reconcile(sync, &fault);
-	if (ret < 0)
+	if ((full && bridge_sync_list(sync, &fault) < 0) ||
+	    (!sync->begun && bridge_sync_begin(sync, FALSE, &fault) < 0))
 		return bridge_fault_box(&mbox->box, &fault);
-	if (sync->listed)
-		bridge_sync_log_brake(sync);
+	bridge_sync_log_brake(sync);
 	if (bridge_sync_index(sync) < 0)
 		return -1;
 	if (idmap_wants_compaction(mbox->map) &&
@@ -273,9 +246,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if (ret == 0)
 		ret = bridge_sync_locked(&sync, full);
 	idmap_unlock(mbox->map);
-	bridge_sync_free_named(&sync);
-	listing_free(&sync.listing);
-	reconcile_result_free(&sync.result);
+	bridge_sync_list_free(&sync);
 	return ret;
 }
 

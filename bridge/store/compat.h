@@ -12,6 +12,8 @@
 #include "array.h"
 #include "settings-parser.h"
 #include "mail-user.h"
+#include "mail-index-private.h"
+#include "mail-index-view-private.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
 
@@ -40,6 +42,26 @@ compat_parse_msecs(const char *str, unsigned int *msecs_r,
 		   const char **error_r)
 {
 	return settings_get_time_msecs(str, msecs_r, error_r);
+}
+
+/* The records of an extension, of a view that was opened just now: one after
+ * the other, *stride_r bytes apart, without a call for each. NULL if there are
+ * none of at least this size. (MAIL_INDEX_REC_AT_SEQ and struct mail_index_ext
+ * are private to lib-index; the same in 2.3 and 2.4.) */
+static inline const void *
+compat_ext_records(struct mail_index_view *view, uint32_t ext_id, size_t size,
+		   size_t *stride_r)
+{
+	const struct mail_index_ext *ext;
+	uint32_t idx;
+
+	if (!mail_index_map_get_ext_idx(view->map, ext_id, &idx))
+		return NULL;
+	ext = array_idx(&view->map->extensions, idx);
+	*stride_r = view->map->hdr.record_size;
+	return ext->record_size < size ? NULL :
+		CONST_PTR_OFFSET(view->map->rec_map->records,
+				 ext->record_offset);
 }
 
 /* "Hang in there": tells the client that we are alive. */

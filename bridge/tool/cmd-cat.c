@@ -46,7 +46,7 @@ static int cat_msg(struct session *session, const char *box,
 	if (msg == NULL)
 		return fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MESSAGE,
 				 "the mailbox %s lists no message %s", box, id);
-	ask.id = listing_id(listing, msg);
+	ask.id = msg->id;
 	ask.expected = msg->size;
 	ret = fetch_message(session, box, FETCH_FULL, &ask, &fetched, fault);
 	if (ret == 0 && fetched.status == FETCH_GONE)
@@ -81,11 +81,9 @@ static int cat_mailbox(struct session *session, const char *name,
 		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
 				"the store lists no mailbox %s", name);
 	else
-		ret = listing_msgs(session, box->wire, "-", &listing, fault);
+		ret = listing_msgs(session, box->wire, &listing, fault);
 	if (ret == 0) {
-		ret = listing_check_ids(session, box->wire, &listing, fault);
-		if (ret == 0)
-			ret = cat_msg(session, box->wire, &listing, id, fault);
+		ret = cat_msg(session, box->wire, &listing, id, fault);
 		listing_free(&listing);
 	}
 	listing_boxes_free(&boxes);

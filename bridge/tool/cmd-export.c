@@ -58,13 +58,13 @@ static void export_failed(struct export *export, const struct fault *fault)
 
 /* Returns 0, or -1 and a fault. */
 static int deliver(struct export *export, struct maildir *md,
-		   const char *box, const struct listing *listing,
-		   const struct listing_msg *msg, const char *flags,
+		   const char *box, const struct listing_msg *msg,
+		   const char *flags,
 		   const struct fetched *fetched, struct fault *fault)
 {
 	struct buf letters = { NULL, 0, 0 };
 	bool whole = maildir_flags(md, flags, &letters);
-	struct view id = listing_id(listing, msg);
+	struct view id = msg->id;
 	int ret = maildir_deliver(md, msg, buf_str(&letters), fetched);
 
 	if (ret < 0) {
@@ -83,10 +83,10 @@ static int deliver(struct export *export, struct maildir *md,
 }
 
 static void export_msg(struct export *export, struct maildir *md,
-		       const char *box, const struct listing *listing,
-		       const struct listing_msg *msg, const char *flags)
+		       const char *box, const struct listing_msg *msg,
+		       const char *flags)
 {
-	struct view id = listing_id(listing, msg);
+	struct view id = msg->id;
 	struct fetched fetched;
 	struct fault fault;
 	struct fetch_ask ask = { .id = id, .expected = msg->size };
@@ -103,8 +103,8 @@ static void export_msg(struct export *export, struct maildir *md,
 			tool_warn("%s", fault.log);
 			export->gone++;
 		} else {
-			ret = deliver(export, md, box, listing, msg, flags,
-				      &fetched, &fault);
+			ret = deliver(export, md, box, msg, flags, &fetched,
+				      &fault);
 		}
 	} else {
 		fault_context(&fault, "%s %.*s", box, (int)id.len, id.p);
@@ -132,6 +132,7 @@ static void export_msgs(struct export *export, struct maildir *md,
 {
 	bool no_flags = flags_are_dovecots(export);
 	const struct listing_msg *msg;
+	struct buf flags = { NULL, 0, 0 };
 	size_t i;
 
 	for (i = 0; i < listing->count && !export->stopped; i++) {
@@ -144,10 +145,12 @@ static void export_msgs(struct export *export, struct maildir *md,
 		}
 		tool_progress("%s: %zu of %zu, %.1f MB", box->name, i + 1,
 			      listing->count, (double)export->bytes / 1e6);
-		export_msg(export, md, box->wire, listing, msg,
-			   no_flags || msg->flags == 0 ? "" :
-			   listing->flags[msg->flags]);
+		buf_clear(&flags);
+		if (!no_flags)
+			buf_append_view(&flags, msg->flags);
+		export_msg(export, md, box->wire, msg, buf_str(&flags));
 	}
+	buf_free(&flags);
 }
 
 /* Returns 0, or -1 and a fault. */
@@ -198,12 +201,9 @@ static void export_box(struct export *export, const struct listing_box *box)
 	int ret;
 
 	tool_progress("%s", box->name);
-	ret = listing_msgs(export->session, box->wire, "-", &listing, &fault);
+	ret = listing_msgs(export->session, box->wire, &listing, &fault);
 	if (ret == 0) {
-		ret = listing_check_ids(export->session, box->wire, &listing,
-					&fault);
-		if (ret == 0)
-			ret = write_box(export, box, &listing, &fault);
+		ret = write_box(export, box, &listing, &fault);
 		listing_free(&listing);
 	}
 	if (ret == 0) {

@@ -153,7 +153,7 @@ static void test_kill(void)
 {
 	struct idmap *map = created(1);
 	unsigned int i, k, wrong = 0;
-	const struct idmap_entry *entries;
+	const struct idmap_known *known;
 	struct timespec ts = { 0, 0 };
 	size_t count;
 	pid_t pid;
@@ -185,9 +185,9 @@ static void test_kill(void)
 		map = idmap_init(path);
 		wrong += idmap_open(map, &fault) != 1 ||
 			idmap_load(map, &fault) < 0;
-		entries = idmap_entries(map, &count);
+		known = idmap_known(map, &count);
 		wrong += count % 7000 != 0 ||
-			(count > 0 && entries[count - 1].uid != count) ||
+			(count > 0 && known[count - 1].uid != count) ||
 			idmap_header(map)->next_uid != count + 1;
 		idmap_deinit(&map);
 	}

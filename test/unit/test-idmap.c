@@ -30,6 +30,7 @@ static void test_messages(void)
 {
 	struct idmap *map = created(1);
 	struct idmap_entry entry = message(3, "x%20y");
+	struct buf buf = { NULL, 0, 0 };
 
 	(void)add(map, 1, "one");
 	(void)add(map, 2, "two");
@@ -61,8 +62,12 @@ static void test_messages(void)
 	(void)commit(map);
 	is_str(content(map), "4 s%201 99|1 one -1 -1 77 0 ",
 	       "a suspicion is lifted, UIDs of the gone stay used");
-	ok(idmap_lookup(map, 1) != NULL && idmap_lookup(map, 2) == NULL &&
-	   idmap_lookup(map, 4) == NULL, "lookup finds the live ones only");
+	ok(idmap_lookup(map, 1, &entry, &buf, &fault) == 1 &&
+	   view_is(entry.id, "one") && entry.uid == 1 &&
+	   idmap_lookup(map, 2, &entry, &buf, &fault) == 0 &&
+	   idmap_lookup(map, 4, &entry, &buf, &fault) == 0,
+	   "lookup finds the live ones only");
+	buf_free(&buf);
 	idmap_deinit(&map);
 }
 
@@ -81,8 +86,12 @@ static void test_hash(void)
 	(void)add(map, 1, "a%62c");
 	(void)commit(map);
 	(void)content(map);
-	ok(memcmp(idmap_lookup(map, 1)->hash, want, sizeof(hash)) == 0,
+	ok(memcmp(known_of(map, 1)->hash, want, sizeof(hash)) == 0,
 	   "two spellings of an id have one hash");
+	ok(idmap_spelling(map, view_of("abc")) == 0 &&
+	   known_of(map, 1)->spelling != 0 && known_of(map, 1)->spelling !=
+	   idmap_spelling(map, view_of("ab%63")),
+	   "but are told apart");
 	idmap_deinit(&map);
 }
 
@@ -120,7 +129,7 @@ static void test_many_flags(void)
 {
 	struct idmap *map = created(1);
 	struct buf change = { NULL, 0, 0 };
-	const struct idmap_entry *entry;
+	struct view flags;
 	unsigned int i;
 
 	for (i = 0; i < 3000; i++)
@@ -129,17 +138,16 @@ static void test_many_flags(void)
 	idmap_flags(map, 1, 1, change.p);
 	ok(commit(map) == 0 && idmap_load(map, &fault) == 0,
 	   "a change longer than a line is split");
-	entry = idmap_lookup(map, 1);
-	ok(entry->flags.len <= IDMAP_FLAGS_MAX &&
-	   entry->flags.len > IDMAP_FLAGS_MAX - 10,
+	flags = idmap_flags_text(map, idmap_known_flags(map, known_of(map, 1)));
+	ok(flags.len <= IDMAP_FLAGS_MAX && flags.len > IDMAP_FLAGS_MAX - 10,
 	   "flags that do not fit are left out");
 	(void)idmap_compact(map, false, &fault);
 	idmap_deinit(&map);
 	map = idmap_init(path);
 	(void)idmap_open(map, &fault);
 	(void)idmap_load(map, &fault);
-	entry = idmap_lookup(map, 1);
-	ok(entry != NULL && entry->flags.len > IDMAP_FLAGS_MAX - 10,
+	flags = idmap_flags_text(map, idmap_known_flags(map, known_of(map, 1)));
+	ok(flags.len <= IDMAP_FLAGS_MAX && flags.len > IDMAP_FLAGS_MAX - 10,
 	   "as many flags as fit survive a rewrite");
 	idmap_deinit(&map);
 	buf_free(&change);
@@ -310,7 +318,7 @@ static void test_read_entry(void)
 	   idmap_read_entry(map, generation, UINT64_MAX, 1, &entry, &buf,
 			    &fault) == 0, "not outside of the records");
 	(void)idmap_load(map, &fault);
-	is_num(idmap_lookup(map, 1)->offset, update,
+	is_num(known_of(map, 1)->offset, update,
 	       "a loaded entry has the offset of its last line");
 	idmap_deinit(&map);
 	buf_free(&buf);
@@ -402,7 +410,7 @@ static void test_two_writers(void)
 {
 	struct idmap *map = created(1);
 	pid_t pids[4];
-	const struct idmap_entry *entries;
+	const struct idmap_known *known;
 	size_t count;
 	unsigned int i, k, failed = 0;
 	int status;
@@ -436,8 +444,8 @@ static void test_two_writers(void)
 	is_num(failed, 0, "four processes add and rewrite at once");
 	map = idmap_init(path);
 	(void)content(map);
-	entries = idmap_entries(map, &count);
-	ok(count == 200 && entries[199].uid == 200,
+	known = idmap_known(map, &count);
+	ok(count == 200 && known[199].uid == 200,
 	   "each message has a UID of its own, none is lost");
 	idmap_deinit(&map);
 }
@@ -478,7 +486,7 @@ static void test_compact(void)
 	   idmap_header(map)->generation == idmap_header(reader)->generation,
 	   "the generation grows");
 	ok(idmap_read_entry(map, idmap_header(map)->generation,
-			    idmap_lookup(map, 2995)->offset, 2995, &entry,
+			    known_of(map, 2995)->offset, 2995, &entry,
 			    &buf, &fault) == 1, "the offsets are the new ones");
 	ok(!idmap_wants_compaction(map), "then it is worth it no more");
 	(void)add(map, 3001, "next");
@@ -536,7 +544,7 @@ static void test_million(unsigned int messages)
 	printf("# opened in %.6f s\n", seconds() - start);
 	start = seconds();
 	(void)idmap_load(map, &fault);
-	(void)idmap_entries(map, &count);
+	(void)idmap_known(map, &count);
 	is_num(count, messages, "and loaded");
 	printf("# loaded in %.2f s, %ld KiB\n", seconds() - start,
 	       memory_kib() - before);

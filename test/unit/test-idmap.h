@@ -122,8 +122,9 @@ static __attribute__((unused)) int commit(struct idmap *map)
  * SUSPECT FLAGS|..." or what stopped us from having it. */
 static __attribute__((unused)) const char *content(struct idmap *map)
 {
-	static struct buf out;
-	const struct idmap_entry *entries;
+	static struct buf out, buf;
+	const struct idmap_known *known;
+	struct idmap_entry entry;
 	size_t i, count;
 	int ret;
 
@@ -135,15 +136,22 @@ static __attribute__((unused)) const char *content(struct idmap *map)
 		return ret == 0 ? "no file" : "fault";
 	buf_printf(&out, "%u %s %lld", idmap_header(map)->next_uid,
 		   idmap_header(map)->state, (long long)idmap_brake(map));
-	entries = idmap_entries(map, &count);
+	known = idmap_known(map, &count);
 	for (i = 0; i < count; i++) {
+		/* what the file says and what memory has is the same */
+		if (idmap_lookup(map, known[i].uid, &entry, &buf,
+				 &fault) != 1 || entry.size != known[i].size ||
+		    idmap_spelling(map, entry.id) != known[i].spelling ||
+		    !view_equals(entry.flags,
+				 idmap_flags_text(map,
+					idmap_known_flags(map, &known[i]))))
+			return "not what memory has";
 		buf_printf(&out, "|%u %.*s %lld %lld %lld %lld %.*s",
-			   entries[i].uid, (int)entries[i].id.len,
-			   entries[i].id.p, (long long)entries[i].size,
-			   (long long)entries[i].date,
-			   (long long)entries[i].first_seen,
-			   (long long)entries[i].suspect_since,
-			   (int)entries[i].flags.len, entries[i].flags.p);
+			   entry.uid, (int)entry.id.len, entry.id.p,
+			   (long long)entry.size, (long long)entry.date,
+			   (long long)entry.first_seen,
+			   (long long)known[i].suspect_since,
+			   (int)entry.flags.len, entry.flags.p);
 	}
 	return buf_str(&out);
 }
@@ -155,6 +163,18 @@ static __attribute__((unused)) const char *content_anew(void)
 
 	idmap_deinit(&map);
 	return text;
+}
+
+/* One message that is loaded; NULL if there is none. */
+static __attribute__((unused)) const struct idmap_known *
+known_of(struct idmap *map, uint32_t uid)
+{
+	const struct idmap_known *known;
+	size_t i, count;
+
+	known = idmap_known(map, &count);
+	for (i = 0; i < count && known[i].uid != uid; i++) ;
+	return i < count ? &known[i] : NULL;
 }
 
 /* Returns seconds. */

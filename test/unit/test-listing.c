@@ -214,35 +214,32 @@ static const char *msgs_of(struct session *session)
 	struct listing listing;
 	const struct listing_msg *msg;
 	struct fault fault;
-	struct view id;
 	size_t i;
 
 	buf_clear(&shown);
-	if (listing_msgs(session, "Box", "-", &listing, &fault) < 0 ||
-	    listing_check_ids(session, "Box", &listing, &fault) < 0) {
+	if (listing_msgs(session, "Box", &listing, &fault) < 0) {
 		buf_append_str(&shown, kit_short(fault.log));
-		listing_free(&listing);
 		return buf_str(&shown);
 	}
 	for (i = 0; i < listing.count; i++) {
 		msg = &listing.msgs[i];
-		id = listing_id(&listing, msg);
 		buf_printf(&shown, "[%s%.*s", msg->gone ? "-" : "",
-			   (int)id.len, id.p);
+			   (int)msg->id.len, msg->id.p);
 		show_number("s", msg->size, IDMAP_SIZE_UNKNOWN);
 		show_number("v", msg->vsize, IDMAP_SIZE_UNKNOWN);
 		show_number("d", (uint64_t)msg->date,
 			    (uint64_t)IDMAP_DATE_UNKNOWN);
 		show_number("u", msg->uid, 0);
-		if (msg->flags != 0)
-			buf_printf(&shown, " f%s", listing.flags[msg->flags]);
+		if (msg->flags.p != NULL)
+			buf_printf(&shown, " f%.*s", (int)msg->flags.len,
+				   msg->flags.p);
 		buf_append_c(&shown, ']');
 	}
-	buf_printf(&shown, "%s %s", listing.full ? "full" : "delta",
-		   listing.state);
-	if (listing.box_id != NULL)
-		buf_printf(&shown, " id=%s", listing.box_id);
-	show_number("uidvalidity=", listing.uidvalidity, 0);
+	buf_printf(&shown, "%s %s", listing.end.full ? "full" : "delta",
+		   listing.end.state);
+	if (listing.end.box_id != NULL)
+		buf_printf(&shown, " id=%s", listing.end.box_id);
+	show_number("uidvalidity=", listing.end.uidvalidity, 0);
 	listing_free(&listing);
 	return buf_str(&shown);
 }

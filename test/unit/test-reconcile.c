@@ -120,7 +120,7 @@ static const struct {
 	  "aab", "-a", false, false, "eek", "", false },
 };
 
-static size_t parse_known(const char *text, struct idmap_entry *known)
+static size_t parse_known(const char *text, struct idmap_known *known)
 {
 	size_t n = 0;
 
@@ -165,60 +165,84 @@ static size_t parse_items(const char *text, struct reconcile_item *items)
 	return n;
 }
 
-static void fates_text(const struct reconcile_result *result, size_t count,
-		       char *text)
+/* All of a listing. Returns the reconciler, finished, and what is to be added;
+ * NULL and the second item of an id. */
+static struct reconciler *
+reconcile(const struct idmap_known *known, size_t known_count,
+	  const struct reconcile_item *items, size_t items_count,
+	  const struct reconcile_policy *policy, size_t *adds,
+	  size_t *adds_count_r, size_t *duplicate_r)
+{
+	struct reconciler *rec = reconcile_init(known, known_count);
+	enum reconcile_verdict verdict;
+	size_t i, k;
+
+	*adds_count_r = 0;
+	for (i = 0; i < items_count; i++) {
+		verdict = reconcile_line(rec, &items[i], &k);
+		if (verdict == RECONCILE_TWICE) {
+			*duplicate_r = i;
+			reconcile_deinit(&rec);
+			return NULL;
+		}
+		if (verdict == RECONCILE_NEW || verdict == RECONCILE_OTHER)
+			adds[(*adds_count_r)++] = i;
+	}
+	reconcile_finish(rec, policy);
+	return rec;
+}
+
+static void fates_text(const struct reconciler *rec, size_t count, char *text)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		text[i] = "kers"[result->fates[i]];
+		text[i] = "kers"[reconcile_fate(rec, i)];
 	text[count] = '\0';
 }
 
-/* The counts that a result carries are those of its fates. */
-static bool counts_agree(const struct reconcile_result *result, size_t count)
+/* What is said to be held back is what has that fate. */
+static bool counts_agree(const struct reconciler *rec, size_t count)
 {
-	size_t i, expunges = 0, suspects = 0;
+	size_t i, suspects = 0;
 
-	for (i = 0; i < count; i++) {
-		expunges += result->fates[i] == RECONCILE_EXPUNGE ||
-			result->fates[i] == RECONCILE_REPLACE;
-		suspects += result->fates[i] == RECONCILE_SUSPECT;
-	}
-	return expunges == result->expunge_count &&
-		suspects == result->suspect_count;
+	for (i = 0; i < count; i++)
+		suspects += reconcile_fate(rec, i) == RECONCILE_SUSPECT;
+	return suspects == reconcile_held(rec);
 }
 
 static void test_row(size_t row)
 {
-	struct idmap_entry known[64];
+	struct idmap_known known[64];
 	struct reconcile_item items[64];
 	struct reconcile_policy policy = {
 		.full = rows[row].full, .force = rows[row].force,
 		.now = NOW, .brake_pause_secs = PAUSE,
 	};
-	struct reconcile_result result;
-	size_t i, duplicate, known_count, items_count;
-	char fates[65], adds[65];
+	struct reconciler *rec;
+	size_t i, duplicate, known_count, items_count, adds_count, adds[64];
+	char fates[65], added[65];
+	bool held;
 
 	known_count = parse_known(rows[row].known, known);
 	items_count = parse_items(rows[row].listed, items);
-	if (reconcile(known, known_count, items, items_count, &policy, &result,
-		      &duplicate) < 0) {
+	rec = reconcile(known, known_count, items, items_count, &policy,
+			adds, &adds_count, &duplicate);
+	if (rec == NULL) {
 		ok(0, "%s", rows[row].name);
 		return;
 	}
-	fates_text(&result, known_count, fates);
-	for (i = 0; i < result.adds_count; i++)
-		adds[i] = (char)items[result.adds[i]].hash[0];
-	adds[result.adds_count] = '\0';
+	fates_text(rec, known_count, fates);
+	for (i = 0; i < adds_count; i++)
+		added[i] = (char)items[adds[i]].hash[0];
+	added[adds_count] = '\0';
+	held = reconcile_held(rec) > 0;
 	if (!ok(strcmp(fates, rows[row].want) == 0 &&
-		strcmp(adds, rows[row].adds) == 0 &&
-		result.held == rows[row].held &&
-		counts_agree(&result, known_count), "%s", rows[row].name))
-		printf("#  fates %s, adds %s, held %d\n", fates, adds,
-		       result.held);
-	reconcile_result_free(&result);
+		strcmp(added, rows[row].adds) == 0 &&
+		held == rows[row].held &&
+		counts_agree(rec, known_count), "%s", rows[row].name))
+		printf("#  fates %s, adds %s, held %d\n", fates, added, held);
+	reconcile_deinit(&rec);
 }
 
 /* --- what the table does not say ----------------------------------------- */
@@ -226,17 +250,19 @@ static void test_row(size_t row)
 static int duplicate_in(const char *known_text, const char *items_text,
 			size_t *duplicate_r)
 {
-	struct idmap_entry known[16];
+	struct idmap_known known[16];
 	struct reconcile_item items[16];
 	struct reconcile_policy policy = { .full = true, .now = NOW };
-	struct reconcile_result result;
-	int ret;
+	struct reconciler *rec;
+	size_t adds[16], adds_count;
 
-	ret = reconcile(known, parse_known(known_text, known), items,
-			parse_items(items_text, items), &policy, &result,
-			duplicate_r);
-	reconcile_result_free(&result);
-	return ret;
+	rec = reconcile(known, parse_known(known_text, known), items,
+			parse_items(items_text, items), &policy, adds,
+			&adds_count, duplicate_r);
+	if (rec == NULL)
+		return -1;
+	reconcile_deinit(&rec);
+	return 0;
 }
 
 static void test_duplicates(void)
@@ -256,33 +282,44 @@ static void test_duplicates(void)
 	size_t i, duplicate;
 
 	for (i = 0; i < sizeof(dups) / sizeof(dups[0]); i++) {
-		duplicate = RECONCILE_NONE;
+		duplicate = SIZE_MAX;
 		ok(duplicate_in(dups[i].known, dups[i].listed,
 				&duplicate) == -1 &&
 		   duplicate == dups[i].duplicate, "%s", dups[i].name);
 	}
 }
 
-static void test_links(void)
+static void test_verdicts(void)
 {
-	struct idmap_entry known[8];
+	static const struct {
+		enum reconcile_verdict verdict;
+		size_t known;
+		const char *name;
+	} want[] = {
+		{ RECONCILE_LISTED, 2, "a line names its known message" },
+		{ RECONCILE_NEW, SIZE_MAX, "an id that is not known is new" },
+		{ RECONCILE_GONE, 1, "GONE names its known message" },
+		{ RECONCILE_NOTHING, SIZE_MAX, "or means nothing" },
+		{ RECONCILE_OTHER, 4, "another size names what it replaces" },
+		{ RECONCILE_LISTED, 5,
+		  "of one id known twice the higher UID is named" },
+		{ RECONCILE_TWICE, SIZE_MAX, "a new id a second time" },
+	};
+	struct idmap_known known[8];
 	struct reconcile_item items[8];
-	struct reconcile_policy policy = { .now = NOW };
-	struct reconcile_result result;
-	size_t duplicate;
+	struct reconciler *rec;
+	size_t i, k, count = parse_known("dbcae5d", known);
 
-	(void)reconcile(known, parse_known("abc", known), items,
-			parse_items("cx-b", items), &policy, &result,
-			&duplicate);
-	ok(result.item_of_known[2] == 0 && result.known_of_item[0] == 2,
-	   "a listed message and its item name each other");
-	ok(result.item_of_known[0] == RECONCILE_NONE &&
-	   result.known_of_item[1] == RECONCILE_NONE,
-	   "what has no counterpart names none");
-	ok(result.item_of_known[1] == RECONCILE_NONE &&
-	   result.known_of_item[2] == 1,
-	   "a GONE item names its message, which is not listed");
-	reconcile_result_free(&result);
+	rec = reconcile_init(known, count);
+	count = parse_items("cx-b-ye6dx", items);
+	for (i = 0; i < count; i++) {
+		k = SIZE_MAX;
+		ok(reconcile_line(rec, &items[i], &k) == want[i].verdict &&
+		   k == want[i].known, "%s", want[i].name);
+	}
+	reconcile_deinit(&rec);
+	ok(rec == NULL, "a listing may end anywhere");
+	reconcile_deinit(&rec);
 }
 
 static void test_times(void)
@@ -309,24 +346,24 @@ static void test_times(void)
  * although the clock is set back an hour in between. */
 static void test_clock_set_back(void)
 {
-	struct idmap_entry known[4];
+	struct idmap_known known[4];
 	struct reconcile_item items[1];
 	struct reconcile_policy policy = { .full = true, .now = NOW,
 					   .brake_pause_secs = PAUSE };
-	struct reconcile_result result;
+	struct reconciler *rec;
 	static const int64_t steps[] = { 0, 30, -3600, -3570, -3540 };
-	size_t i, k, duplicate, count = parse_known("abc", known);
+	size_t i, k, n, duplicate, count = parse_known("abc", known);
 	char got[8];
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		policy.now = NOW + steps[i];
-		(void)reconcile(known, count, items, 0, &policy, &result,
+		rec = reconcile(known, count, items, 0, &policy, NULL, &n,
 				&duplicate);
-		got[i] = result.held ? 's' : 'e';
+		got[i] = reconcile_held(rec) > 0 ? 's' : 'e';
 		for (k = 0; k < count; k++)
 			known[k].suspect_since = reconcile_suspect_since(
 				known[k].suspect_since, &policy);
-		reconcile_result_free(&result);
+		reconcile_deinit(&rec);
 	}
 	got[i] = '\0';
 	is_str(got, "sssse", "a clock set back costs one more pause, no more");
@@ -339,7 +376,7 @@ static unsigned int next_random(unsigned int *seed)
 	return *seed >> 16;
 }
 
-static char plain_fate(const struct idmap_entry *known, size_t k, size_t count,
+static char plain_fate(const struct idmap_known *known, size_t k, size_t count,
 		       const struct reconcile_item *items, size_t n,
 		       const struct reconcile_policy *policy)
 {
@@ -368,15 +405,33 @@ static char plain_fate(const struct idmap_entry *known, size_t k, size_t count,
 	return 's';
 }
 
+/* Whether exactly the items that are listed and not known are added. */
+static bool adds_are_plain(const struct idmap_known *known, size_t count,
+			   const struct reconcile_item *items, size_t n,
+			   const size_t *adds, size_t adds_count)
+{
+	size_t i, k, next = 0;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < count && memcmp(items[i].hash, known[k].hash,
+						16) != 0; k++) ;
+		if (k < count || items[i].gone)
+			continue;
+		if (next == adds_count || adds[next++] != i)
+			return false;
+	}
+	return next == adds_count;
+}
+
 static void test_random(void)
 {
-	struct idmap_entry known[40];
+	struct idmap_known known[40];
 	struct reconcile_item items[60];
 	struct reconcile_policy policy = { .now = NOW,
 					   .brake_pause_secs = PAUSE };
-	struct reconcile_result result;
+	struct reconciler *rec;
 	unsigned int seed = 1, round, percent, wrong = 0;
-	size_t i, n, count, duplicate;
+	size_t i, n, count, duplicate, adds[60], adds_count;
 
 	for (round = 0; round < 3000; round++) {
 		count = next_random(&seed) % 40;
@@ -397,17 +452,20 @@ static void test_random(void)
 			items[n].size = 1;
 			items[n++].gone = next_random(&seed) % 10 == 0;
 		}
-		if (reconcile(known, count, items, n, &policy, &result,
-			      &duplicate) < 0) {
+		rec = reconcile(known, count, items, n, &policy, adds,
+				&adds_count, &duplicate);
+		if (rec == NULL) {
 			wrong++;
 			continue;
 		}
 		for (i = 0; i < count; i++) {
-			if ("kers"[result.fates[i]] !=
+			if ("kers"[reconcile_fate(rec, i)] !=
 			    plain_fate(known, i, count, items, n, &policy))
 				wrong++;
 		}
-		reconcile_result_free(&result);
+		wrong += !adds_are_plain(known, count, items, n, adds,
+					 adds_count);
+		reconcile_deinit(&rec);
 	}
 	is_num(wrong, 0, "3000 random lists are judged as the rules say");
 }
@@ -425,12 +483,12 @@ static void big_hash(uint32_t i, unsigned char *hash)
 static void test_million(void)
 {
 	const size_t count = 1000000;
-	struct idmap_entry *known = calloc(count, sizeof(*known));
+	struct idmap_known *known = calloc(count, sizeof(*known));
 	struct reconcile_item *items = calloc(count, sizeof(*items));
 	struct reconcile_policy policy = { .full = true, .now = NOW };
-	struct reconcile_result result;
+	struct reconciler *rec;
 	struct timespec from, to;
-	size_t i, duplicate;
+	size_t i, duplicate, adds[10], adds_count, gone = 0;
 
 	for (i = 0; i < count; i++) {
 		known[i].uid = (uint32_t)i + 1;
@@ -439,14 +497,16 @@ static void test_million(void)
 			 items[i].hash);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	(void)reconcile(known, count, items, count, &policy, &result,
+	rec = reconcile(known, count, items, count, &policy, adds, &adds_count,
 			&duplicate);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	ok(result.adds_count == 10 && result.expunge_count == 10,
+	for (i = 0; i < count; i++)
+		gone += reconcile_fate(rec, i) == RECONCILE_EXPUNGE;
+	ok(adds_count == 10 && gone == 10,
 	   "a million messages in another order are matched");
 	printf("# %.3f s\n", (double)(to.tv_sec - from.tv_sec) +
 	       (double)(to.tv_nsec - from.tv_nsec) / 1e9);
-	reconcile_result_free(&result);
+	reconcile_deinit(&rec);
 	free(known);
 	free(items);
 }
@@ -458,7 +518,7 @@ int main(void)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		test_row(i);
 	test_duplicates();
-	test_links();
+	test_verdicts();
 	test_times();
 	test_clock_set_back();
 	test_random();

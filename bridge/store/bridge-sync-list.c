@@ -1,0 +1,366 @@
+/* The lines of a list, from the wire into the map.
+ *
+ * A mailbox may have millions of messages, so a list is never held: each line
+ * is compared with what is known as it comes, and what is new goes to the map's
+ * file. It is staged there and counts for nobody before the commit; a list that
+ * ends badly is rolled back. In memory remain, for a new message, 28 bytes for
+ * the index and what core/reconcile keeps.
+ *
+ * Lines are taken in batches. Only when the list ends is it known whether it
+ * was full or a delta: if the backend was asked for the changes since a state,
+ * mostly there is no second batch, and a delta of a few lines does not need the
+ * whole map (bridge-sync-named.c). */
+#include "lib.h"
+#include "compat.h"
+#include "array.h"
+#include "bridge-sync.h"
+
+#define BATCH_MAX 1000		/* lines */
+#define BATCH_TEXT_MAX (256 * 1024)	/* bytes of ids and flags */
+#define AHEAD 16		/* lines that are looked for ahead */
+/* About what a message takes in memory while it is listed: one that is known
+   (struct idmap_known), or one that is new. */
+#define MESSAGE_BYTES 72
+
+/* --- new messages ---------------------------------------------------------- */
+
+static struct bridge_sync_add *add_new(struct bridge_sync *sync)
+{
+	size_t n = sync->adds_count++, block = n / BRIDGE_SYNC_BLOCK;
+
+	if (n % BRIDGE_SYNC_BLOCK == 0) {
+		sync->adds = mem_grow(sync->adds, block + 1,
+				      sizeof(*sync->adds));
+		sync->adds[block] = mem_grow(NULL, BRIDGE_SYNC_BLOCK,
+					     sizeof(**sync->adds));
+	}
+	return &sync->adds[block][n % BRIDGE_SYNC_BLOCK];
+}
+
+struct bridge_sync_add bridge_sync_take_add(struct bridge_sync *sync)
+{
+	size_t n = sync->next_add++, block = n / BRIDGE_SYNC_BLOCK;
+	struct bridge_sync_add add = sync->adds[block][n % BRIDGE_SYNC_BLOCK];
+
+	if (sync->next_add % BRIDGE_SYNC_BLOCK == 0) {
+		free(sync->adds[block]);
+		sync->adds[block] = NULL;
+	}
+	return add;
+}
+
+static void adds_free(struct bridge_sync *sync)
+{
+	size_t i;
+
+	for (i = 0; i < sync->adds_count; i += BRIDGE_SYNC_BLOCK)
+		free(sync->adds[i / BRIDGE_SYNC_BLOCK]);
+	free(sync->adds);
+	sync->adds = NULL;
+	sync->adds_count = sync->next_add = 0;
+}
+
+void bridge_sync_add(struct bridge_sync *sync, struct idmap_entry *entry,
+		     uint32_t vsize)
+{
+	struct bridge_sync_add *add = add_new(sync);
+	uint64_t offset;
+
+	entry->uid = sync->next_uid++;
+	offset = idmap_add(sync->mbox->map, entry);
+	memcpy(add->rec.hash, entry->hash, sizeof(add->rec.hash));
+	add->rec.offset = bridge_sync_offset(offset);
+	add->flags = idmap_flags_number(sync->mbox->map, entry->flags);
+	add->vsize = vsize;
+}
+
+/* --- one line -------------------------------------------------------------- */
+
+/* RFC822.SIZE, where the list tells it: it spares reading the message. */
+static uint32_t
+line_vsize(const struct bridge_sync *sync, const struct listing_msg *msg)
+{
+	uint64_t vsize = msg->vsize == IDMAP_SIZE_UNKNOWN && sync->crlf ?
+		msg->size : msg->vsize;
+
+	return vsize >= UINT32_MAX ? 0 : (uint32_t)vsize + 1;
+}
+
+static void line_new(struct bridge_sync *sync, const struct listing_msg *msg)
+{
+	struct buf seed = { NULL, 0, 0 };
+	struct idmap_entry entry;
+
+	i_zero(&entry);
+	memcpy(entry.hash, msg->hash, sizeof(entry.hash));
+	entry.id = msg->id;
+	entry.size = msg->size;
+	entry.date = msg->date;
+	entry.first_seen = sync->now;
+	if (msg->flags.len > 0 && !sync->ignore_flags) T_BEGIN {
+		bridge_sync_seed(sync, msg->flags, &seed);
+	} T_END;
+	entry.flags = view_of_buf(&seed);
+	bridge_sync_add(sync, &entry, line_vsize(sync, msg));
+	sync->bytes += seed.len;
+	buf_free(&seed);
+}
+
+/* The id as the backend spells it now, and a size that became known. */
+static int
+line_update(struct bridge_sync *sync, size_t known, const struct view *id,
+	    uint64_t size)
+{
+	struct idmap *map = sync->mbox->map;
+	struct bridge_sync_move *move;
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	int ret;
+
+	ret = idmap_read_entry(map, idmap_header(map)->generation,
+			       sync->known[known].offset,
+			       sync->known[known].uid, &entry, &buf,
+			       &sync->fault);
+	if (ret > 0) {
+		if (sync->moves_count == sync->moves_alloc) {
+			sync->moves_alloc += sync->moves_alloc / 2 + 64;
+			sync->moves = mem_grow(sync->moves, sync->moves_alloc,
+					       sizeof(*sync->moves));
+		}
+		move = &sync->moves[sync->moves_count++];
+		entry.id = *id;
+		entry.size = size;
+		move->known = known;
+		move->offset = idmap_update(map, &entry);
+	} else if (ret == 0) {
+		ret = fault_set(&sync->fault, FAULT_INTERNAL,
+				FAULT_SCOPE_MAILBOX, "the map has no line of "
+				"UID %u where it had one",
+				sync->known[known].uid);
+	}
+	buf_free(&buf);
+	return ret < 0 ? -1 : 0;
+}
+
+static int
+line_listed(struct bridge_sync *sync, size_t known,
+	    const struct listing_msg *msg)
+{
+	const struct idmap_known *entry = &sync->known[known];
+	uint64_t size = msg->size == IDMAP_SIZE_UNKNOWN ? entry->size :
+		msg->size;
+
+	if (entry->suspect_since != 0)
+		idmap_suspect(sync->mbox->map, entry->uid, 0);
+	if (size == entry->size && entry->spelling ==
+	    idmap_spelling(sync->mbox->map, msg->id))
+		return 0;
+	return line_update(sync, known, &msg->id, size);
+}
+
+static int
+line_take(struct bridge_sync *sync, const struct listing_msg *msg,
+	  struct wire_error *error_r)
+{
+	struct reconcile_item item;
+	size_t known;
+
+	memcpy(item.hash, msg->hash, sizeof(item.hash));
+	item.size = msg->size;
+	item.gone = msg->gone;
+	switch (reconcile_line(sync->rec, &item, &known)) {
+	case RECONCILE_TWICE:
+		return listing_twice(msg, error_r);
+	case RECONCILE_LISTED:
+		return line_listed(sync, known, msg);
+	case RECONCILE_NEW:
+	case RECONCILE_OTHER:
+		line_new(sync, msg);
+		break;
+	case RECONCILE_GONE:
+	case RECONCILE_NOTHING:
+		break;
+	}
+	sync->bytes += MESSAGE_BYTES;
+	return sync->bytes <= sync->bytes_max ? 0 :
+		listing_too_big(error_r);
+}
+
+/* --- all lines ------------------------------------------------------------- */
+
+static void list_forget(struct bridge_sync *sync)
+{
+	arena_free(&sync->waiting_text);
+	sync->waiting_count = sync->waiting_bytes = 0;
+}
+
+static void list_start(struct bridge_sync *sync)
+{
+	reconcile_deinit(&sync->rec);
+	sync->rec = reconcile_init(sync->known, sync->known_count);
+	sync->bytes = sync->known_count * MESSAGE_BYTES;
+	sync->bytes_max = listing_bytes_max();
+}
+
+/* Take the lines that are waiting. Something of ours that fails is no fault of
+   the backend: the dialogue goes on to its end without us. */
+static int
+list_take(struct bridge_sync *sync, bool whole, struct wire_error *error_r)
+{
+	size_t i, count = sync->waiting_count;
+	int ret = 0;
+
+	if (!sync->begun &&
+	    bridge_sync_begin(sync, whole, &sync->fault) == 0)
+		list_start(sync);
+	for (i = 0; ret == 0 && sync->begun && i < count; i++) {
+		if (i + AHEAD < count)
+			reconcile_expect(sync->rec,
+					 sync->waiting[i + AHEAD].hash);
+		ret = line_take(sync, &sync->waiting[i], error_r);
+	}
+	list_forget(sync);
+	return sync->fault.code != FAULT_NONE ? 0 : ret;
+}
+
+static int
+list_msg(void *context, const struct listing_msg *msg,
+	 struct wire_error *error_r)
+{
+	struct bridge_sync *sync = context;
+	struct listing_msg *copy;
+
+	if (sync->fault.code != FAULT_NONE)
+		return 0;
+	if ((sync->waiting_count == BATCH_MAX ||
+	     sync->waiting_bytes > BATCH_TEXT_MAX) &&
+	    list_take(sync, TRUE, error_r) < 0)
+		return -1;
+	if (sync->waiting == NULL)
+		sync->waiting = mem_new(BATCH_MAX, sizeof(*sync->waiting));
+	copy = &sync->waiting[sync->waiting_count++];
+	*copy = *msg;
+	copy->id = arena_add(&sync->waiting_text, msg->id);
+	copy->flags = arena_add(&sync->waiting_text, msg->flags);
+	sync->waiting_bytes += msg->id.len + msg->flags.len;
+	return 0;
+}
+
+/* What is not known before all lines are: who is gone, and what the brake holds
+   back. */
+static void list_judge(struct bridge_sync *sync, const struct listing_end *end)
+{
+	struct idmap *map = sync->mbox->map;
+	const struct idmap_known *known;
+	struct reconcile_policy policy;
+	int64_t since;
+	size_t k;
+
+	i_zero(&policy);
+	policy.full = end->full;
+	policy.force = sync->force;
+	policy.now = sync->now;
+	policy.brake_pause_secs = sync->mbox->list->set.brake_pause_secs;
+	reconcile_finish(sync->rec, &policy);
+	for (k = 0; k < sync->known_count; k++) {
+		known = &sync->known[k];
+		switch (reconcile_fate(sync->rec, k)) {
+		case RECONCILE_EXPUNGE:
+		case RECONCILE_REPLACE:
+			idmap_gone(map, known->uid);
+			break;
+		case RECONCILE_SUSPECT:
+			since = reconcile_suspect_since(known->suspect_since,
+							&policy);
+			if (since != known->suspect_since)
+				idmap_suspect(map, known->uid, since);
+			break;
+		case RECONCILE_KEEP:
+			break;
+		}
+	}
+}
+
+static int
+list_end(void *context, const struct listing_end *end,
+	 struct wire_error *error_r)
+{
+	struct bridge_sync *sync = context;
+	struct idmap *map = sync->mbox->map;
+	const char *state;
+	int64_t held_at;
+
+	if (sync->fault.code == FAULT_NONE &&
+	    list_take(sync, end->full, error_r) < 0)
+		return -1;
+	if (sync->fault.code != FAULT_NONE)
+		return 0;
+	list_judge(sync, end);
+	held_at = reconcile_held(sync->rec) > 0 ? sync->now : 0;
+	if (held_at != idmap_brake(map))
+		idmap_set_brake(map, held_at);
+	/* what the brake holds back needs a second full list to be settled */
+	state = held_at != 0 ? "-" : end->state;
+	if (strcmp(state, idmap_header(map)->state) != 0)
+		idmap_set_state(map, state);
+	return 0;
+}
+
+static void list_reset(void *context)
+{
+	struct bridge_sync *sync = context;
+
+	idmap_rollback(sync->mbox->map);
+	list_forget(sync);
+	adds_free(sync);
+	sync->moves_count = 0;
+	sync->bad_keywords = 0;
+	sync->next_uid = sync->first_uid;
+	if (sync->begun)
+		list_start(sync);
+}
+
+static const struct listing_sink list_sink = {
+	.msg = list_msg,
+	.end = list_end,
+	.reset = list_reset,
+};
+
+int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
+			  struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	int ret;
+
+	/* without a state the whole map is needed in any case */
+	if (strcmp(state, "-") == 0) {
+		if (bridge_sync_begin(sync, TRUE, fault) < 0)
+			return -1;
+		list_start(sync);
+	}
+	mbox->list->busy_box = &mbox->box;
+	ret = listing_read(mbox->list->session, mbox->wire_name, state,
+			   &list_sink, sync, &sync->end, fault);
+	mbox->list->busy_box = NULL;
+	if (ret == 0 && sync->fault.code != FAULT_NONE) {
+		*fault = sync->fault;
+		ret = -1;
+	}
+	return ret;
+}
+
+void bridge_sync_list_free(struct bridge_sync *sync)
+{
+	reconcile_deinit(&sync->rec);
+	listing_end_free(&sync->end);
+	list_forget(sync);
+	free(sync->waiting);
+	adds_free(sync);
+	free(sync->moves);
+	free(sync->named);
+	sync->waiting = NULL;
+	sync->moves = NULL;
+	sync->named = NULL;
+	sync->known = NULL;
+	sync->moves_count = sync->known_count = 0;
+}
