@@ -8,6 +8,9 @@
 
 #define READ_SIZE (256 * 1024)
 #define READ_ENTRY_SIZE 512	/* enough for nearly every line */
+#define READ_NEAR 4096		/* bytes: a line so soon behind the last one is
+				   read along with many that follow */
+#define READ_WINDOW_SIZE 65536
 
 void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE])
 {
@@ -490,49 +493,83 @@ int idmap_lookup(struct idmap *map, uint32_t uid, struct idmap_entry *entry_r,
 	return ret < 0 ? -1 : 1;
 }
 
-/* Read the line at an offset, with the LF before it, into buf. Returns 1 and
- * the line; 0 if no line begins there, -1. */
-static int read_line(struct idmap *map, uint64_t offset, size_t size,
-		     struct buf *buf, struct view *line_r, struct fault *fault)
+/* Let the window begin with the byte before offset. Returns 0, or -1. */
+static int window_fill(struct idmap *map, uint64_t offset, size_t size,
+		       struct fault *fault)
 {
-	const char *lf;
 	ssize_t got;
 
 	if (map->end - offset < size)
 		size = (size_t)(map->end - offset);
-	buf_clear(buf);
-	got = idmap_pread(map->fd, buf_reserve(buf, size + 1), size + 1,
-			  offset - 1);
+	buf_clear(&map->window);
+	map->window_offset = offset - 1;
+	got = idmap_pread(map->fd, buf_reserve(&map->window, size + 1),
+			  size + 1, offset - 1);
 	if (got < 0)
 		return idmap_sys_fault(map, fault, "read()");
-	buf->len = (size_t)got;
-	if (buf->len < 2 || buf->p[0] != '\n')
+	map->window.len = (size_t)got;
+	return 0;
+}
+
+/* The line at an offset, if the window has it whole. */
+static bool window_line(const struct idmap *map, uint64_t offset,
+			struct view *line_r)
+{
+	const char *p = map->window.p, *lf;
+	size_t before;
+
+	if (offset <= map->window_offset ||
+	    offset >= map->window_offset + map->window.len)
+		return false;
+	before = (size_t)(offset - 1 - map->window_offset);
+	lf = p[before] != '\n' ? NULL :
+		memchr(p + before + 1, '\n', map->window.len - before - 1);
+	line_r->p = p + before + 1;
+	line_r->len = lf == NULL ? 0 : (size_t)(lf - line_r->p);
+	return lf != NULL;
+}
+
+/* Find the line at an offset. Who reads one after the other gets many at once.
+ * Returns 1 and the line, valid until the next call; 0 if no line begins there,
+ * -1. */
+static int read_line(struct idmap *map, uint64_t offset, struct view *line_r,
+		     struct fault *fault)
+{
+	bool near = offset > map->window_last &&
+		offset - map->window_last < READ_NEAR;
+	size_t size = near ? READ_WINDOW_SIZE : READ_ENTRY_SIZE;
+
+	map->window_last = offset;
+	if (window_line(map, offset, line_r))
+		return 1;
+	if (window_fill(map, offset, size, fault) < 0)
+		return -1;
+	if (window_line(map, offset, line_r))
+		return 1;
+	if (map->window.len <= size || map->window.p[0] != '\n')
 		return 0;
-	lf = memchr(buf->p + 1, '\n', buf->len - 1);
-	if (lf == NULL)
-		return 0;
-	line_r->p = buf->p + 1;
-	line_r->len = (size_t)(lf - line_r->p);
-	return 1;
+	if (window_fill(map, offset, IDMAP_LINE_MAX, fault) < 0)
+		return -1;
+	return window_line(map, offset, line_r) ? 1 : 0;
 }
 
 int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
 		     uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault)
 {
-	struct view line;
+	struct view line, found;
 	int ret;
 
 	memset(entry_r, 0, sizeof(*entry_r));
 	if (map->fd < 0 || generation != map->header.generation ||
 	    offset < map->first || offset >= map->end)
 		return 0;
-	ret = read_line(map, offset, READ_ENTRY_SIZE, buf, &line, fault);
-	if (ret == 0 && buf->len > READ_ENTRY_SIZE && buf->p[0] == '\n')
-		ret = read_line(map, offset, IDMAP_LINE_MAX, buf, &line,
-				fault);
+	ret = read_line(map, offset, &found, fault);
 	if (ret <= 0)
 		return ret;
+	buf_clear(buf);
+	buf_append_view(buf, found);
+	line = view_of_buf(buf);
 	if (idmap_parse_message(line, entry_r) != NULL ||
 	    entry_r->uid != uid ||
 	    hash_spelt(&map->scratch, entry_r->id, entry_r->hash) != NULL)

@@ -139,6 +139,11 @@ struct idmap {
 	uint32_t loaded_uid;	/* highest UID of any A line */
 	uint32_t loaded_next_uid;
 
+	/* idmap_read_entry: a piece of the file, none when len is 0 */
+	struct buf window;
+	uint64_t window_offset;
+	uint64_t window_last;	/* the line that was read last */
+
 	/* staged: bytes that follow end, the first staged_written of them
 	   already in the file */
 	struct buf staged;

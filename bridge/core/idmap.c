@@ -102,6 +102,7 @@ void idmap_deinit(struct idmap **_map)
 	idmap_unlock(map);
 	idmap_flags_free(&map->flags);
 	buf_free(&map->scratch);
+	buf_free(&map->window);
 	buf_free(&map->staged);
 	buf_free(&map->committed.state);
 	buf_free(&map->now.state);
@@ -254,6 +255,7 @@ void idmap_close(struct idmap *map)
 	if (map->fd >= 0)
 		(void)close(map->fd);
 	map->fd = -1;
+	buf_clear(&map->window);
 	map->fresh = false;
 	map->end = map->first = 0;
 	map->restorable = false;
