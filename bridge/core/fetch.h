@@ -6,7 +6,7 @@
 #include "idmap.h"
 #include "session.h"
 
-#define FETCH_MEMORY_MAX (128 * 1024)	/* octets kept in memory; more go to an
+#define FETCH_MEMORY_MAX (1024 * 1024)	/* octets kept in memory; more go to an
 					   unlinked file in tmp_dir */
 
 enum fetch_want {
