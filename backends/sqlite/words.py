@@ -1,0 +1,67 @@
+"""What SEARCH looks into: the text of a message, decoded and folded."""
+
+import email
+import re
+import sys
+from email.errors import HeaderParseError
+from email.header import decode_header
+from unicodedata import normalize
+
+FIELDS = ("from", "to", "cc", "bcc", "subject")
+FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.S)
+ENCODINGS = ("", "7bit", "8bit", "binary", "base64", "quoted-printable")
+
+
+def fold(text: str) -> str:
+    """Without regard to case, and to how a letter with an accent is put together."""
+    text = normalize("NFKD", normalize("NFKD", text).casefold())
+    return text.replace("\r\n", "\n").replace("\0", "\ufffd")
+
+
+def decoded(data: bytes, charset: str | None) -> str:
+    try:
+        return data.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+
+
+def header(value: bytes) -> str:
+    text = decoded(value.replace(b"\r", b"").replace(b"\n", b""), None)
+    try:
+        parts = decode_header(text)
+    except (HeaderParseError, ValueError):
+        return text
+    return "".join(
+        part if isinstance(part, str) else decoded(part, charset or "raw-unicode-escape")
+        for part, charset in parts
+    )
+
+
+def texts(data: bytes) -> list[str]:
+    """The values of FIELDS, then all headers, then all text, each of them folded."""
+    fields: dict[str, list[str]] = {name: [] for name in FIELDS}
+    head, body, top = [], [], b""
+    empty = re.search(rb"(?:\A|\n)\r?\n", data)
+    for line in re.split(rb"\r?\n(?![ \t])", data[: empty.start()] if empty else data):
+        if field := FIELD.fullmatch(line):
+            name, text = field[1].decode(), header(field[2]).strip()
+            fields.get(name.lower(), []).append(text)
+            head.append(f"{name}: {text}")
+            if name.lower().startswith("content-"):
+                top += line.replace(b"\n", b"") + b"\n"
+        else:
+            head.append(header(line))
+    try:  # the module ends a header where it does not like it, so it gets what it needs
+        message = email.message_from_bytes(top + b"\n" + (data[empty.end() :] if empty else b""))
+        for part in message.walk():
+            if part is not message:
+                lines = ((name, value.encode(errors="surrogateescape")) for name, value in part.raw_items())
+                head += [f"{name}: {header(value)}" for name, value in lines]
+            encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+            kind = part.get_content_maintype()
+            if kind in ("text", "message") and encoding in ENCODINGS and not part.is_multipart():
+                body.append(decoded(part.get_payload(decode=True) or b"", part.get_content_charset()))
+    except Exception as error:  # mail has every fault, and the module some
+        print(f"warning: sqlite: a message is indexed as it stands: {error!r}", file=sys.stderr)
+        body = [decoded(data, None)]
+    return [fold("\n".join(lines)) for lines in (*fields.values(), head, body)]
