@@ -540,3 +540,50 @@ int boxes_ask(struct boxes *boxes, struct session *session,
 		ret = ask_once(boxes, session, policy, i < ASK_MAX, fault);
 	return ret < 0 ? -1 : 0;
 }
+
+/* --- our own changes ------------------------------------------------------- */
+
+static bool is_named(const struct listing_box *box, struct view name,
+		     bool with_children)
+{
+	size_t len = strlen(box->name);
+
+	return len >= name.len && memcmp(box->name, name.p, name.len) == 0 &&
+		(len == name.len ||
+		 (with_children && box->name[name.len] == '/'));
+}
+
+void boxes_forget(struct boxes *boxes, struct view name, bool with_children)
+{
+	struct listing_boxes left, gone;
+	unsigned int i = 0;
+	bool done = false;
+	size_t k;
+
+	while (!done) {
+		load(boxes);
+		memset(&left, 0, sizeof(left));
+		memset(&gone, 0, sizeof(gone));
+		left.boxes = mem_new(boxes->known.count, sizeof(*left.boxes));
+		gone.boxes = mem_new(boxes->known.count, sizeof(*gone.boxes));
+		for (k = 0; k < boxes->known.count; k++) {
+			const struct listing_box *box = &boxes->known.boxes[k];
+			struct listing_boxes *to =
+				is_named(box, name, with_children) ?
+				&gone : &left;
+
+			to->boxes[to->count++] = *box;
+		}
+		/* what known has is in left and gone now */
+		free(boxes->known.boxes);
+		boxes->known.boxes = NULL;
+		boxes->known.count = 0;
+		listing_boxes_free(&gone);
+		boxes->rewrite = true;
+		done = commit(boxes, &left, ++i < ASK_MAX);
+		if (!done) {
+			listing_boxes_free(&left);
+			boxes->loaded = false;
+		}
+	}
+}

@@ -30,4 +30,8 @@ int boxes_ask(struct boxes *boxes, struct session *session,
  * was a full list. Valid until the next boxes_ask or boxes_deinit. */
 const struct listing_boxes *boxes_known(const struct boxes *boxes);
 
+/* The store has removed or renamed a mailbox at our own request: it is not known
+ * any more, nor are those below it if with_children, and no brake holds them. */
+void boxes_forget(struct boxes *boxes, struct view name, bool with_children);
+
 #endif

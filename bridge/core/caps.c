@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <strings.h>
 
 enum caps_type {
 	CAPS_TYPE_BOOL,
@@ -158,6 +159,35 @@ int caps_item(struct caps *caps, const struct wire_line *line,
 	if (view_is(line->keyword, "FLAGS"))
 		return caps_flags(caps, line, error_r);
 	return 0;
+}
+
+static bool elem_equals(struct view a, struct view b, struct buf *scratch)
+{
+	size_t start;
+
+	buf_clear(scratch);
+	if (wire_decode(a, scratch) < 0)
+		return false;
+	start = scratch->len;
+	return wire_decode(b, scratch) == 0 &&
+		scratch->len == 2 * start &&
+		strncasecmp(scratch->p, scratch->p + start, start) == 0;
+}
+
+bool caps_owns_flag(const struct caps *caps, struct view flag)
+{
+	struct view list = view_of_buf(&caps->flags_list), elem;
+	struct buf scratch = { NULL, 0, 0 };
+	bool owns = caps->flags == CAPS_FLAGS_ALL;
+
+	if (caps->flags != CAPS_FLAGS_BACKEND)
+		return owns;
+	while (!owns && wire_list_next(&list, &elem)) {
+		owns = elem_equals(elem, flag, &scratch) ||
+			(view_is(elem, "*") && !view_starts(flag, "\\"));
+	}
+	buf_free(&scratch);
+	return owns;
 }
 
 int caps_finish(struct caps *caps, struct wire_error *error_r)

@@ -38,6 +38,9 @@ void caps_deinit(struct caps *caps);
  * and an error. */
 int caps_item(struct caps *caps, const struct wire_line *line,
 	      struct wire_error *error_r);
+/* Whether the store keeps this flag itself: flag is an element of a list in wire
+ * form, "\Seen" or a keyword. Flags and keywords compare without case. */
+bool caps_owns_flag(const struct caps *caps, struct view flag);
 /* The answer is complete: was a version named, what follows from the rest. */
 int caps_finish(struct caps *caps, struct wire_error *error_r);
 

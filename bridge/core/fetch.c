@@ -31,16 +31,6 @@ struct fetch {
 	bool dropped;		/* nobody waits: free it when it is done */
 };
 
-static int fetch_error(struct wire_error *error, const char *what,
-		       struct view offending)
-{
-	char quoted[WIRE_QUOTE_SIZE];
-
-	(void)snprintf(error->text, sizeof(error->text), "wrote %s: %s", what,
-		       wire_quote(offending, quoted, sizeof(quoted)));
-	return -1;
-}
-
 /* This message has failed; the reply itself is right, so the copy lives on. */
 static void fetch_failed(struct fetch *ctx, enum fault_code code,
 			 const char *what, struct view offending)
@@ -192,8 +182,8 @@ static int fetch_slice(struct fetch *ctx, const struct wire_line *line,
 		     wire_number(value, INT64_MAX, &fetched->offset) < 0) ||
 		    (view_is(key, "length") &&
 		     wire_number(value, WIRE_MESSAGE_MAX, &length) < 0))
-			return fetch_error(error_r, "a number out of range",
-					   line->raw);
+			return wire_fail(error_r, "a number out of range",
+					 line->raw);
 	}
 	if (fetched->offset > file_size) {
 		fetch_failed(ctx, FAULT_INTERNAL, "the offset is beyond the "
@@ -231,12 +221,12 @@ static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 
 	buf_clear(&ctx->scratch);
 	if (line->count < 2 || wire_decode(line->fields[1], &ctx->scratch) < 0)
-		return fetch_error(error_r, "a FILE without a proper path",
-				   line->raw);
+		return wire_fail(error_r, "a FILE without a proper path",
+				 line->raw);
 	path = buf_str(&ctx->scratch);
 	if (path[0] != '/' || strlen(path) != ctx->scratch.len)
-		return fetch_error(error_r, "a path that is not absolute",
-				   line->raw);
+		return wire_fail(error_r, "a path that is not absolute",
+				 line->raw);
 	fetched->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 			   O_CLOEXEC | O_NOCTTY);
 	err = errno;
@@ -282,27 +272,6 @@ static struct fetch_item *fetch_find(struct fetch *ctx, struct view id)
 	return NULL;
 }
 
-static void fetch_fail_item(struct fetch *ctx,
-			    const struct wire_line *line)
-{
-	struct view code = { "INTERNAL", 8 }, text = { "", 0 };
-	const char *end = line->raw.p + line->raw.len;
-	char quoted[WIRE_QUOTE_SIZE];
-
-	if (line->count > 1)
-		code = line->fields[1];
-	if (line->count > 2) {
-		text.p = line->fields[2].p;
-		text.len = (size_t)(end - text.p);
-	}
-	ctx->now->fetched.status = FETCH_FAILED;
-	session_fault_said(&ctx->now->fault, FAULT_SCOPE_MESSAGE, code, text);
-	fault_context(&ctx->now->fault, "%s answered %s with FAIL",
-		      session_settings(ctx->session)->argv[0],
-		      wire_quote(view_of_buf(&ctx->request.line), quoted,
-				 sizeof(quoted)));
-}
-
 static bool line_has_part_header(const struct wire_line *line)
 {
 	size_t i;
@@ -321,24 +290,26 @@ static int fetch_line(struct session_request *request,
 
 	ctx->now = line->count == 0 ? NULL : fetch_find(ctx, line->fields[0]);
 	if (ctx->now == NULL)
-		return fetch_error(error_r, "an id that was not asked for",
-				   line->raw);
+		return wire_fail(error_r, "an id that was not asked for",
+				 line->raw);
 	if (ctx->now->named)
-		return fetch_error(error_r, "a second item for an id",
-				   line->raw);
+		return wire_fail(error_r, "a second item for an id",
+				 line->raw);
 	ctx->now->named = true;
 	if (view_is(line->keyword, "GONE")) {
 		ctx->now->fetched.status = FETCH_GONE;
 		return 0;
 	}
 	if (view_is(line->keyword, "FAIL")) {
-		fetch_fail_item(ctx, line);
+		ctx->now->fetched.status = FETCH_FAILED;
+		session_fault_item(ctx->session, request, line,
+				   &ctx->now->fault);
 		return 0;
 	}
 	ctx->now->fetched.header_only = line_has_part_header(line);
 	if (ctx->now->fetched.header_only && ctx->want != FETCH_HEADER)
-		return fetch_error(error_r, "part=header, but the whole "
-				   "message was asked for", line->raw);
+		return wire_fail(error_r, "part=header, but the whole "
+				 "message was asked for", line->raw);
 	if (view_is(line->keyword, "FILE"))
 		return fetch_file(ctx, line, error_r);
 	fetch_data(ctx, line);

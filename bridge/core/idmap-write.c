@@ -595,7 +595,9 @@ static void compact_adopt(struct rewrite *rewrite, const struct stat *st)
 	map->restorable = false;
 }
 
-int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
+/* Rewrite the file, under a header whose generation is set here. */
+static int rewrite_all(struct idmap *map, const struct idmap_header *header,
+		       uint32_t next_uid, bool sync, struct fault *fault)
 {
 	struct rewrite rewrite;
 	struct stat st;
@@ -607,9 +609,9 @@ int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
 	if (idmap_load(map, fault) < 0)
 		return -1;
 	memset(&rewrite, 0, sizeof(rewrite));
-	rewrite.header = map->header;
+	rewrite.header = *header;
 	rewrite.header.generation = new_generation(map);
-	rewrite.commit.next_uid = map->committed.next_uid;
+	rewrite.commit.next_uid = next_uid;
 	rewrite.commit.brake = map->committed.brake;
 	rewrite.commit.state = view_of_buf(&map->now.state);
 	ret = rewrite_begin(map, &rewrite, fault);
@@ -627,4 +629,25 @@ int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
 	}
 	rewrite_deinit(&rewrite);
 	return ret;
+}
+
+int idmap_compact(struct idmap *map, bool sync, struct fault *fault)
+{
+	return rewrite_all(map, &map->header, map->committed.next_uid, sync,
+			   fault);
+}
+
+int idmap_identify(struct idmap *map, uint32_t uidvalidity,
+		   const unsigned char guid[IDMAP_GUID_SIZE],
+		   uint32_t next_uid, bool sync, struct fault *fault)
+{
+	struct idmap_header header = map->header;
+
+	if (uidvalidity != 0)
+		header.uidvalidity = uidvalidity;
+	if (guid != NULL)
+		memcpy(header.guid, guid, sizeof(header.guid));
+	return rewrite_all(map, &header,
+			   next_uid > map->committed.next_uid ? next_uid :
+			   map->committed.next_uid, sync, fault);
 }

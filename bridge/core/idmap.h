@@ -181,5 +181,10 @@ bool idmap_wants_compaction(const struct idmap *map);
  * always is). Returns 0; -1 with a fault, then the old file is in place (if
  * only syncing the folder failed: the new one). */
 int idmap_compact(struct idmap *map, bool sync, struct fault *fault);
+/* The same, and the mailbox is another one from then on: uidvalidity unless 0,
+ * guid unless NULL, and the next UID if it is higher. Its messages stay. */
+int idmap_identify(struct idmap *map, uint32_t uidvalidity,
+		   const unsigned char guid[IDMAP_GUID_SIZE],
+		   uint32_t next_uid, bool sync, struct fault *fault);
 
 #endif

@@ -161,16 +161,6 @@ static int box_option(const struct boxes_request *ctx, struct listing_box *box,
 	return 0;
 }
 
-static int wire_fail(struct wire_error *error, const char *what,
-		     struct view offending)
-{
-	char quoted[WIRE_QUOTE_SIZE];
-
-	(void)snprintf(error->text, sizeof(error->text), "wrote %s: %s", what,
-		       wire_quote(offending, quoted, sizeof(quoted)));
-	return -1;
-}
-
 static int boxes_item(struct session_request *request,
 		      const struct wire_line *line, struct wire_error *error_r)
 {

@@ -1,9 +1,11 @@
-/* What session.c and session-reply.c share. */
+/* What session.c, session-send.c and session-reply.c share. */
 #ifndef BRIDGE_SESSION_PRIVATE_H
 #define BRIDGE_SESSION_PRIVATE_H
 
 #include "session.h"
 #include "proc.h"
+
+#define SESSION_OUTPUT_MAX (WIRE_LINE_MAX + 1)
 
 struct session {
 	struct session_settings set;
@@ -21,6 +23,9 @@ struct session {
 	struct buf output;
 	size_t output_sent;
 	bool output_failed;
+	uint64_t written;	/* bytes that this copy has taken, in all */
+	struct session_request *payer;	/* whose octets are being sent */
+	uint64_t payload_left;	/* of them, not in output yet */
 
 	/* the reply to the head, so far */
 	uint64_t octets_left;
@@ -48,12 +53,29 @@ void session_break(struct session *session, const struct fault *fault,
 /* The same because the reply is wrong; what: "wrote ...". */
 void session_break_reply(struct session *session, enum fault_code code,
 			 const char *what);
+/* The request will not be answered any more: it is done, with this fault, or
+ * UNCERTAIN if a copy had begun to read it. */
+void session_fail(struct session *session, struct session_request *request,
+		  const struct fault *fault);
 const char *session_head_quoted(struct session *session, char *dest,
 				size_t size);
+
+/* session-send.c */
+/* Is the line too long? Returns 0, -1 and a fault. */
+int session_check_line(struct session *session,
+		       const struct session_request *request,
+		       struct fault *fault_r);
+/* Put what may be sent behind what is still to be written. Requests that cannot
+ * be sent are done then. Returns false if the copy broke. */
+bool session_fill_output(struct session *session);
+/* Write what the copy takes without waiting. */
+void session_write(struct session *session);
 
 /* session-reply.c */
 /* A request has become the head of what is in flight. */
 void session_reply_begins(struct session *session);
+/* The head has its answer, and all of it was sent. */
+void session_head_done(struct session *session);
 /* Take complete lines and octets out of the buffer. Returns false if the copy
  * broke, or nothing is in flight any more. */
 bool session_parse(struct session *session);

@@ -21,7 +21,7 @@ void session_reply_begins(struct session *session)
 	session_set_deadline(session);
 }
 
-static void session_head_done(struct session *session)
+void session_head_done(struct session *session)
 {
 	struct session_request *head = session->head;
 
@@ -41,6 +41,15 @@ static void session_head_done(struct session *session)
 	session_complete(session, head);
 	if (session->head != NULL && session->head->sent)
 		session_reply_begins(session);
+}
+
+/* The final line has come. Octets are sent whatever the answer is. */
+static void session_answered(struct session *session)
+{
+	if (session->written < session->head->ends)
+		session->head->answered = true;
+	else
+		session_head_done(session);
 }
 
 static struct view view_word(struct view text)
@@ -76,6 +85,26 @@ void session_fault_said(struct fault *fault, enum fault_scope scope,
 	fault_set_user(fault, text);
 }
 
+void session_fault_item(struct session *session,
+			const struct session_request *request,
+			const struct wire_line *line, struct fault *fault)
+{
+	struct view code = { "INTERNAL", 8 }, text = { "", 0 };
+	const char *end = line->raw.p + line->raw.len;
+	char quoted[WIRE_QUOTE_SIZE];
+
+	if (line->count > 1)
+		code = line->fields[1];
+	if (line->count > 2) {
+		text.p = line->fields[2].p;
+		text.len = (size_t)(end - text.p);
+	}
+	session_fault_said(fault, FAULT_SCOPE_MESSAGE, code, text);
+	fault_context(fault, "%s answered %s with FAIL", session->argv[0],
+		      wire_quote(view_of_buf(&request->line), quoted,
+				 sizeof(quoted)));
+}
+
 static void session_head_no(struct session *session,
 			    const struct wire_line *line)
 {
@@ -92,7 +121,7 @@ static void session_head_no(struct session *session,
 		return;
 	}
 	head->fault = fault;
-	session_head_done(session);
+	session_answered(session);
 }
 
 /* A backend may say WAIT as often as it likes, with seconds or without, but
@@ -162,12 +191,27 @@ static int session_item(struct session *session, const struct wire_line *line,
 	return head->handler->item(head, line, error_r);
 }
 
+/* Nobody can have answered what was not sent, nor have more to say once he
+   has. */
+static bool session_line_is_early(const struct session *session)
+{
+	return session->head->answered ||
+		session->written < session->head->line_ends;
+}
+
 /* Returns false if the copy broke. */
 static bool session_line(struct session *session, const struct wire_line *line)
 {
 	struct session_request *head = session->head;
 	struct wire_error error;
 
+	if (session_line_is_early(session)) {
+		(void)wire_fail(&error, head->answered ? "a line after its "
+			"answer" : "a line before it had the request",
+			line->raw);
+		session_break_reply(session, FAULT_UNAVAILABLE, error.text);
+		return false;
+	}
 	if (!(line->kind == WIRE_ITEM && view_is(line->keyword, "WAIT")))
 		session_set_deadline(session);
 	switch (line->kind) {
@@ -184,7 +228,7 @@ static bool session_line(struct session *session, const struct wire_line *line)
 		if (head->handler->final != NULL &&
 		    head->handler->final(head, line, &error) < 0)
 			break;
-		session_head_done(session);
+		session_answered(session);
 		return true;
 	case WIRE_ITEM:
 		if (session_item(session, line, &error) < 0)

@@ -9,10 +9,14 @@
  * Whatever goes wrong ends the copy, because after a wrong byte nobody knows
  * where the next reply begins. What was in flight is then sorted:
  *
- *	the head		the fault is its own; a read whose copy died is
- *				asked once more in a fresh copy
+ *	the head		the fault is its own; if the copy died and the
+ *				request may be repeated, it is asked once more in
+ *				a fresh copy
  *	others, may be repeated	go back to waiting, they were never answered
- *	others, a write		UNCERTAIN: it may have happened
+ *	others			fail
+ *
+ * A request of which no byte was written may always be repeated. A write that
+ * fails after a copy had begun to read it is UNCERTAIN: it may have happened.
  *
  * A copy that broke is replaced when the next request needs one: at once the
  * first SESSION_FREE_FAILURES times in a row, then only after a pause that
@@ -28,7 +32,6 @@
 #include <bsd/string.h>
 
 #define SESSION_POLL_MSECS 1000
-#define SESSION_OUTPUT_MAX (WIRE_LINE_MAX + 1)
 
 static int caps_request_item(struct session_request *request,
 			     const struct wire_line *line,
@@ -121,8 +124,22 @@ struct session *session_init(const struct session_settings *set)
 	return session;
 }
 
+/* The copy has had some of these writes, whatever comes of them now. */
+static void session_note_begun(struct session *session)
+{
+	struct session_request *request;
+
+	for (request = session->head; request != NULL && request->sent;
+	     request = request->next) {
+		if (verb_info(request->verb)->writes &&
+		    session->written > request->begins)
+			request->begun = true;
+	}
+}
+
 static void session_copy_end(struct session *session, enum proc_end how)
 {
+	session_note_begun(session);
 	if (session->proc != NULL) {
 		proc_stop(session->proc, how);
 		session->config_exit = session->config_exit ||
@@ -133,6 +150,8 @@ static void session_copy_end(struct session *session, enum proc_end how)
 	buf_clear(&session->output);
 	session->output_sent = 0;
 	session->output_failed = false;
+	session->written = 0;
+	session->payer = NULL;
 	session->octets_left = 0;
 	session->in_flight = 0;
 	session->caps_done = false;
@@ -156,13 +175,24 @@ void session_complete(struct session *session,
 		request->handler->done(request);
 }
 
+void session_fail(struct session *session, struct session_request *request,
+		  const struct fault *fault)
+{
+	request->fault = *fault;
+	if (request->begun) {
+		request->fault.code = FAULT_UNCERTAIN;
+		request->fault.from_backend = false;
+		fault_set_user(&request->fault,
+			       view_of(fault_code_text(FAULT_UNCERTAIN)));
+	}
+	session_complete(session, request);
+}
+
 static void session_fail_all(struct session *session,
 			     const struct fault *fault)
 {
-	while (session->head != NULL) {
-		session->head->fault = *fault;
-		session_complete(session, session->head);
-	}
+	while (session->head != NULL)
+		session_fail(session, session->head, fault);
 }
 
 void session_deinit(struct session **_session)
@@ -229,9 +259,15 @@ static void session_back_off(struct session *session,
 
 static void request_again(struct session_request *request)
 {
-	request->sent = false;
+	request->sent = request->answered = false;
 	if (request->handler->reset != NULL)
 		request->handler->reset(request);
+}
+
+/* May a request that was in flight be sent to a fresh copy? */
+static bool session_may_repeat(const struct session_request *request)
+{
+	return request->repeatable || !request->begun;
 }
 
 /* What happens to the head when its copy broke. died: the copy went away by
@@ -241,18 +277,20 @@ static void session_fail_head(struct session *session,
 {
 	struct session_request *head = session->head;
 
-	if (died && !head->retried && verb_info(head->verb)->repeatable &&
-	    !session_in_backoff(session)) {
+	if (head->answered && head->fault.from_backend) {
+		/* NO came before all octets were sent, and is definite. An OK
+		   is not: it cannot speak for octets that were never there. */
+		session_log(session, SESSION_LOG_WARNING, fault->log);
+		session_complete(session, head);
+	} else if (died && !head->retried && session_may_repeat(head) &&
+		   !session_in_backoff(session)) {
 		head->retried = true;
 		head->fault = *fault;
 		request_again(head);
 	} else if (head == &session->caps_request) {
 		session_fail_all(session, fault);
 	} else {
-		head->fault = *fault;
-		if (died && !verb_info(head->verb)->repeatable)
-			head->fault.code = FAULT_UNCERTAIN;
-		session_complete(session, head);
+		session_fail(session, head, fault);
 	}
 }
 
@@ -270,13 +308,10 @@ void session_break(struct session *session, const struct fault *fault,
 	for (request = session->head->next;
 	     request != NULL && request->sent; request = next) {
 		next = request->next;
-		if (verb_info(request->verb)->repeatable) {
+		if (session_may_repeat(request))
 			request_again(request);
-		} else {
-			request->fault = *fault;
-			request->fault.code = FAULT_UNCERTAIN;
-			session_complete(session, request);
-		}
+		else
+			session_fail(session, request, fault);
 	}
 	session_fail_head(session, fault, died);
 }
@@ -315,14 +350,19 @@ static void session_break_eof(struct session *session)
 
 static void session_break_deadline(struct session *session)
 {
-	char what[80];
-	bool caps = session->head == &session->caps_request;
+	const struct session_request *head = session->head;
+	unsigned int msecs = head == &session->caps_request ?
+		session->set.caps_timeout_msecs : session->set.timeout_msecs;
+	char what[160], octets[80] = "";
 
-	(void)snprintf(what, sizeof(what), "wrote nothing for %u.%03u s",
-		(caps ? session->set.caps_timeout_msecs :
-		 session->set.timeout_msecs) / 1000,
-		(caps ? session->set.caps_timeout_msecs :
-		 session->set.timeout_msecs) % 1000);
+	if (head->payload_size > 0 && session->written < head->ends)
+		(void)snprintf(octets, sizeof(octets), ", nor read more than "
+			"%llu of %llu octets,", (unsigned long long)
+			(session->written > head->line_ends ?
+			 session->written - head->line_ends : 0),
+			(unsigned long long)head->payload_size);
+	(void)snprintf(what, sizeof(what), "wrote nothing for %u.%03u s%s",
+		       msecs / 1000, msecs % 1000, octets);
 	session_break_reply(session, FAULT_UNAVAILABLE, what);
 }
 
@@ -422,7 +462,8 @@ static int session_start(struct session *session, struct fault *fault_r)
 		return 0;
 	caps->verb = VERB_CAPS;
 	caps->handler = &caps_handler;
-	caps->done = caps->sent = caps->retried = false;
+	caps->done = caps->sent = caps->retried = caps->answered = false;
+	caps->repeatable = true;
 	caps->fault.code = FAULT_NONE;
 	session_caps_line(session);
 	caps->next = session->head;
@@ -475,7 +516,7 @@ static void session_break_idle(struct session *session,
 	session_back_off(session, fault);
 	head->fault = *fault;
 	if (head->retried)
-		session_complete(session, head);
+		session_fail(session, head, fault);
 	else
 		head->retried = true;
 }
@@ -521,49 +562,6 @@ static void session_check_idle(struct session *session)
 
 /* --- sending and waiting --------------------------------------------------- */
 
-static void session_fill_output(struct session *session)
-{
-	struct session_request *request = session->head;
-	unsigned int window = !session->caps_done ? 1 :
-		session->caps.pipeline;
-
-	for (; request != NULL && session->in_flight < window;
-	     request = request->next) {
-		if (request->sent)
-			continue;
-		if (session->output.len - session->output_sent >
-		    SESSION_OUTPUT_MAX)
-			break;
-		buf_append_view(&session->output,
-				view_of_buf(&request->line));
-		buf_append_c(&session->output, '\n');
-		request->sent = true;
-		if (session->in_flight++ == 0)
-			session_reply_begins(session);
-	}
-}
-
-static void session_write(struct session *session)
-{
-	ssize_t ret;
-
-	ret = write(proc_fd_in(session->proc),
-		    session->output.p + session->output_sent,
-		    session->output.len - session->output_sent);
-	if (ret > 0) {
-		session->output_sent += (size_t)ret;
-	} else if (ret < 0 && errno != EAGAIN && errno != EINTR) {
-		/* It does not read any more. What it said before may still be
-		   in the pipe; the end of that tells what happened. */
-		session->output_failed = true;
-	}
-	if (session->output_failed ||
-	    session->output_sent == session->output.len) {
-		buf_clear(&session->output);
-		session->output_sent = 0;
-	}
-}
-
 static void session_keep_alive(struct session *session)
 {
 	if (session->set.alive == NULL ||
@@ -601,8 +599,11 @@ static void session_turn(struct session *session, int msecs)
 	}
 	if (fds[1].revents != 0)
 		proc_stderr_read(session->proc);
-	if (fds[2].revents != 0)
+	if (fds[2].revents != 0) {
 		session_write(session);
+		if (session->in_flight == 0)
+			return;
+	}
 	if (fds[0].revents != 0) {
 		if (!session_read(session))
 			return;
@@ -615,17 +616,18 @@ static void session_turn(struct session *session, int msecs)
 
 void session_submit(struct session *session, struct session_request *request)
 {
+	struct fault fault;
+
 	request->done = request->sent = request->retried = false;
+	request->begun = request->answered = false;
+	request->repeatable = verb_info(request->verb)->repeatable;
+	request->payload_size = 0;
 	memset(&request->fault, 0, sizeof(request->fault));
 	request->next = NULL;
 	*session->tail = request;
 	session->tail = &request->next;
-	if (request->line.len <= WIRE_LINE_MAX)
-		return;
-	(void)fault_set(&request->fault, FAULT_LIMIT, FAULT_SCOPE_MESSAGE,
-		"%s: the request would be longer than %d bytes",
-		session->argv[0], WIRE_LINE_MAX);
-	session_complete(session, request);
+	if (session_check_line(session, request, &fault) < 0)
+		session_fail(session, request, &fault);
 }
 
 int session_wait(struct session *session, struct session_request *request)
@@ -641,8 +643,8 @@ int session_wait(struct session *session, struct session_request *request)
 			session_fail_all(session, &fault);
 			break;
 		}
-		session_fill_output(session);
-		session_turn(session, session_poll_msecs(session));
+		if (session_fill_output(session) && !request->done)
+			session_turn(session, session_poll_msecs(session));
 	}
 	return request->fault.code == FAULT_NONE ? 0 : -1;
 }
@@ -653,14 +655,14 @@ void session_pump(struct session *session)
 		session_check_idle(session);
 	if (session->head == NULL || session->proc == NULL)
 		return;
-	session_fill_output(session);
-	session_turn(session, 0);
+	if (session_fill_output(session) && session->in_flight > 0)
+		session_turn(session, 0);
 }
 
 bool session_withdraw(struct session *session,
 		      struct session_request *request)
 {
-	if (request->sent)
+	if (request->sent || request->begun)
 		return false;
 	if (!request->done)
 		session_complete(session, request);

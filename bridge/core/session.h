@@ -14,7 +14,8 @@
 #define SESSION_ALIVE_MSECS (15 * 1000)	/* between calls of alive() */
 #define SESSION_ITEMS_MAX 16777216	/* items in one reply */
 #define SESSION_RESERVED_MAX 10000	/* "! ..." lines in one reply */
-#define SESSION_OCTETS_STEP 65536	/* octets that count as a line read */
+#define SESSION_OCTETS_STEP 65536	/* octets that count as a line read, or as
+					   one that the backend has read */
 #define SESSION_FREE_FAILURES 8		/* failures in a row without back-off */
 #define SESSION_BACKOFF_MIN_MSECS 1000
 #define SESSION_BACKOFF_MAX_MSECS (60 * 1000)
@@ -50,6 +51,12 @@ struct session_request;
  * the reply is wrong, the copy is ended, and the request fails with INTERNAL.
  * Lines are valid during the call only. */
 struct session_handler {
+	/* Called just before the request is sent, each time, with the caps of
+	   the copy that will get it: may make line (again), and set repeatable,
+	   payload_fd and payload_size. Returns 0, or -1 and a fault: nothing is
+	   sent then, and the request fails with it. May be NULL. */
+	int (*prepare)(struct session_request *request,
+		       const struct caps *caps, struct fault *fault_r);
 	/* An item; before its octets if it is DATA. */
 	int (*item)(struct session_request *request,
 		    const struct wire_line *line, struct wire_error *error_r);
@@ -73,12 +80,27 @@ struct session_request {
 	const struct session_handler *handler;
 	struct buf line;		/* the request, without LF */
 
+	/* set by the session, and then by prepare */
+	bool repeatable;		/* may be sent again if a copy that had
+					   it died; as the table of verbs has it */
+	int payload_fd;			/* octets that follow the line, from
+					   offset 0; read with pread while the
+					   request is not done */
+	uint64_t payload_size;		/* 0 = none */
+
 	/* set by the session */
 	bool done;
-	struct fault fault;		/* FAULT_NONE if the final was OK */
+	struct fault fault;		/* FAULT_NONE if the final was OK; a write
+					   that a copy had begun to read, and
+					   did not answer, is UNCERTAIN */
 	/* private */
 	struct session_request *next;
 	bool sent, retried;
+	bool begun;			/* a write: a copy that broke had some of
+					   it */
+	bool answered;			/* but not all of its octets are sent */
+	/* where it stands in all that was ever written to this copy */
+	uint64_t begins, line_ends, ends;
 };
 
 /* All strings are copied. Nothing is started before the first request. */
@@ -95,8 +117,9 @@ int session_wait(struct session *session, struct session_request *request);
 /* Move what can be moved without waiting: write, read, carry on with the
  * queue. Starts no copy. */
 void session_pump(struct session *session);
-/* Take a request back that was not sent yet. Returns false if it was: it must
- * then be kept until it is done. */
+/* Take a request back that was not sent yet. Returns false if it was, or if it
+ * is a write that a copy that broke had begun to read: it must then be kept
+ * until it is done. */
 bool session_withdraw(struct session *session,
 		      struct session_request *request);
 /* Submit and wait. */
@@ -117,6 +140,11 @@ const struct session_settings *session_settings(const struct session *session);
  * items. Takes "retry=SECS" off the text. */
 void session_fault_said(struct fault *fault, enum fault_scope scope,
 			struct view code, struct view text);
+
+/* The fault that the item "* FAIL id [CODE [text]]" stands for. */
+void session_fault_item(struct session *session,
+			const struct session_request *request,
+			const struct wire_line *line, struct fault *fault);
 
 /* Milliseconds of the monotonic clock. */
 uint64_t session_now_msecs(void);

@@ -27,7 +27,9 @@ struct verb {
 	const char *request;	/* its fields, as protocol.md writes them */
 	const char *items;	/* keywords of its items */
 	bool mandatory;		/* every backend has it */
-	bool repeatable;	/* may be sent again when a copy died */
+	bool writes;		/* may change the store */
+	bool repeatable;	/* may be sent again when a copy died; of
+				   APPEND, the copy's caps decide */
 };
 
 const struct verb *verb_info(enum verb_id id);

@@ -241,6 +241,24 @@ int wire_decode(struct view field, struct buf *out)
 	return 0;
 }
 
+bool wire_is_id(struct view field)
+{
+	const char *p = field.p, *end = p + field.len, *percent;
+	size_t len = field.len;
+
+	if (field.len == 0 || view_is(field, "-"))
+		return false;
+	for (; (percent = memchr(p, '%', (size_t)(end - p))) != NULL;
+	     p = percent + 3) {
+		if (end - percent < 3 ||
+		    hex_digit((unsigned char)percent[1]) < 0 ||
+		    hex_digit((unsigned char)percent[2]) < 0)
+			return false;
+		len -= 2;
+	}
+	return len <= WIRE_ID_MAX;
+}
+
 static void wire_encode_bytes(struct view bytes, struct buf *out,
 			      const char *also)
 {
@@ -332,4 +350,14 @@ const char *wire_quote(struct view bytes, char *dest, size_t size)
 	(void)fault_sanitise(text, sizeof(text), head);
 	(void)snprintf(dest, size, "\"%s\"%s", text, cut ? "..." : "");
 	return dest;
+}
+
+int wire_fail(struct wire_error *error, const char *what,
+	      struct view offending)
+{
+	char quoted[WIRE_QUOTE_SIZE];
+
+	(void)snprintf(error->text, sizeof(error->text), "wrote %s: %s", what,
+		       wire_quote(offending, quoted, sizeof(quoted)));
+	return -1;
 }

@@ -36,6 +36,10 @@ struct wire_error {
 	char text[512];
 };
 
+/* error->text = "wrote WHAT: " and the bytes, quoted. Always returns -1. */
+int wire_fail(struct wire_error *error, const char *what,
+	      struct view offending);
+
 struct wire_reader;
 
 struct wire_reader *wire_reader_init(void);
@@ -60,6 +64,9 @@ int wire_decode(struct view field, struct buf *out);
 void wire_encode(struct view bytes, struct buf *out);
 /* The same for an element of a list: a comma is encoded too. */
 void wire_encode_elem(struct view bytes, struct buf *out);
+
+/* Whether a field is an id: at most WIRE_ID_MAX bytes decoded, and no lone -. */
+bool wire_is_id(struct view field);
 
 /* A decimal number without sign, at most max. Returns 0, -1. */
 int wire_number(struct view field, uint64_t max, uint64_t *number_r);

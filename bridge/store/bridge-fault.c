@@ -46,11 +46,33 @@ static const char *bridge_fault_text(const struct fault *fault)
 				fault->user);
 }
 
+/* LMTP and LDA save again, elsewhere, on any error but these two
+   (lib-lda/mail-deliver.c, 2.3.19). */
+static enum mail_error bridge_fault_delivery(enum fault_code code)
+{
+	switch (code) {
+	case FAULT_OVERQUOTA:
+	case FAULT_LIMIT:
+		return MAIL_ERROR_NOQUOTA;
+	case FAULT_UNAVAILABLE:
+	case FAULT_BUSY:
+	case FAULT_INTERNAL:
+	case FAULT_UNCERTAIN:
+		return MAIL_ERROR_TEMP;
+	default:
+		return bridge_fault_error(code);
+	}
+}
+
 int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 {
+	enum mail_error error =
+		(box->flags & MAILBOX_FLAG_POST_SESSION) != 0 ?
+		bridge_fault_delivery(fault->code) :
+		bridge_fault_error(fault->code);
+
 	bridge_fault_log(box->event, fault);
-	mail_storage_set_error(box->storage, bridge_fault_error(fault->code),
-			       bridge_fault_text(fault));
+	mail_storage_set_error(box->storage, error, bridge_fault_text(fault));
 	return -1;
 }
 

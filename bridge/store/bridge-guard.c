@@ -28,7 +28,8 @@ static int bridge_guard_copy(struct mail_save_context *ctx, struct mail *mail)
 	struct mailbox *box = ctx->transaction->box;
 	struct bridge_guard *guard = BRIDGE_GUARD(box);
 
-	if (ctx->moving && bridge_guard_is_ours(mail->box)) {
+	if (ctx->moving && bridge_guard_is_ours(mail->box) &&
+	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
 		mailbox_save_cancel(&ctx);
 		/* MAIL_ERROR_PERM would be an OK where the move is part of an
 		   expunge, see bridge_transaction_commit() */
@@ -45,7 +46,7 @@ static void bridge_guard_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	struct bridge_guard *guard;
 
-	/* ours take no copy anyway */
+	/* those ask the store themselves */
 	if (bridge_guard_is_ours(box))
 		return;
 	guard = p_new(box->pool, struct bridge_guard, 1);

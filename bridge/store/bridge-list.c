@@ -9,6 +9,7 @@
 #include "mailbox-list-subscriptions.h"
 #include "subscription-file.h"
 #include "bridge-fault.h"
+#include "bridge-box.h"
 #include "bridge-list.h"
 
 #include <ctype.h>
@@ -242,6 +243,18 @@ bridge_list_get_path(struct mailbox_list *_list, const char *name,
 	*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
 				  bridge_list_dir_name(readable, key));
 	return 1;
+}
+
+const char *
+bridge_list_path_by_name(struct mailbox_list *list, const char *name,
+			 enum mailbox_list_path_type type)
+{
+	const char *root;
+
+	if (!mailbox_list_set_get_root_path(&list->set, type, &root))
+		return NULL;
+	return t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
+			       bridge_list_dir_name(name, view_of(name)));
 }
 
 static const char *
@@ -519,7 +532,7 @@ static int bridge_list_iter_deinit(struct mailbox_list_iterate_context *_ctx)
 	return ret;
 }
 
-/* --- subscriptions are local; the rest is refused -------------------------- */
+/* --- subscriptions are local ----------------------------------------------- */
 
 static int
 bridge_list_set_subscribed(struct mailbox_list *list, const char *name,
@@ -536,26 +549,12 @@ bridge_list_set_subscribed(struct mailbox_list *list, const char *name,
 		bridge_list_get_temp_prefix(list, FALSE), name, set);
 }
 
-static int bridge_list_refuse(struct mailbox_list *list)
+static int
+bridge_list_delete_symlink(struct mailbox_list *list,
+			   const char *name ATTR_UNUSED)
 {
-	mailbox_list_set_error(list, MAIL_ERROR_PERM,
-			       "This mail store is read-only");
+	mailbox_list_set_error(list, MAIL_ERROR_NOTPOSSIBLE, "Not supported");
 	return -1;
-}
-
-static int
-bridge_list_delete(struct mailbox_list *list, const char *name ATTR_UNUSED)
-{
-	return bridge_list_refuse(list);
-}
-
-static int
-bridge_list_rename(struct mailbox_list *oldlist,
-		   const char *oldname ATTR_UNUSED,
-		   struct mailbox_list *newlist ATTR_UNUSED,
-		   const char *newname ATTR_UNUSED)
-{
-	return bridge_list_refuse(oldlist);
 }
 
 struct mailbox_list bridge_mailbox_list = {
@@ -579,9 +578,9 @@ struct mailbox_list bridge_mailbox_list = {
 		.iter_deinit = bridge_list_iter_deinit,
 		.subscriptions_refresh = mailbox_list_subscriptions_refresh,
 		.set_subscribed = bridge_list_set_subscribed,
-		.delete_mailbox = bridge_list_delete,
-		.delete_dir = bridge_list_delete,
-		.delete_symlink = bridge_list_delete,
-		.rename_mailbox = bridge_list_rename,
+		.delete_mailbox = bridge_list_delete_mailbox,
+		.delete_dir = bridge_list_delete_dir,
+		.delete_symlink = bridge_list_delete_symlink,
+		.rename_mailbox = bridge_list_rename_mailbox,
 	}
 };

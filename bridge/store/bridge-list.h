@@ -41,6 +41,11 @@ int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
 /* Ask the store for its mailboxes. force: what it does not list is gone. Returns
  * 0, -1 with the list's error set. */
 int bridge_list_refresh(struct bridge_mailbox_list *list, bool force);
+/* The folder of a mailbox that is kept under its name; on the data stack, NULL if
+ * there is none of this type. */
+const char *
+bridge_list_path_by_name(struct mailbox_list *list, const char *name,
+			 enum mailbox_list_path_type type);
 /* Dovecot's flags of a listed mailbox. */
 enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box);
 

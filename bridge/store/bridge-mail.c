@@ -8,6 +8,7 @@
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-transaction.h"
 
 struct bridge_mail {
 	struct index_mail imail;
@@ -186,6 +187,8 @@ static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 	struct bridge_mail_entry entry;
 	struct istream *input;
 
+	if (_mail->saving)
+		return bridge_save_get_size(_mail, size_r);
 	if (bridge_mail_is_decoded(mail))
 		return bridge_mail_get_decoded_size(_mail, size_r);
 	if (data->physical_size == UOFF_T_MAX &&
@@ -432,6 +435,8 @@ static int bridge_mail_fetch(struct mail *mail, bool get_body,
 	struct fault fault;
 	int ret;
 
+	if (mail->saving)
+		return bridge_save_get_stream(mail, input_r);
 	if (bridge_mail_may_fetch(mail) < 0)
 		return -1;
 	i_zero(&fault);

@@ -6,6 +6,8 @@
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-box.h"
+#include "bridge-transaction.h"
 
 struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
@@ -216,42 +218,51 @@ static void bridge_mailbox_close(struct mailbox *box)
 	index_storage_mailbox_close(box);
 }
 
+int bridge_refuse(struct mailbox *box, const char *what)
+{
+	mail_storage_set_error(box->storage, MAIL_ERROR_PERM,
+		t_strdup_printf("This mail store is read-only: %s", what));
+	return -1;
+}
+
+int bridge_mailbox_may_write(struct bridge_mailbox *mbox, enum verb_id verb,
+			     const char *what, const struct caps **caps_r)
+{
+	struct fault fault;
+	int ret;
+
+	*caps_r = session_caps(mbox->list->session, &fault);
+	if (*caps_r == NULL)
+		return bridge_fault_box(&mbox->box, &fault);
+	ret = bridge_mailbox_find(mbox);
+	if (ret == 0 && (*caps_r)->verbs[VERB_CREATE])
+		ret = bridge_mailbox_make(mbox);
+	if (ret < 0)
+		return -1;
+	if (ret == 0 || mbox->ro ||
+	    (verb != VERB_COUNT && !(*caps_r)->verbs[verb]))
+		return bridge_refuse(&mbox->box, what);
+	return 0;
+}
+
+bool bridge_mailbox_removes(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+	const struct caps *caps = session_caps(mbox->list->session, &fault);
+
+	return caps != NULL && caps->verbs[VERB_EXPUNGE] && !mbox->ro;
+}
+
+bool bridge_mailbox_fsyncs(const struct bridge_mailbox *mbox)
+{
+	return mbox->box.storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER;
+}
+
 static bool bridge_mailbox_is_readonly(struct mailbox *box)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 
 	return mbox->ro || index_storage_is_readonly(box);
-}
-
-static int
-bridge_mailbox_create(struct mailbox *box,
-		      const struct mailbox_update *update ATTR_UNUSED,
-		      bool directory ATTR_UNUSED)
-{
-	return bridge_refuse(box, "mailboxes cannot be created");
-}
-
-/* The GUID and the UIDs are the map's. The rest is the index's alone: dsync
-   passes on what the other side caches, to the one that it only reads from,
-   too. */
-static int
-bridge_mailbox_update(struct mailbox *box, const struct mailbox_update *update)
-{
-	if (!guid_128_is_empty(update->mailbox_guid) ||
-	    update->uid_validity != 0 || update->min_next_uid != 0)
-		return bridge_refuse(box, "mailboxes cannot be changed");
-	return index_storage_mailbox_update(box, update);
-}
-
-static int bridge_mailbox_delete(struct mailbox *box)
-{
-	return bridge_refuse(box, "mailboxes cannot be deleted");
-}
-
-static int
-bridge_mailbox_rename(struct mailbox *src, struct mailbox *dest ATTR_UNUSED)
-{
-	return bridge_refuse(src, "mailboxes cannot be renamed");
 }
 
 static int
@@ -346,10 +357,10 @@ struct mailbox bridge_mailbox = {
 		.open = bridge_mailbox_open,
 		.close = bridge_mailbox_close,
 		.free = index_storage_mailbox_free,
-		.create_box = bridge_mailbox_create,
-		.update_box = bridge_mailbox_update,
-		.delete_box = bridge_mailbox_delete,
-		.rename_box = bridge_mailbox_rename,
+		.create_box = bridge_box_create,
+		.update_box = bridge_box_update,
+		.delete_box = bridge_box_delete,
+		.rename_box = index_storage_mailbox_rename,
 		.get_status = bridge_mailbox_get_status,
 		.get_metadata = bridge_mailbox_get_metadata,
 		.set_subscribed = index_storage_set_subscribed,
@@ -362,7 +373,7 @@ struct mailbox bridge_mailbox = {
 		.sync_next = index_mailbox_sync_next,
 		.sync_deinit = index_mailbox_sync_deinit,
 		.notify_changes = bridge_notify_changes,
-		.transaction_begin = index_transaction_begin,
+		.transaction_begin = bridge_transaction_begin,
 		.transaction_commit = bridge_transaction_commit,
 		.transaction_rollback = bridge_transaction_rollback,
 		.mail_alloc = bridge_mail_alloc,
@@ -376,7 +387,7 @@ struct mailbox bridge_mailbox = {
 		.save_continue = bridge_save_continue,
 		.save_finish = bridge_save_finish,
 		.save_cancel = bridge_save_cancel,
-		.copy = mail_storage_copy,
+		.copy = bridge_copy,
 		.transaction_save_commit_pre =
 			bridge_transaction_save_commit_pre,
 		.transaction_save_commit_post =

@@ -1,138 +1,454 @@
-/* What a store without the write verbs answers to writes: NO [NOPERM], before
- * anything was changed. */
+/* Saving: what comes in is spooled to files of our own, and handed to the store
+ * when the transaction is committed, so that a client that goes away in the
+ * middle leaves nothing behind.
+ *
+ * The commit, under the mailbox's lock, so that no list can see a message before
+ * its UID is given out:
+ *
+ *	the store takes all messages and says their ids
+ *	(if one fails, those before are taken back, where the store can)
+ *	the map gets ids and UIDs, and is synced
+ *	the index gets UIDs and records
+ *
+ * After a crash in between, the next list brings the messages in: under their
+ * UIDs if the map has them, else as new ones. */
 #include "lib.h"
 #include "compat.h"
-#include "bridge-storage.h"
+#include "array.h"
+#include "guid.h"
+#include "ioloop.h"
+#include "istream.h"
+#include "istream-crlf.h"
+#include "ostream.h"
+#include "mail-copy.h"
+#include "bridge-fault.h"
+#include "bridge-flags.h"
+#include "bridge-save.h"
+#include "bridge-transaction.h"
 
-int bridge_refuse(struct mailbox *box, const char *what)
-{
-	mail_storage_set_error(box->storage, MAIL_ERROR_PERM,
-		t_strdup_printf("This mail store is read-only: %s", what));
-	return -1;
-}
+#include "rmtree.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/stat.h>
 
 struct mail_save_context *
 bridge_save_alloc(struct mailbox_transaction_context *t)
 {
-	struct mail_save_context *ctx = t->save_ctx;
+	struct bridge_save_context *ctx;
 
-	if (ctx == NULL) {
-		ctx = i_new(struct mail_save_context, 1);
-		ctx->transaction = t;
-		t->save_ctx = ctx;
+	if (t->save_ctx != NULL)
+		return t->save_ctx;
+	ctx = i_new(struct bridge_save_context, 1);
+	ctx->ctx.transaction = t;
+	ctx->mbox = BRIDGE_MAILBOX(t->box);
+	ctx->fd = -1;
+	i_array_init(&ctx->saved, 8);
+	t->save_ctx = &ctx->ctx;
+	return t->save_ctx;
+}
+
+static void bridge_saved_free(struct bridge_saved *saved)
+{
+	append_end(&saved->append);
+	i_close_fd(&saved->fd);
+	if (saved->path != NULL)
+		i_unlink_if_exists(saved->path);
+	i_free(saved->path);
+	i_free(saved->flags);
+	i_free(saved->src_id);
+	i_free(saved->id);
+}
+
+static void bridge_save_free(struct bridge_save_context *ctx)
+{
+	struct bridge_saved *saved;
+
+	array_foreach_modifiable(&ctx->saved, saved)
+		bridge_saved_free(saved);
+	array_free(&ctx->saved);
+	if (ctx->dir != NULL)
+		(void)rmtree_remove(ctx->dir);
+	i_free(ctx->dir);
+	i_free(ctx);
+}
+
+/* --- one message ----------------------------------------------------------- */
+
+struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx)
+{
+	struct mailbox_transaction_context *t = ctx->ctx.transaction;
+	struct mail_save_data *data = &ctx->ctx.data;
+	struct bridge_saved *saved = array_append_space(&ctx->saved);
+
+	saved->fd = -1;
+	saved->flags = i_strdup(data->keywords == NULL ?
+		bridge_flags_list(t->box, data->flags, NULL, 0) :
+		bridge_flags_list(t->box, data->flags, data->keywords->idx,
+				  data->keywords->count));
+	saved->want_uid = data->uid;
+	saved->date = IDMAP_DATE_UNKNOWN;
+	saved->size = saved->stored_size = IDMAP_SIZE_UNKNOWN;
+	mail_index_append(t->itrans, data->uid, &saved->seq);
+	mail_index_update_flags(t->itrans, saved->seq, MODIFY_REPLACE,
+				data->flags & ENUM_NEGATE(MAIL_RECENT));
+	if (data->keywords != NULL)
+		mail_index_update_keywords(t->itrans, saved->seq,
+					   MODIFY_REPLACE, data->keywords);
+	if (data->min_modseq != 0)
+		mail_index_update_modseq(t->itrans, saved->seq,
+					 data->min_modseq);
+	ctx->seq = saved->seq;
+	return saved;
+}
+
+static void bridge_save_drop_last(struct bridge_save_context *ctx)
+{
+	index_storage_save_abort_last(&ctx->ctx, ctx->seq);
+	bridge_saved_free(array_back_modifiable(&ctx->saved));
+	array_pop_back(&ctx->saved);
+}
+
+/* Returns 0, -1 with the storage's error set. */
+static int bridge_save_open(struct bridge_save_context *ctx, const char **path_r)
+{
+	struct mailbox *box = &ctx->mbox->box;
+	const char *tmp_dir =
+		session_settings(ctx->mbox->list->session)->tmp_dir;
+
+	if (ctx->dir == NULL) {
+		char *dir = i_strconcat(tmp_dir, "/"RMTREE_PREFIX"save.XXXXXX",
+					NULL);
+
+		if (mkdtemp(dir) == NULL) {
+			mailbox_set_critical(box, "bridge: mkdtemp(%s) failed: "
+					     "%m", dir);
+			i_free(dir);
+			return -1;
+		}
+		ctx->dir = dir;
 	}
-	return ctx;
-}
-
-int bridge_save_begin(struct mail_save_context *ctx,
-		      struct istream *input ATTR_UNUSED)
-{
-	return bridge_refuse(ctx->transaction->box,
-			     "messages cannot be added");
-}
-
-int bridge_save_continue(struct mail_save_context *ctx ATTR_UNUSED)
-{
+	*path_r = t_strdup_printf("%s/%u", ctx->dir, ++ctx->files);
+	ctx->fd = open(*path_r, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (ctx->fd >= 0)
+		return 0;
+	if (!mail_storage_set_error_from_errno(box->storage))
+		mailbox_set_critical(box, "bridge: open(%s) failed: %m",
+				     *path_r);
 	return -1;
 }
 
-int bridge_save_finish(struct mail_save_context *ctx)
+int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 {
-	index_save_context_free(ctx);
-	return -1;
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	const struct caps *caps;
+	struct bridge_saved *saved;
+	struct istream *lines;
+	const char *path;
+
+	ctx->failed = TRUE;
+	if (bridge_mailbox_may_write(ctx->mbox, VERB_APPEND,
+				     "messages cannot be added", &caps) < 0 ||
+	    bridge_save_open(ctx, &path) < 0)
+		return -1;
+	saved = bridge_save_add(ctx);
+	saved->path = i_strdup(path);
+	guid_128_t guid;
+	guid_128_generate(guid);
+	(void)i_strocpy(saved->key, guid_128_to_string(guid),
+			sizeof(saved->key));
+	if (_ctx->data.received_date == (time_t)-1)
+		_ctx->data.received_date = ioloop_time;
+	saved->date = _ctx->data.received_date;
+	mail_set_seq_saving(_ctx->dest_mail, saved->seq);
+	lines = caps->crlf ? i_stream_create_crlf(input) :
+		i_stream_create_lf(input);
+	ctx->input = index_mail_cache_parse_init(_ctx->dest_mail, lines);
+	i_stream_unref(&lines);
+	_ctx->data.output = o_stream_create_fd_file(ctx->fd, 0, FALSE);
+	o_stream_set_name(_ctx->data.output, path);
+	o_stream_cork(_ctx->data.output);
+	ctx->failed = FALSE;
+	return 0;
 }
 
-void bridge_save_cancel(struct mail_save_context *ctx)
+int bridge_save_continue(struct mail_save_context *_ctx)
 {
-	index_save_context_free(ctx);
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+
+	if (!ctx->failed &&
+	    index_storage_save_continue(_ctx, ctx->input,
+					_ctx->dest_mail) < 0)
+		ctx->failed = TRUE;
+	return ctx->failed ? -1 : 0;
 }
 
-int bridge_transaction_save_commit_pre(struct mail_save_context *ctx)
+static void bridge_save_flush(struct bridge_save_context *ctx)
 {
-	bridge_transaction_save_rollback(ctx);
-	return -1;
+	struct mail_save_context *_ctx = &ctx->ctx;
+	struct mailbox *box = &ctx->mbox->box;
+
+	if (o_stream_finish(_ctx->data.output) >= 0 || ctx->failed) {
+		if (ctx->failed)
+			o_stream_abort(_ctx->data.output);
+	} else {
+		if (!mail_storage_set_error_from_errno(box->storage))
+			mailbox_set_critical(box, "bridge: write(%s) failed: "
+				"%s", o_stream_get_name(_ctx->data.output),
+				o_stream_get_error(_ctx->data.output));
+		ctx->failed = TRUE;
+	}
+	o_stream_unref(&_ctx->data.output);
+}
+
+static void bridge_save_note_size(struct bridge_save_context *ctx)
+{
+	struct bridge_saved *saved = array_back_modifiable(&ctx->saved);
+	struct stat st;
+
+	if (fstat(ctx->fd, &st) < 0) {
+		mailbox_set_critical(&ctx->mbox->box,
+				     "bridge: fstat(%s) failed: %m",
+				     saved->path);
+		ctx->failed = TRUE;
+	} else if (st.st_size > WIRE_MESSAGE_MAX) {
+		mail_storage_set_error(ctx->mbox->box.storage,
+			MAIL_ERROR_LIMIT, "The message is too large");
+		ctx->failed = TRUE;
+	} else {
+		saved->size = (uint64_t)st.st_size;
+	}
+}
+
+int bridge_save_finish(struct mail_save_context *_ctx)
+{
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+
+	if (ctx->input != NULL) {
+		bridge_save_flush(ctx);
+		if (!ctx->failed)
+			bridge_save_note_size(ctx);
+		index_mail_cache_parse_deinit(_ctx->dest_mail,
+			_ctx->data.received_date, !ctx->failed);
+		if (ctx->failed)
+			bridge_save_drop_last(ctx);
+		i_stream_unref(&ctx->input);
+	}
+	i_close_fd(&ctx->fd);
+	index_save_context_free(_ctx);
+	return ctx->failed ? -1 : 0;
+}
+
+void bridge_save_cancel(struct mail_save_context *_ctx)
+{
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+
+	ctx->failed = TRUE;
+	(void)bridge_save_finish(_ctx);
+}
+
+/* --- a message that is being saved is read --------------------------------- */
+
+static const struct bridge_saved *
+bridge_save_find(struct mail *mail)
+{
+	struct mail_save_context *_ctx = mail->transaction->save_ctx;
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	const struct bridge_saved *saved;
+
+	array_foreach(&ctx->saved, saved) {
+		if (saved->seq == mail->seq)
+			return saved;
+	}
+	i_unreached();
+}
+
+int bridge_save_get_size(struct mail *mail, uoff_t *size_r)
+{
+	const struct bridge_saved *saved = bridge_save_find(mail);
+	struct stat st;
+
+	if (saved->path == NULL) {
+		*size_r = saved->size;
+		if (saved->size != IDMAP_SIZE_UNKNOWN)
+			return 0;
+		mail_storage_set_error(mail->box->storage,
+			MAIL_ERROR_NOTPOSSIBLE, "Size not known yet");
+		return -1;
+	}
+	if (mail->transaction->save_ctx->data.output != NULL)
+		(void)o_stream_flush(mail->transaction->save_ctx->data.output);
+	if (stat(saved->path, &st) < 0) {
+		mail_set_critical(mail, "bridge: stat(%s) failed: %m",
+				  saved->path);
+		return -1;
+	}
+	*size_r = st.st_size;
+	return 0;
+}
+
+int bridge_save_get_stream(struct mail *mail, struct istream **input_r)
+{
+	const struct bridge_saved *saved = bridge_save_find(mail);
+
+	if (saved->path == NULL) {
+		mail_storage_set_error(mail->box->storage,
+			MAIL_ERROR_NOTPOSSIBLE, "Message not copied yet");
+		return -1;
+	}
+	if (mail->transaction->save_ctx->data.output != NULL)
+		(void)o_stream_flush(mail->transaction->save_ctx->data.output);
+	*input_r = i_stream_create_file(saved->path, MAIL_READ_FULL_BLOCK_SIZE);
+	return 0;
+}
+
+/* --- commit ---------------------------------------------------------------- */
+
+/* A message that the store has, under its new UID. The map's side. */
+static void
+bridge_save_to_map(struct bridge_save_context *ctx,
+		   struct bridge_saved *saved, uint32_t uid)
+{
+	struct idmap_entry entry;
+
+	i_zero(&entry);
+	entry.uid = uid;
+	entry.id = view_of(saved->id);
+	entry.size = saved->stored_size != IDMAP_SIZE_UNKNOWN ?
+		saved->stored_size : saved->size;
+	entry.date = saved->date;
+	entry.first_seen = saved->first_seen != 0 ? saved->first_seen :
+		(int64_t)ioloop_time;
+	entry.flags = view_of(saved->flags);
+	saved->offset = idmap_add(ctx->mbox->map, &entry);
+}
+
+/* The index's side. */
+static void
+bridge_save_to_index(struct bridge_save_context *ctx,
+		     const struct bridge_saved *saved)
+{
+	struct bridge_index_record rec;
+	struct buf decoded = { NULL, 0, 0 };
+
+	(void)wire_decode(view_of(saved->id), &decoded);
+	idmap_hash(view_of_buf(&decoded), rec.hash);
+	buf_free(&decoded);
+	rec.offset = saved->offset <= UINT32_MAX ? (uint32_t)saved->offset : 0;
+	mail_index_update_ext(ctx->ctx.transaction->itrans, saved->seq,
+			      ctx->mbox->ext_id, &rec, NULL);
+}
+
+/* The store keeps other bytes than it was given: what was parsed is wrong. */
+static void bridge_save_check_rewritten(struct bridge_save_context *ctx)
+{
+	const struct bridge_saved *saved;
+
+	array_foreach(&ctx->saved, saved) {
+		if (saved->stored_size != IDMAP_SIZE_UNKNOWN &&
+		    saved->stored_size != saved->size && saved->src == NULL) {
+			mail_cache_transaction_reset(
+				ctx->ctx.transaction->cache_trans);
+			return;
+		}
+	}
+}
+
+/* Give out the UIDs, to the map first. Returns 0, -1 with the storage's error
+   set. */
+static int bridge_save_assign(struct bridge_save_context *ctx)
+{
+	struct mailbox_transaction_context *t = ctx->ctx.transaction;
+	ARRAY_TYPE(seq_range) *uids = &t->changes->saved_uids;
+	struct bridge_mailbox *mbox = ctx->mbox;
+	struct bridge_saved *saved;
+	struct seq_range_iter iter;
+	struct fault fault;
+	unsigned int n = 0;
+	uint32_t uid;
+
+	mail_index_append_finish_uids(t->itrans,
+		bridge_transaction_next_uid(t), uids);
+	seq_range_array_iter_init(&iter, uids);
+	array_foreach_modifiable(&ctx->saved, saved) {
+		if (!seq_range_array_iter_nth(&iter, n++, &uid))
+			i_unreached();
+		bridge_save_to_map(ctx, saved, uid);
+	}
+	if (idmap_commit(mbox->map, bridge_mailbox_fsyncs(mbox), &fault) < 0)
+		return bridge_fault_box(&mbox->box, &fault);
+	array_foreach_modifiable(&ctx->saved, saved)
+		bridge_save_to_index(ctx, saved);
+	bridge_save_check_rewritten(ctx);
+	t->changes->uid_validity = idmap_header(mbox->map)->uidvalidity;
+	return 0;
+}
+
+/* A store with UIDs of its own: only its next list brings the messages in. What
+   it said of them serves the client's answer. */
+static void bridge_save_leave_to_list(struct bridge_save_context *ctx)
+{
+	struct mailbox_transaction_context *t = ctx->ctx.transaction;
+	const struct bridge_saved *saved;
+	/* what was never listed has no uidvalidity of the store's yet */
+	bool all = idmap_header(ctx->mbox->map)->next_uid > 1;
+	unsigned int i;
+
+	/* backwards: those behind one that is dropped move up */
+	for (i = array_count(&ctx->saved); i-- > 0; ) {
+		saved = array_idx(&ctx->saved, i);
+		mail_index_expunge(t->itrans, saved->seq);
+		all = all && saved->stored_uid != 0;
+	}
+	mail_cache_transaction_reset(t->cache_trans);
+	ctx->mbox->relist = TRUE;
+	if (!all)
+		return;
+	array_foreach(&ctx->saved, saved)
+		seq_range_array_add(&t->changes->saved_uids,
+				    saved->stored_uid);
+	t->changes->uid_validity =
+		idmap_header(ctx->mbox->map)->uidvalidity;
+}
+
+int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
+{
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	struct mailbox_transaction_context *t = _ctx->transaction;
+	const struct caps *caps;
+	struct fault fault;
+	int ret;
+
+	if (array_count(&ctx->saved) == 0)
+		return 0;
+	ret = bridge_transaction_lock(t);
+	if (ret == 0 && bridge_save_store(ctx, &fault) < 0)
+		ret = bridge_fault_box(t->box, &fault);
+	caps = ret < 0 ? NULL :
+		session_caps(ctx->mbox->list->session, &fault);
+	if (caps != NULL && caps->uids)
+		bridge_save_leave_to_list(ctx);
+	else if (ret == 0)
+		ret = bridge_save_assign(ctx);
+	if (ret < 0)
+		bridge_transaction_save_rollback(_ctx);
+	return ret;
 }
 
 void bridge_transaction_save_commit_post(
-	struct mail_save_context *ctx,
+	struct mail_save_context *_ctx,
 	struct mail_index_transaction_commit_result *result ATTR_UNUSED)
 {
-	i_free(ctx);
+	_ctx->transaction = NULL;	/* freed already */
+	bridge_save_free(BRIDGE_SAVE(_ctx));
 }
 
-void bridge_transaction_save_rollback(struct mail_save_context *ctx)
+void bridge_transaction_save_rollback(struct mail_save_context *_ctx)
 {
-	ctx->transaction->save_ctx = NULL;
-	i_free(ctx);
-}
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 
-/* Changes of a mail cannot fail by themselves: remember, and refuse the
-   transaction. */
-static void bridge_mail_refuse(struct mail *mail, const char *text)
-{
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-
-	mbox->refused = mail->transaction;
-	mbox->refused_text = text;
-}
-
-void bridge_mail_expunge(struct mail *mail)
-{
-	bridge_mail_refuse(mail, "[NOPERM] This mail store is read-only: "
-			   "messages cannot be removed");
-}
-
-/* A mailbox marked ro takes no flag. POP3 marks by itself what it reads, and
-   would have to refuse a session that did nothing else. */
-static bool bridge_mail_takes_flags(struct mail *mail)
-{
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-
-	if (!mbox->ro)
-		return TRUE;
-	if ((mail->box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
-		bridge_mail_refuse(mail, "[NOPERM] This mailbox is read-only: "
-				   "flags cannot be changed");
-	return FALSE;
-}
-
-void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
-			      enum mail_flags flags)
-{
-	if (bridge_mail_takes_flags(mail))
-		index_mail_update_flags(mail, modify_type, flags);
-}
-
-void bridge_mail_update_keywords(struct mail *mail,
-				 enum modify_type modify_type,
-				 struct mail_keywords *keywords)
-{
-	if (bridge_mail_takes_flags(mail))
-		index_mail_update_keywords(mail, modify_type, keywords);
-}
-
-int bridge_transaction_commit(struct mailbox_transaction_context *t,
-			      struct mail_transaction_commit_changes *changes)
-{
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
-	struct mailbox *box = t->box;
-
-	if (mbox->refused != t)
-		return index_transaction_commit(t, changes);
-	mbox->refused = NULL;
-	index_transaction_rollback(t);
-	/* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The
-	   client asked for something that was not done: NO. */
-	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
-			       mbox->refused_text);
-	return -1;
-}
-
-void bridge_transaction_rollback(struct mailbox_transaction_context *t)
-{
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
-
-	if (mbox->refused == t)
-		mbox->refused = NULL;
-	index_transaction_rollback(t);
+	if (ctx->input != NULL)
+		bridge_save_cancel(_ctx);
+	_ctx->transaction->save_ctx = NULL;
+	bridge_save_free(ctx);
 }

@@ -16,7 +16,7 @@
 struct bridge_index_header {
 	uint8_t guid[IDMAP_GUID_SIZE];
 	uint32_t generation;
-	uint32_t unused;
+	uint32_t marks;		/* messages may have marks (core/flags.h) */
 	uint64_t map_end;	/* the index says what the map of this
 				   generation said up to here */
 };
@@ -46,9 +46,6 @@ struct bridge_mailbox {
 	uint32_t ext_id;	/* "bridge" */
 	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */
 
-	/* a transaction that tried what this store or mailbox cannot */
-	struct mailbox_transaction_context *refused;
-	const char *refused_text;
 	bool relist;		/* a size differed: list at the next sync */
 	char *open_state;	/* the state that LIST gave the mailbox when it
 				   was opened; used once */
@@ -98,7 +95,17 @@ bridge_mail_alloc(struct mailbox_transaction_context *t,
 		  enum mail_fetch_field wanted_fields,
 		  struct mailbox_header_lookup_ctx *wanted_headers);
 
-/* bridge-save.c: a store without the write verbs refuses them */
+/* Whether the mailbox can be written to by this verb (VERB_COUNT: by any); an
+   INBOX that the store lacks is made. Returns 0 and what the store can do; -1
+   with the storage's error set. what: "messages cannot be added". */
+int bridge_mailbox_may_write(struct bridge_mailbox *mbox, enum verb_id verb,
+			     const char *what, const struct caps **caps_r);
+/* Whether messages can be removed from it. */
+bool bridge_mailbox_removes(struct bridge_mailbox *mbox);
+/* Whether what is committed goes to the disk at once (mail_fsync). */
+bool bridge_mailbox_fsyncs(const struct bridge_mailbox *mbox);
+
+/* bridge-save.c */
 struct mail_save_context *
 bridge_save_alloc(struct mailbox_transaction_context *t);
 int bridge_save_begin(struct mail_save_context *ctx, struct istream *input);
@@ -110,15 +117,13 @@ void bridge_transaction_save_commit_post(
 	struct mail_save_context *ctx,
 	struct mail_index_transaction_commit_result *result);
 void bridge_transaction_save_rollback(struct mail_save_context *ctx);
-void bridge_mail_expunge(struct mail *mail);
-void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
-			      enum mail_flags flags);
-void bridge_mail_update_keywords(struct mail *mail,
-				 enum modify_type modify_type,
-				 struct mail_keywords *keywords);
-int bridge_transaction_commit(struct mailbox_transaction_context *t,
-			      struct mail_transaction_commit_changes *changes);
-void bridge_transaction_rollback(struct mailbox_transaction_context *t);
+/* A message that is being saved. Return 0, -1 with the storage's error set. */
+int bridge_save_get_size(struct mail *mail, uoff_t *size_r);
+int bridge_save_get_stream(struct mail *mail, struct istream **input_r);
+
+/* bridge-copy.c */
+int bridge_copy(struct mail_save_context *ctx, struct mail *mail);
+
 /* NO [NOPERM]: always returns -1. */
 int bridge_refuse(struct mailbox *box, const char *what);
 

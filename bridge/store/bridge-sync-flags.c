@@ -3,18 +3,10 @@
 #include "compat.h"
 #include "array.h"
 #include "str.h"
+#include "bridge-flags.h"
 #include "bridge-sync.h"
 
-static const struct {
-	const char *name;
-	enum mail_flags flag;
-} mail_flag_names[] = {
-	{ "\\Answered", MAIL_ANSWERED },
-	{ "\\Flagged", MAIL_FLAGGED },
-	{ "\\Deleted", MAIL_DELETED },
-	{ "\\Seen", MAIL_SEEN },
-	{ "\\Draft", MAIL_DRAFT },
-};
+#include "flags.h"
 
 static void
 change_add(string_t *change, char sign, const char *flag)
@@ -46,13 +38,32 @@ bridge_sync_change(struct bridge_sync *sync,
 			   keyword);
 		return str_c(change);
 	}
-	for (i = 0; i < N_ELEMENTS(mail_flag_names); i++) {
-		if ((rec->add_flags & mail_flag_names[i].flag) != 0)
-			change_add(change, '+', mail_flag_names[i].name);
-		if ((rec->remove_flags & mail_flag_names[i].flag) != 0)
-			change_add(change, '-', mail_flag_names[i].name);
+	for (i = 0; i < N_ELEMENTS(bridge_flag_names); i++) {
+		if ((rec->add_flags & bridge_flag_names[i].flag) != 0)
+			change_add(change, '+', bridge_flag_names[i].name);
+		if ((rec->remove_flags & bridge_flag_names[i].flag) != 0)
+			change_add(change, '-', bridge_flag_names[i].name);
 	}
 	return str_c(change);
+}
+
+/* A change that clients made: to the map, and what of it is for the store is
+   marked, to be pushed. */
+static void
+bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
+			const char *change)
+{
+	struct buf map_change = { NULL, 0, 0 }, push = { NULL, 0, 0 };
+	struct fault fault;
+
+	if (sync->caps == NULL)
+		sync->caps = session_caps(sync->mbox->list->session, &fault);
+	flags_mark(sync->caps, view_of(change), &map_change, &push);
+	idmap_flags(sync->mbox->map, uid1, uid2, buf_str(&map_change));
+	if (push.len > 0)
+		(void)bridge_sync_add_push(sync, uid1, uid2, buf_str(&push));
+	buf_free(&map_change);
+	buf_free(&push);
 }
 
 void bridge_sync_local_flags(struct bridge_sync *sync)
@@ -64,8 +75,13 @@ void bridge_sync_local_flags(struct bridge_sync *sync)
 		if (rec.type != MAIL_INDEX_SYNC_TYPE_EXPUNGE) {
 			change = bridge_sync_change(sync, &rec);
 			if (*change != '\0')
-				idmap_flags(sync->mbox->map, rec.uid1,
-					    rec.uid2, change);
+				bridge_sync_take_change(sync, rec.uid1,
+							rec.uid2, change);
+			if (array_is_created(&sync->updates)) {
+				if (!array_is_created(&sync->recs))
+					i_array_init(&sync->recs, 8);
+				array_push_back(&sync->recs, &rec);
+			}
 		}
 	} T_END;
 }
@@ -103,9 +119,9 @@ void bridge_sync_parse_flags(struct bridge_sync *sync, struct view list,
 			bridge_sync_keyword(sync, elem, keywords);
 			continue;
 		}
-		for (i = 0; i < N_ELEMENTS(mail_flag_names); i++) {
-			if (view_is_nocase(elem, mail_flag_names[i].name))
-				*flags_r |= mail_flag_names[i].flag;
+		for (i = 0; i < N_ELEMENTS(bridge_flag_names); i++) {
+			if (view_is_nocase(elem, bridge_flag_names[i].name))
+				*flags_r |= bridge_flag_names[i].flag;
 		}
 	}
 }
@@ -121,11 +137,11 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 
 	t_array_init(&keywords, 8);
 	bridge_sync_parse_flags(sync, list, &flags, &keywords);
-	for (i = 0; i < N_ELEMENTS(mail_flag_names); i++) {
-		if ((flags & mail_flag_names[i].flag) != 0) {
+	for (i = 0; i < N_ELEMENTS(bridge_flag_names); i++) {
+		if ((flags & bridge_flag_names[i].flag) != 0) {
 			if (str_len(text) > 0)
 				str_append_c(text, ',');
-			str_append(text, mail_flag_names[i].name);
+			str_append(text, bridge_flag_names[i].name);
 		}
 	}
 	buf_append_str(seed, str_c(text));
@@ -134,4 +150,136 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 			buf_append_c(seed, ',');
 		wire_encode_elem(view_of(keyword), seed);
 	}
+}
+
+/* --- what the store says --------------------------------------------------- */
+
+uint32_t bridge_sync_index_set(struct bridge_sync *sync,
+			       struct mail_index_view *view, uint32_t seq)
+{
+	const struct mail_index_record *rec = mail_index_lookup(view, seq);
+	ARRAY_TYPE(keyword_indexes) keywords;
+	const unsigned int *idx;
+	unsigned int count;
+	uint32_t set;
+
+	T_BEGIN {
+		t_array_init(&keywords, 8);
+		mail_index_lookup_keywords(view, seq, &keywords);
+		idx = array_get(&keywords, &count);
+		set = idmap_flags_number(sync->mbox->map,
+			view_of(bridge_flags_list(&sync->mbox->box,
+						  rec->flags, idx, count)));
+	} T_END;
+	return set;
+}
+
+void bridge_sync_update_flags(struct bridge_sync *sync, uint32_t uid,
+			      const char *change)
+{
+	struct bridge_flag_update *update;
+
+	if (!array_is_created(&sync->updates))
+		i_array_init(&sync->updates, 8);
+	update = array_append_space(&sync->updates);
+	update->uid = uid;
+	update->change = i_strdup(change);
+}
+
+void bridge_sync_listed_flags(struct bridge_sync *sync, uint32_t uid,
+			      uint32_t set, struct view listed)
+{
+	struct idmap *map = sync->mbox->map;
+	struct buf sound = { NULL, 0, 0 }, change = { NULL, 0, 0 };
+	struct buf now = { NULL, 0, 0 };
+	uint32_t set_now;
+
+	T_BEGIN {
+		bridge_sync_seed(sync, listed, &sound);
+	} T_END;
+	flags_listed(sync->caps, idmap_flags_text(map, set),
+		     view_of_buf(&sound), &now);
+	set_now = idmap_flags_number(map, view_of_buf(&now));
+	if (set_now != set) {
+		buf_append_c(&change, '=');
+		buf_append_view(&change, idmap_flags_text(map, set_now));
+		idmap_flags(map, uid, uid, buf_str(&change));
+		bridge_sync_update_flags(sync, uid, buf_str(&change));
+	}
+	buf_free(&sound);
+	buf_free(&now);
+	buf_free(&change);
+}
+
+/* --- to the index ---------------------------------------------------------- */
+
+static void
+update_apply(struct bridge_sync *sync, uint32_t seq, struct view list,
+	     enum modify_type type)
+{
+	struct mail_keywords *keywords;
+	ARRAY_TYPE(const_string) names;
+	enum mail_flags flags;
+
+	t_array_init(&names, 8);
+	bridge_sync_parse_flags(sync, list, &flags, &names);
+	array_append_zero(&names);
+	if (type == MODIFY_REPLACE || flags != 0)
+		mail_index_update_flags(sync->trans, seq, type, flags);
+	if (type == MODIFY_REPLACE || array_count(&names) > 1) {
+		keywords = mail_index_keywords_create(
+			sync->mbox->box.index, array_front(&names));
+		mail_index_update_keywords(sync->trans, seq, type, keywords);
+		mail_index_keywords_unref(&keywords);
+	}
+}
+
+static void
+update_change(struct bridge_sync *sync, uint32_t seq, const char *change)
+{
+	struct view list = view_of(change), elem;
+
+	if (*change == '=') {
+		list.p++;
+		list.len--;
+		update_apply(sync, seq, list, MODIFY_REPLACE);
+		return;
+	}
+	while (wire_list_next(&list, &elem)) {
+		enum modify_type type = elem.len > 0 && elem.p[0] == '-' ?
+			MODIFY_REMOVE : MODIFY_ADD;
+
+		elem.p++;
+		elem.len--;
+		update_apply(sync, seq, elem, type);
+	}
+}
+
+/* What clients did meanwhile is on top of what the store said. */
+static void update_clients(struct bridge_sync *sync, uint32_t seq, uint32_t uid)
+{
+	const struct mail_index_sync_rec *rec;
+
+	if (!array_is_created(&sync->recs))
+		return;
+	array_foreach(&sync->recs, rec) {
+		if (uid >= rec->uid1 && uid <= rec->uid2)
+			update_change(sync, seq,
+				      bridge_sync_change(sync, rec));
+	}
+}
+
+void bridge_sync_apply_updates(struct bridge_sync *sync)
+{
+	const struct bridge_flag_update *update;
+	uint32_t seq;
+
+	if (!array_is_created(&sync->updates))
+		return;
+	array_foreach(&sync->updates, update) T_BEGIN {
+		if (mail_index_lookup_seq(sync->view, update->uid, &seq)) {
+			update_change(sync, seq, update->change);
+			update_clients(sync, seq, update->uid);
+		}
+	} T_END;
 }

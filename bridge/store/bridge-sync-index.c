@@ -209,7 +209,8 @@ static int bridge_sync_walk(struct bridge_sync *sync, uint32_t count)
 
 static void bridge_sync_append_add(struct bridge_sync *sync)
 {
-	uint32_t seq, uid = sync->first_uid + (uint32_t)sync->next_add;
+	uint32_t seq, uid = sync->uids != NULL ? sync->uids[sync->next_add] :
+		sync->first_uid + (uint32_t)sync->next_add;
 	struct bridge_sync_add add = bridge_sync_take_add(sync);
 
 	seq = bridge_sync_append(sync, uid, &add.rec, add.flags);
@@ -270,6 +271,9 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 	memcpy(hdr.guid, map->guid, sizeof(hdr.guid));
 	hdr.generation = map->generation;
 	hdr.map_end = idmap_end(sync->mbox->map);
+	hdr.marks = array_is_created(&sync->pushes) || sync->marks_left ||
+		(!sync->pushed && bridge_sync_has_marks(sync->mbox,
+							sync->view));
 	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
 				  &old_size);
 	if (reset || old_size != sizeof(hdr) ||
@@ -352,6 +356,7 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 	bridge_sync_recent(sync, count);
 	if (bridge_sync_walk(sync, count) < 0)
 		return -1;
+	bridge_sync_apply_updates(sync);
 	idmap_set_next_uid(sync->mbox->map, sync->next_uid);
 	if (sync->bad_keywords > 0)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "

@@ -86,7 +86,8 @@ line_vsize(const struct bridge_sync *sync, const struct listing_msg *msg)
 	return vsize >= UINT32_MAX ? 0 : (uint32_t)vsize + 1;
 }
 
-static void line_new(struct bridge_sync *sync, const struct listing_msg *msg)
+void bridge_sync_add_line(struct bridge_sync *sync,
+			  const struct listing_msg *msg)
 {
 	struct buf seed = { NULL, 0, 0 };
 	struct idmap_entry entry;
@@ -97,7 +98,7 @@ static void line_new(struct bridge_sync *sync, const struct listing_msg *msg)
 	entry.size = msg->size;
 	entry.date = msg->date;
 	entry.first_seen = sync->now;
-	if (msg->flags.len > 0 && !sync->ignore_flags) T_BEGIN {
+	if (msg->flags.len > 0 && sync->caps->flags != CAPS_FLAGS_LOCAL) T_BEGIN {
 		bridge_sync_seed(sync, msg->flags, &seed);
 	} T_END;
 	entry.flags = view_of_buf(&seed);
@@ -152,6 +153,12 @@ line_listed(struct bridge_sync *sync, size_t known,
 
 	if (entry->suspect_since != 0)
 		idmap_suspect(sync->mbox->map, entry->uid, 0);
+	if (msg->flags.p != NULL && (sync->caps->flags == CAPS_FLAGS_ALL ||
+				     sync->caps->flags == CAPS_FLAGS_BACKEND))
+		bridge_sync_listed_flags(sync, entry->uid, sync->partial ?
+			sync->named_flags[known] :
+			idmap_known_flags(sync->mbox->map, entry),
+			msg->flags);
 	if (size == entry->size && entry->spelling ==
 	    idmap_spelling(sync->mbox->map, msg->id))
 		return 0;
@@ -172,10 +179,15 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 	case RECONCILE_TWICE:
 		return listing_twice(msg, error_r);
 	case RECONCILE_LISTED:
+		if (sync->caps->uids)
+			bridge_uids_check(sync, msg, sync->known[known].uid);
 		return line_listed(sync, known, msg);
 	case RECONCILE_NEW:
 	case RECONCILE_OTHER:
-		line_new(sync, msg);
+		if (sync->caps->uids)
+			bridge_uids_hold(sync, msg);
+		else
+			bridge_sync_add_line(sync, msg);
 		break;
 	case RECONCILE_GONE:
 	case RECONCILE_NOTHING:
@@ -293,6 +305,9 @@ list_end(void *context, const struct listing_end *end,
 	if (sync->fault.code == FAULT_NONE &&
 	    list_take(sync, end->full, error_r) < 0)
 		return -1;
+	if (sync->caps->uids && (sync->fault.code == FAULT_NONE ||
+				 end->uidvalidity != 0))
+		bridge_uids_end(sync, end);
 	if (sync->fault.code != FAULT_NONE)
 		return 0;
 	list_judge(sync, end);
@@ -315,6 +330,8 @@ static void list_reset(void *context)
 	adds_free(sync);
 	sync->moves_count = 0;
 	sync->bad_keywords = 0;
+	bridge_uids_free(sync);
+	bridge_sync_free_flags(sync);
 	sync->next_uid = sync->first_uid;
 	if (sync->begun)
 		list_start(sync);
@@ -349,18 +366,55 @@ int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 	return ret;
 }
 
+int bridge_sync_state_gone(struct bridge_sync *sync,
+			   const ARRAY_TYPE(const_string) *ids,
+			   struct fault *fault)
+{
+	struct listing_msg msg = { .gone = TRUE };
+	struct listing_end end = { .full = FALSE };
+	struct buf decoded = { NULL, 0, 0 };
+	struct wire_error error;
+	const char *id;
+	int ret = 0;
+
+	array_foreach_elem(ids, id) {
+		buf_clear(&decoded);
+		msg.id = view_of(id);
+		(void)wire_decode(msg.id, &decoded);
+		idmap_hash(view_of_buf(&decoded), msg.hash);
+		ret = list_msg(sync, &msg, &error);
+		if (ret < 0)
+			break;
+	}
+	buf_free(&decoded);
+	if (ret == 0)
+		ret = list_take(sync, FALSE, &error);
+	if (ret < 0)
+		return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+				 "removed messages: %s", error.text);
+	if (sync->fault.code != FAULT_NONE) {
+		*fault = sync->fault;
+		return -1;
+	}
+	list_judge(sync, &end);
+	return 0;
+}
+
 void bridge_sync_list_free(struct bridge_sync *sync)
 {
 	reconcile_deinit(&sync->rec);
+	bridge_uids_free(sync);
 	listing_end_free(&sync->end);
 	list_forget(sync);
 	free(sync->waiting);
 	adds_free(sync);
 	free(sync->moves);
 	free(sync->named);
+	free(sync->named_flags);
 	sync->waiting = NULL;
 	sync->moves = NULL;
 	sync->named = NULL;
+	sync->named_flags = NULL;
 	sync->known = NULL;
 	sync->moves_count = sync->known_count = 0;
 }

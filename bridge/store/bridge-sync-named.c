@@ -58,8 +58,8 @@ static bool line_table_has(const struct line_table *table,
 /* Read the map's line of a record. Returns 0; -1 if the record does not lead
    to it (then the whole map is to be read). */
 static int
-named_add(struct bridge_sync *sync, uint32_t uid,
-	  const struct bridge_index_record *rec)
+named_add(struct bridge_sync *sync, struct mail_index_view *view, uint32_t seq,
+	  uint32_t uid, const struct bridge_index_record *rec)
 {
 	struct idmap *map = sync->mbox->map;
 	struct idmap_known *known;
@@ -74,6 +74,8 @@ named_add(struct bridge_sync *sync, uint32_t uid,
 	if (ret > 0) {
 		sync->named = mem_grow(sync->named, sync->known_count + 1,
 				       sizeof(*sync->named));
+		sync->named_flags = mem_grow(sync->named_flags,
+			sync->known_count + 1, sizeof(*sync->named_flags));
 		known = &sync->named[sync->known_count++];
 		i_zero(known);
 		memcpy(known->hash, entry.hash, sizeof(known->hash));
@@ -81,6 +83,8 @@ named_add(struct bridge_sync *sync, uint32_t uid,
 		known->offset = entry.offset;
 		known->uid = uid;
 		known->spelling = idmap_spelling(map, entry.id);
+		sync->named_flags[sync->known_count - 1] =
+			bridge_sync_index_set(sync, view, seq);
 	}
 	buf_free(&buf);
 	return ret > 0 ? 0 : -1;
@@ -105,7 +109,7 @@ int bridge_sync_find_named(struct bridge_sync *sync,
 		if (!line_table_has(&table, rec->hash))
 			continue;
 		mail_index_lookup_uid(view, seq, &uid);
-		ret = named_add(sync, uid, rec);
+		ret = named_add(sync, view, seq, uid, rec);
 	}
 	free(table.slots);
 	if (ret < 0) {

@@ -75,6 +75,20 @@ int bridge_sync_open_map(struct bridge_mailbox *mbox)
 	return 0;
 }
 
+static void bridge_sync_start(struct bridge_sync *sync,
+			      struct bridge_mailbox *mbox)
+{
+	i_zero(sync);
+	sync->mbox = mbox;
+	sync->now = time(NULL);
+}
+
+static void bridge_sync_deinit(struct bridge_sync *sync)
+{
+	bridge_sync_list_free(sync);
+	bridge_sync_free_flags(sync);
+}
+
 /* --- the dialogue ---------------------------------------------------------- */
 
 /* When the mailbox was opened just now, by this very command, LIST may have told
@@ -108,6 +122,29 @@ static int bridge_sync_check_id(struct bridge_sync *sync, struct fault *fault)
 		mbox->wire_name, mbox->box_id, id);
 }
 
+/* The store gives UIDs under another uidvalidity than the map has: nothing of it
+   holds any more. A new map, and the whole list. Returns 0, or -1 and a fault. */
+static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	const struct caps *caps = sync->caps;
+	uint32_t uid_validity = sync->new_uidvalidity;
+	bool force = sync->force, crlf = sync->crlf;
+	guid_128_t guid;
+
+	idmap_rollback(mbox->map);
+	guid_128_generate(guid);
+	if (idmap_create(mbox->map, uid_validity, guid, 1, fault) < 0 ||
+	    idmap_open(mbox->map, fault) < 0)
+		return -1;
+	bridge_sync_deinit(sync);
+	bridge_sync_start(sync, mbox);
+	sync->caps = caps;
+	sync->force = force;
+	sync->crlf = crlf;
+	return bridge_sync_read_list(sync, "-", fault);
+}
+
 /* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
    fault. */
 static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
@@ -125,12 +162,14 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	caps = session_caps(mbox->list->session, fault);
 	if (caps == NULL)
 		return -1;
-	sync->ignore_flags = caps->flags == CAPS_FLAGS_LOCAL;
+	sync->caps = caps;
 	sync->crlf = caps->crlf;
 	/* a size that differs is for a full list to settle */
 	state = caps->delta && !sync->force && !mbox->relist ?
 		idmap_header(mbox->map)->state : "-";
-	if (bridge_sync_read_list(sync, state, fault) < 0)
+	if (bridge_sync_read_list(sync, state, fault) < 0 &&
+	    (sync->new_uidvalidity == 0 ||
+	     bridge_sync_begin_anew(sync, fault) < 0))
 		return -1;
 	mbox->relist = FALSE;
 	return bridge_sync_check_id(sync, fault) < 0 ? -1 : 1;
@@ -195,7 +234,8 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
 	bridge_sync_first_uid(sync, view);
-	if (!whole && bridge_sync_is_in_step(mbox, view))
+	if (!whole && bridge_sync_is_in_step(mbox, view) &&
+	    !bridge_sync_has_marks(mbox, view))
 		ret = bridge_sync_find_named(sync, view);
 	mail_index_view_close(&view);
 	if (ret < 0) {
@@ -207,13 +247,14 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	return 0;
 }
 
-/* Locked, with the map open. */
-static int bridge_sync_locked(struct bridge_sync *sync, bool full)
+/* One comparison of map and index, with a list or without. Locked. Returns 0, -1
+   with the storage's error set. */
+static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	struct fault fault;
 
-	if ((full && bridge_sync_list(sync, &fault) < 0) ||
+	if ((list && bridge_sync_list(sync, &fault) < 0) ||
 	    (!sync->begun && bridge_sync_begin(sync, FALSE, &fault) < 0))
 		return bridge_fault_box(&mbox->box, &fault);
 	bridge_sync_log_brake(sync);
@@ -225,28 +266,133 @@ static int bridge_sync_locked(struct bridge_sync *sync, bool full)
 	return 0;
 }
 
+static bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox)
+{
+	struct mail_index_view *view;
+	bool marks;
+
+	(void)mail_index_refresh(mbox->box.index);
+	view = mail_index_view_open(mbox->box.index);
+	marks = bridge_sync_has_marks(mbox, view);
+	mail_index_view_close(&view);
+	return marks;
+}
+
+/* What clients did to flags: to the map and the index, then to the store, then
+   what came of that to map and index. Locked. Returns the same. */
+static int bridge_sync_flags(struct bridge_mailbox *mbox, bool marks)
+{
+	struct bridge_sync sync, outcome;
+	int ret;
+
+	bridge_sync_start(&sync, mbox);
+	ret = bridge_sync_pass(&sync, FALSE);
+	if (ret == 0 && (marks || array_is_created(&sync.pushes))) {
+		bridge_sync_push(&sync, marks);
+		bridge_sync_start(&outcome, mbox);
+		outcome.updates = sync.updates;
+		outcome.caps = sync.caps;
+		outcome.pushed = TRUE;
+		outcome.marks_left = sync.marks_left;
+		i_zero(&sync.updates);
+		ret = bridge_sync_pass(&outcome, FALSE);
+		bridge_sync_deinit(&outcome);
+	}
+	bridge_sync_deinit(&sync);
+	return ret;
+}
+
+/* Locked, with the map open. */
+static int
+bridge_sync_locked(struct bridge_mailbox *mbox, bool full, bool force)
+{
+	struct mailbox *box = &mbox->box;
+	struct bridge_sync sync;
+	bool marks = bridge_sync_index_has_marks(mbox);
+	int ret = 0;
+
+	/* the index is being marked as deleted, which one round of Dovecot's
+	   does, and the mailbox goes: nothing is pushed or listed any more */
+	if (box->delete_sync_check) {
+		bridge_sync_start(&sync, mbox);
+		ret = bridge_sync_pass(&sync, FALSE);
+		bridge_sync_deinit(&sync);
+		return ret;
+	}
+	if (marks || mail_index_sync_have_any(box->index,
+					index_storage_get_sync_flags(box)))
+		ret = bridge_sync_flags(mbox, marks);
+	if (ret == 0 && full) {
+		bridge_sync_start(&sync, mbox);
+		sync.force = force;
+		ret = bridge_sync_pass(&sync, TRUE);
+		bridge_sync_deinit(&sync);
+	}
+	return ret;
+}
+
 static int
 bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 		bool full)
 {
-	struct bridge_sync sync;
+	bool force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	int ret;
 
-	i_zero(&sync);
-	sync.mbox = mbox;
-	sync.force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
-	sync.now = time(NULL);
 	if (full)
 		bridge_ahead_flush(mbox);
-	if ((sync.force && bridge_mailbox_believe(mbox) < 0) ||
+	if ((force && bridge_mailbox_believe(mbox) < 0) ||
 	    (full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)
 		return -1;
 	ret = bridge_sync_open_map(mbox);
 	if (ret == 0)
-		ret = bridge_sync_locked(&sync, full);
+		ret = bridge_sync_locked(mbox, full, force);
 	idmap_unlock(mbox->map);
-	bridge_sync_list_free(&sync);
+	return ret;
+}
+
+/* --- for transactions ------------------------------------------------------ */
+
+int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
+{
+	struct mail_index_view *view;
+	struct bridge_sync sync;
+	bool in_step;
+	int ret;
+
+	if (bridge_sync_lock(mbox) < 0)
+		return -1;
+	ret = bridge_sync_open_map(mbox);
+	if (ret == 0) {
+		(void)mail_index_refresh(mbox->box.index);
+		view = mail_index_view_open(mbox->box.index);
+		in_step = bridge_sync_is_in_step(mbox, view);
+		mail_index_view_close(&view);
+		if (!in_step) {
+			bridge_sync_start(&sync, mbox);
+			ret = bridge_sync_pass(&sync, FALSE);
+			bridge_sync_deinit(&sync);
+		}
+	}
+	if (ret < 0)
+		idmap_unlock(mbox->map);
+	return ret;
+}
+
+int bridge_sync_gone(struct bridge_mailbox *mbox,
+		     const ARRAY_TYPE(const_string) *ids)
+{
+	struct bridge_sync sync;
+	struct fault fault;
+	int ret;
+
+	bridge_sync_start(&sync, mbox);
+	ret = bridge_sync_state_gone(&sync, ids, &fault);
+	if (ret < 0)
+		(void)bridge_fault_box(&mbox->box, &fault);
+	else
+		ret = bridge_sync_pass(&sync, FALSE);
+	bridge_sync_deinit(&sync);
 	return ret;
 }
 

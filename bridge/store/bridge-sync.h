@@ -20,6 +20,18 @@ struct bridge_sync_add {
 
 #define BRIDGE_SYNC_BLOCK 16384
 
+/* A change of flags that is for the store. */
+struct bridge_push {
+	uint32_t uid1, uid2;
+	char *change;
+};
+
+/* A change of flags that is for the index: a change, or "=" and the whole set. */
+struct bridge_flag_update {
+	uint32_t uid;
+	char *change;
+};
+
 /* A known message whose line in the map is another one now. */
 struct bridge_sync_move {
 	size_t known;
@@ -29,7 +41,7 @@ struct bridge_sync_move {
 struct bridge_sync {
 	struct bridge_mailbox *mbox;
 	bool force;		/* doveadm force-resync */
-	bool ignore_flags;	/* the backend said "* FLAGS local" */
+	const struct caps *caps;	/* NULL = not known */
 	bool crlf;		/* a size is the RFC822.SIZE too */
 	int64_t now;
 
@@ -40,6 +52,7 @@ struct bridge_sync {
 	const struct idmap_known *known;	/* by UID */
 	size_t known_count;
 	struct idmap_known *named;	/* known, when partial */
+	uint32_t *named_flags;	/* numbers of their sets of flags */
 	uint32_t first_uid;	/* of adds; they follow each other */
 	uint32_t next_uid;	/* the next UID to give out */
 
@@ -51,12 +64,25 @@ struct bridge_sync {
 	struct arena waiting_text;
 	size_t bytes, bytes_max;	/* of memory, about */
 	struct fault fault;	/* something of ours failed meanwhile */
+	struct listing_msg *held;	/* new, of a store with UIDs */
+	size_t held_count, held_alloc;
+	struct arena held_text;
+	uint32_t new_uidvalidity;	/* that the store tells; 0 = ours */
+	uint32_t *uids;		/* of adds, if the store gives them; else NULL */
 	struct bridge_sync_add **adds;	/* BRIDGE_SYNC_BLOCK in each */
 	size_t adds_count;
 	struct bridge_sync_move *moves;
 	size_t moves_count, moves_alloc;
 	size_t next_move;
 	unsigned int bad_keywords;
+
+	/* flags */
+	ARRAY(struct bridge_push) pushes;
+	ARRAY(struct bridge_flag_update) updates;
+	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, while
+						   there are updates */
+	bool pushed;		/* marks_left is known */
+	bool marks_left;
 
 	/* the index */
 	struct mail_index_sync_ctx *index_ctx;
@@ -74,6 +100,15 @@ static inline uint32_t bridge_sync_offset(uint64_t offset)
 	return offset <= UINT32_MAX ? (uint32_t)offset : 0;
 }
 
+/* bridge-sync.c, for transactions. */
+/* Take the mailbox's lock, and bring the index in step with the map. Returns 0, -1
+ * with the storage's error set, not locked. */
+int bridge_sync_lock_in_step(struct bridge_mailbox *mbox);
+/* The store has removed these ids at our own request: out of map and index with
+ * them. Locked. Returns 0, -1 with the storage's error set. */
+int bridge_sync_gone(struct bridge_mailbox *mbox,
+		     const ARRAY_TYPE(const_string) *ids);
+
 /* Find out what the map knows: all of it, or, if the index is in step with it,
  * only what the lines name that are waiting. Locked, with the map open. Returns
  * 0, or -1 and a fault. */
@@ -90,6 +125,11 @@ void bridge_sync_add(struct bridge_sync *sync, struct idmap_entry *entry,
 		     uint32_t vsize);
 /* The next of them that is to be appended; the ones before are freed. */
 struct bridge_sync_add bridge_sync_take_add(struct bridge_sync *sync);
+/* The store has removed these ids (as spelt) at our own request. Returns as
+ * bridge_sync_read_list. */
+int bridge_sync_state_gone(struct bridge_sync *sync,
+			   const ARRAY_TYPE(const_string) *ids,
+			   struct fault *fault);
 void bridge_sync_list_free(struct bridge_sync *sync);
 
 /* bridge-sync-named.c: fill in known with what the waiting lines name, from an
@@ -98,7 +138,44 @@ void bridge_sync_list_free(struct bridge_sync *sync);
 int bridge_sync_find_named(struct bridge_sync *sync,
 			   struct mail_index_view *view);
 
+/* bridge-sync-uids.c: for a store with UIDs of its own. What is broken is in
+ * sync->fault. */
+/* A known message is listed: under its UID? */
+void bridge_uids_check(struct bridge_sync *sync, const struct listing_msg *msg,
+		       uint32_t uid);
+/* A new one: to be added when the list has ended. */
+void bridge_uids_hold(struct bridge_sync *sync, const struct listing_msg *msg);
+void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end);
+void bridge_uids_free(struct bridge_sync *sync);
+/* A new message, whose line this is. */
+void bridge_sync_add_line(struct bridge_sync *sync,
+			  const struct listing_msg *msg);
+
+/* bridge-sync-push.c */
+struct bridge_push *
+bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
+		     const char *change);
+/* Push to the store what sync has to push, and what marks say; what came of it is
+ * staged in the map and in updates. had_marks: there were some before this
+ * synchronisation. Locked; the index is in step. */
+void bridge_sync_push(struct bridge_sync *sync, bool had_marks);
+/* Whether the index says that there are marks. */
+bool bridge_sync_has_marks(struct bridge_mailbox *mbox,
+			   struct mail_index_view *view);
+void bridge_sync_free_flags(struct bridge_sync *sync);
+
 /* bridge-sync-flags.c */
+/* The flags of a message in the index, as a set. */
+uint32_t bridge_sync_index_set(struct bridge_sync *sync,
+			       struct mail_index_view *view, uint32_t seq);
+/* The store says which flags a message has now, whose set in the map is this:
+ * what that changes is staged, in the map and for the index. */
+void bridge_sync_listed_flags(struct bridge_sync *sync, uint32_t uid,
+			      uint32_t set, struct view listed);
+void bridge_sync_update_flags(struct bridge_sync *sync, uint32_t uid,
+			      const char *change);
+/* Bring the index to what updates say. */
+void bridge_sync_apply_updates(struct bridge_sync *sync);
 /* What clients did to flags since the last time: the map keeps it, so that it
  * survives the index. */
 void bridge_sync_local_flags(struct bridge_sync *sync);

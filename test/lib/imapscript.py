@@ -9,6 +9,8 @@ Each line is one of
                         next line
     a show              "a shows", a line for each message of the selected
                         mailbox (UID, subject, flags but \\Recent), "."
+    a append INBOX one,two (\\Seen)  an APPEND of a message for each subject, with
+                        the flags and date behind them, if any
     a end               close its input, wait for it
     a kill              kill -9, wait for it
     ! rm "$TMP/x"       a line for bash
@@ -80,6 +82,14 @@ class Session:
                 show(answer)
         show(b"".join(lines) + b".\n")
 
+    def append(self, args: str) -> None:
+        mailbox, subjects, *more = args.split(" ", 2)
+        text = f"APPEND {mailbox}"
+        for subject in subjects.split(","):
+            message = f"Subject: {subject}\r\n\r\nThe text of {subject}\r\n"
+            text += "".join(f" {part}" for part in more) + f" {{{len(message.encode())}+}}\r\n{message}"
+        self.command(text)
+
     def end(self, kill: bool = False) -> None:
         if kill:
             self.process.kill()
@@ -111,6 +121,8 @@ def play(lines: list[str], argv: list[str], log: str) -> None:
             subprocess.run(["bash", "-ec", text], check=True)
         elif text == "show":
             sessions[name].messages()
+        elif text.startswith("append ") and name in sessions:
+            sessions[name].append(text.removeprefix("append "))
         elif text in ("end", "kill"):
             sessions.pop(name).end(kill=text == "kill")
         elif name and not name.startswith("#"):

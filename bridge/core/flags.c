@@ -1,0 +1,114 @@
+#include "flags.h"
+#include "wire.h"
+
+#include <strings.h>
+
+bool flags_is_mark(struct view elem)
+{
+	return view_starts(elem, "%+") || view_starts(elem, "%-");
+}
+
+/* prefix and elem without its first skip bytes, as the list's next element. */
+static void list_add(struct buf *list, const char *prefix, struct view elem,
+		     size_t skip)
+{
+	if (list->len > 0)
+		buf_append_c(list, ',');
+	buf_append_str(list, prefix);
+	buf_append(list, elem.p + skip, elem.len - skip);
+}
+
+/* The next "+X" or "-X"; false at the end. */
+static bool change_next(struct view *change, struct view *elem_r,
+			bool *plus_r, struct view *name_r)
+{
+	while (wire_list_next(change, elem_r)) {
+		if (elem_r->len < 2 ||
+		    (elem_r->p[0] != '+' && elem_r->p[0] != '-'))
+			continue;
+		*plus_r = elem_r->p[0] == '+';
+		name_r->p = elem_r->p + 1;
+		name_r->len = elem_r->len - 1;
+		return true;
+	}
+	return false;
+}
+
+void flags_mark(const struct caps *caps, struct view change,
+		struct buf *map_change, struct buf *push)
+{
+	struct view elem, name;
+	bool plus;
+
+	while (change_next(&change, &elem, &plus, &name)) {
+		list_add(map_change, "", elem, 0);
+		if (caps != NULL && !caps_owns_flag(caps, name))
+			continue;
+		list_add(map_change, plus ? "-%-" : "-%+", name, 0);
+		list_add(map_change, plus ? "+%+" : "+%-", name, 0);
+		list_add(push, "", elem, 0);
+	}
+}
+
+void flags_unmark(struct view change, struct buf *out)
+{
+	struct view elem, name;
+	bool plus;
+
+	while (change_next(&change, &elem, &plus, &name))
+		list_add(out, "-%", elem, 0);
+}
+
+void flags_inverse(struct view change, struct buf *out)
+{
+	struct view elem, name;
+	bool plus;
+
+	while (change_next(&change, &elem, &plus, &name))
+		list_add(out, plus ? "-" : "+", name, 0);
+}
+
+void flags_marked(struct view set, struct buf *out)
+{
+	struct view elem;
+
+	while (wire_list_next(&set, &elem)) {
+		if (flags_is_mark(elem))
+			list_add(out, "", elem, 1);
+	}
+}
+
+static bool set_has_mark(struct view set, char sign, struct view name)
+{
+	struct view elem;
+
+	while (wire_list_next(&set, &elem)) {
+		if (flags_is_mark(elem) && elem.p[1] == sign &&
+		    elem.len - 2 == name.len &&
+		    strncasecmp(elem.p + 2, name.p, name.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void flags_listed(const struct caps *caps, struct view set,
+		  struct view listed, struct buf *out)
+{
+	struct view left = listed, elem;
+
+	while (wire_list_next(&left, &elem)) {
+		if (elem.len > 0 && caps_owns_flag(caps, elem) &&
+		    !set_has_mark(set, '-', elem))
+			list_add(out, "", elem, 0);
+	}
+	left = set;
+	while (wire_list_next(&left, &elem)) {
+		if (flags_is_mark(elem)) {
+			list_add(out, "", elem, 0);
+			if (elem.p[1] == '+')
+				list_add(out, "", elem, 2);
+		} else if (!caps_owns_flag(caps, elem)) {
+			list_add(out, "", elem, 0);
+		}
+	}
+}

@@ -1,0 +1,30 @@
+/* Flags as text: sets, changes, and marks of changes that the store has not taken
+ * yet. Pure functions.
+ *
+ * A set is a list in wire form, "\Seen,$Work"; a change is "+\Seen,-$Work"
+ * (protocol.md, "STORE"). In a message's set in the map an element "%+\Seen" or
+ * "%-\Seen" is a mark: that change is still to be pushed. No flag is spelt so, for
+ * in wire form two hexadecimal digits follow a %. */
+#ifndef BRIDGE_FLAGS_TEXT_H
+#define BRIDGE_FLAGS_TEXT_H
+
+#include "caps.h"
+
+bool flags_is_mark(struct view elem);
+/* A client's change: map_change is it with the marks that it makes and lifts,
+ * push is the part that is for the store. caps NULL: all of it may be. Both are
+ * appended to. */
+void flags_mark(const struct caps *caps, struct view change,
+		struct buf *map_change, struct buf *push);
+/* The change that lifts the marks of a change. */
+void flags_unmark(struct view change, struct buf *out);
+/* The change that takes a change back. */
+void flags_inverse(struct view change, struct buf *out);
+/* The change that the marks in a set stand for; empty if there are none. */
+void flags_marked(struct view set, struct buf *out);
+/* What becomes of a message's set when the store says it is listed: what the
+ * store keeps is as it says, seen through the marks; the rest stays. */
+void flags_listed(const struct caps *caps, struct view set,
+		  struct view listed, struct buf *out);
+
+#endif

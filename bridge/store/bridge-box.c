@@ -1,0 +1,342 @@
+/* Mailboxes are made, removed and renamed by the store; what is kept here follows
+ * it. */
+#include "lib.h"
+#include "compat.h"
+#include "bridge-fault.h"
+#include "unlink-directory.h"
+#include "bridge-box.h"
+#include "bridge-sync.h"
+
+#include "write.h"
+
+#include <stdio.h>
+
+/* Whether the store has this verb. Returns 0, or -1 and a fault. */
+static int bridge_box_may(struct bridge_mailbox_list *list, enum verb_id verb,
+			  struct fault *fault)
+{
+	const struct caps *caps = session_caps(list->session, fault);
+
+	if (caps == NULL)
+		return -1;
+	if (caps->verbs[verb])
+		return 0;
+	(void)fault_set(fault, FAULT_NOPERM, FAULT_SCOPE_MAILBOX,
+			"%s: does not offer %s", list->set.argv[0],
+			verb_info(verb)->name);
+	fault_set_user(fault, view_of("This mail store is read-only: its "
+				      "mailboxes cannot be changed"));
+	fault->from_backend = TRUE;
+	return -1;
+}
+
+/* Ask the store for one of CREATE, DELETE, RENAME. Returns 0, or -1 and a
+   fault. */
+static int bridge_box_ask(struct bridge_mailbox_list *list, enum verb_id verb,
+			  const char *wire, const char *wire_new,
+			  struct fault *fault)
+{
+	if (bridge_box_may(list, verb, fault) < 0)
+		return -1;
+	return write_box(list->session, verb, wire, wire_new, fault);
+}
+
+static const char *bridge_box_wire(const char *name)
+{
+	struct buf buf = { NULL, 0, 0 };
+	const char *wire;
+
+	wire_encode(view_of(name), &buf);
+	wire = t_strdup(buf_str(&buf));
+	buf_free(&buf);
+	return wire;
+}
+
+/* dsync gives a mailbox the GUID and the UIDs that it has elsewhere: the map's.
+   The rest is the index's alone: dsync passes on what the other side caches, to
+   one that it only reads from, too. */
+int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	const struct caps *caps;
+	struct fault fault;
+	int ret;
+
+	if (guid_128_is_empty(update->mailbox_guid) &&
+	    update->uid_validity == 0 && update->min_next_uid == 0)
+		return index_storage_mailbox_update(box, update);
+	if ((!box->opened && mailbox_open(box) < 0) ||
+	    bridge_mailbox_may_write(mbox, VERB_APPEND,
+				     "mailboxes cannot be changed", &caps) < 0)
+		return -1;
+	if (caps->uids && update->uid_validity != 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			"This mail store gives its own UIDs");
+		return -1;
+	}
+	if (bridge_sync_lock_in_step(mbox) < 0)
+		return -1;
+	ret = idmap_identify(mbox->map, update->uid_validity,
+		guid_128_is_empty(update->mailbox_guid) ? NULL :
+		update->mailbox_guid, update->min_next_uid,
+		bridge_mailbox_fsyncs(mbox), &fault);
+	if (ret < 0)
+		(void)bridge_fault_box(box, &fault);
+	idmap_unlock(mbox->map);
+	/* and the index follows */
+	if (ret == 0 && bridge_sync_lock_in_step(mbox) == 0)
+		idmap_unlock(mbox->map);
+	else
+		ret = -1;
+	return ret < 0 ? -1 : index_storage_mailbox_update(box, update);
+}
+
+int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
+		      bool directory)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	struct fault fault;
+
+	/* "CREATE a/" says that mailboxes below a will be made: a store needs no
+	   a for that */
+	if (directory)
+		return 0;
+	if (bridge_box_ask(mbox->list, VERB_CREATE, bridge_box_wire(box->name),
+			   NULL, &fault) < 0)
+		return bridge_fault_box(box, &fault);
+	mbox->list->boxes = NULL;
+	return update == NULL ? 0 : bridge_box_update(box, update);
+}
+
+int bridge_mailbox_make(struct bridge_mailbox *mbox)
+{
+	if (bridge_box_create(&mbox->box, NULL, FALSE) < 0 &&
+	    mailbox_get_last_mail_error(&mbox->box) != MAIL_ERROR_EXISTS)
+		return -1;
+	return bridge_mailbox_find(mbox);
+}
+
+/* --- what is kept here ----------------------------------------------------- */
+
+/* The folders that a mailbox may have, each once. */
+static const enum mailbox_list_path_type path_types[] = {
+	MAILBOX_LIST_PATH_TYPE_CONTROL,
+	MAILBOX_LIST_PATH_TYPE_INDEX,
+	MAILBOX_LIST_PATH_TYPE_INDEX_CACHE,
+	MAILBOX_LIST_PATH_TYPE_LIST_INDEX,
+};
+
+static void bridge_box_remove_folder(struct mailbox_list *list,
+				     const char *path)
+{
+	const char *error;
+
+	if (unlink_directory(path, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0 &&
+	    errno != ENOENT)
+		e_error(list->ns->user->event, "bridge: %s", error);
+}
+
+int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
+{
+	const char *path;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(path_types); i++) {
+		if (mailbox_list_get_path(list, name, path_types[i],
+					  &path) > 0)
+			bridge_box_remove_folder(list, path);
+	}
+	return 0;
+}
+
+int bridge_list_delete_dir(struct mailbox_list *list ATTR_UNUSED,
+			   const char *name ATTR_UNUSED)
+{
+	return 0;
+}
+
+/* --- DELETE ---------------------------------------------------------------- */
+
+static int bridge_box_check_empty(struct mailbox *box)
+{
+	struct mailbox_status status;
+
+	if (!box->deleting_must_be_empty)
+		return 0;
+	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+		return -1;
+	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
+	if (status.messages == 0)
+		return 0;
+	mail_storage_set_error(box->storage, MAIL_ERROR_EXISTS,
+			       "Mailbox isn't empty");
+	return -1;
+}
+
+/* The INBOX is never deleted. dsync does so where it finds another one than on the
+   other side; if it is empty, only what is kept here of it goes. */
+static int bridge_box_delete_inbox(struct mailbox *box)
+{
+	box->deleting_must_be_empty = TRUE;
+	if (!box->opened || bridge_box_check_empty(box) < 0) {
+		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+				       "INBOX can't be deleted.");
+		return -1;
+	}
+	if (mailbox_mark_index_deleted(box, TRUE) < 0)
+		return -1;
+	return index_storage_mailbox_delete_post(box);
+}
+
+/* One request, not one for each message: the index is marked as deleted first, so
+   that other sessions leave it alone; if the store then refuses, it is marked
+   back. */
+int bridge_box_delete(struct mailbox *box)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	struct bridge_mailbox_list *list = mbox->list;
+	const char *name = t_strdup(box->name), *wire;
+	struct fault fault;
+	bool opened = box->opened;
+	int ret;
+
+	if (strcmp(name, "INBOX") == 0)
+		return bridge_box_delete_inbox(box);
+	if (opened && (bridge_box_check_empty(box) < 0 ||
+		       mailbox_mark_index_deleted(box, TRUE) < 0))
+		return -1;
+	wire = mbox->wire_name != NULL ? t_strdup(mbox->wire_name) :
+		bridge_box_wire(name);
+	ret = bridge_box_ask(list, VERB_DELETE, wire, NULL, &fault);
+	if (ret < 0) {
+		if (opened)
+			(void)mailbox_mark_index_deleted(box, FALSE);
+		list->boxes = NULL;
+		return bridge_fault_box(box, &fault);
+	}
+	ret = opened ? index_storage_mailbox_delete_post(box) : 0;
+	if (list->known != NULL)
+		boxes_forget(list->known, view_of(name), FALSE);
+	list->boxes = NULL;
+	return ret;
+}
+
+/* --- RENAME ---------------------------------------------------------------- */
+
+/* A mailbox with an id keeps its folder; another one's follows the name. */
+static void bridge_box_move_folders(struct mailbox_list *list,
+				    const char *old, const char *new)
+{
+	const char *from, *to;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(path_types); i++) {
+		if (mailbox_list_get_path(list, old, path_types[i],
+					  &from) <= 0)
+			continue;
+		from = t_strdup(from);
+		to = bridge_list_path_by_name(list, new, path_types[i]);
+		if (to == NULL || strcmp(from, to) == 0)
+			continue;
+		/* what an earlier mailbox of that name left */
+		bridge_box_remove_folder(list, to);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			e_error(list->ns->user->event, "bridge: rename(%s, %s) "
+				"failed: %m", from, to);
+	}
+}
+
+static bool bridge_box_is_or_below(const char *name, const char *parent)
+{
+	size_t len = strlen(parent);
+
+	return str_begins(name, parent) &&
+		(name[len] == '\0' || name[len] == '/');
+}
+
+/* Whether the store lists a mailbox between parent and this one. */
+static bool bridge_box_has_listed_above(struct bridge_mailbox_list *list,
+					const char *name, const char *parent)
+{
+	const char *p = name + strlen(parent) + 1;
+	bool found = FALSE;
+
+	while (!found && (p = strchr(p, '/')) != NULL) T_BEGIN {
+		found = listing_box_find(list->boxes,
+			view_of(t_strdup_until(name, p))) != NULL;
+		p++;
+	} T_END;
+	return found;
+}
+
+/* RENAME takes the children along. A parent that is shown for its children's sake
+   only is none of the store's: then each of them is renamed. Returns 0, or -1
+   and a fault. */
+static int bridge_box_rename(struct bridge_mailbox_list *list,
+			     const char *old, const char *new,
+			     struct fault *fault)
+{
+	const struct listing_box *box;
+	size_t i, renamed = 0;
+	int ret = 0;
+
+	if (listing_box_find(list->boxes, view_of(old)) != NULL)
+		return bridge_box_ask(list, VERB_RENAME, bridge_box_wire(old),
+				      bridge_box_wire(new), fault);
+	for (i = 0; ret == 0 && i < list->boxes->count; i++) T_BEGIN {
+		box = &list->boxes->boxes[i];
+		if (bridge_box_is_or_below(box->name, old) &&
+		    !bridge_box_has_listed_above(list, box->name, old)) {
+			ret = bridge_box_ask(list, VERB_RENAME, box->wire,
+				bridge_box_wire(t_strconcat(new,
+					box->name + strlen(old), NULL)),
+				fault);
+			renamed++;
+		}
+	} T_END;
+	if (ret == 0 && renamed == 0) {
+		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
+				"no mailbox %s", old);
+		fault->from_backend = TRUE;
+	}
+	return ret;
+}
+
+int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
+			       struct mailbox_list *new_list, const char *new)
+{
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+	const struct listing_box *box;
+	struct fault fault;
+	size_t i;
+
+	if (_list != new_list) {
+		mailbox_list_set_error(_list, MAIL_ERROR_NOTPOSSIBLE,
+			"Can't rename mailboxes across storages");
+		return -1;
+	}
+	if (bridge_box_may(list, VERB_RENAME, &fault) < 0)
+		return bridge_fault_list(_list, &fault);
+	if (strcmp(old, "INBOX") == 0) {
+		mailbox_list_set_error(_list, MAIL_ERROR_NOTPOSSIBLE,
+			"Renaming INBOX isn't supported.");
+		return -1;
+	}
+	/* ids and children as they are before */
+	if (bridge_list_refresh(list, FALSE) < 0)
+		return -1;
+	if (bridge_box_rename(list, old, new, &fault) < 0) {
+		list->boxes = NULL;
+		return bridge_fault_list(_list, &fault);
+	}
+	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
+		box = &list->boxes->boxes[i];
+		if (box->id == NULL && bridge_box_is_or_below(box->name, old))
+			bridge_box_move_folders(_list, box->name,
+				t_strconcat(new, box->name + strlen(old),
+					    NULL));
+	} T_END;
+	boxes_forget(list->known, view_of(old), TRUE);
+	list->boxes = NULL;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* Mailboxes made, removed and renamed: see bridge-box.c. */
+#ifndef BRIDGE_BOX_H
+#define BRIDGE_BOX_H
+
+#include "bridge-storage.h"
+
+int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
+		      bool directory);
+
+int bridge_box_update(struct mailbox *box, const struct mailbox_update *update);
+int bridge_box_delete(struct mailbox *box);
+
+/* The list's part: the folders of a mailbox that the store has removed; RENAME,
+ * whole. */
+int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name);
+int bridge_list_delete_dir(struct mailbox_list *list, const char *name);
+int bridge_list_rename_mailbox(struct mailbox_list *list, const char *old,
+			       struct mailbox_list *new_list, const char *new);
+
+/* Make the INBOX that the store lacks. Returns 1, 0 if it still lacks it, -1
+ * with the storage's error set. */
+int bridge_mailbox_make(struct bridge_mailbox *mbox);
+
+#endif

@@ -1,0 +1,99 @@
+/* COPY and MOVE by the store itself, where both mailboxes are of one store and
+ * it can; else the message goes through here, read and saved again. */
+#include "lib.h"
+#include "compat.h"
+#include "array.h"
+#include "ioloop.h"
+#include "mail-copy.h"
+#include "bridge-fault.h"
+#include "bridge-save.h"
+
+/* Whether the store is asked to. A message that must keep its UID or its GUID, or
+   gets another date, is saved. */
+static bool
+bridge_copy_by_store(struct bridge_save_context *ctx, struct mail *mail)
+{
+	struct mailbox *src_box = mail->box;
+	struct bridge_mailbox *src;
+	const struct caps *caps;
+	struct fault fault;
+
+	if (src_box->storage->v.mailbox_alloc != bridge_mailbox_alloc ||
+	    ctx->ctx.data.guid != NULL)
+		return FALSE;
+	src = BRIDGE_MAILBOX(src_box);
+	if (src->list != ctx->mbox->list || src->wire_name == NULL)
+		return FALSE;
+	caps = session_caps(src->list->session, &fault);
+	return caps != NULL &&
+		(caps->verbs[VERB_COPY] ||
+		 (caps->verbs[VERB_MOVE] && ctx->ctx.moving));
+}
+
+/* Returns 1, 0 if the source does not know the message any more, -1 with the
+   storage's error set. */
+static int
+bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
+{
+	struct bridge_mailbox *src = BRIDGE_MAILBOX(mail->box);
+	struct bridge_saved *saved;
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	const struct caps *caps;
+	struct fault fault;
+	int ret;
+
+	caps = session_caps(src->list->session, &fault);
+	ret = caps == NULL ? -1 :
+		bridge_map_entry(src, mail->transaction->view, mail->seq,
+				 mail->uid, &entry, &buf, &fault);
+	if (ret < 0)
+		return bridge_fault_box(&ctx->mbox->box, &fault);
+	if (ret > 0) {
+		saved = bridge_save_add(ctx);
+		saved->src = src;
+		saved->src_uid = mail->uid;
+		saved->src_id = i_strndup(entry.id.p, entry.id.len);
+		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
+		saved->size = entry.size;
+		saved->date = entry.date;
+		saved->first_seen = entry.first_seen;
+		mail_set_seq_saving(ctx->ctx.dest_mail, saved->seq);
+		index_copy_cache_fields(&ctx->ctx, mail, saved->seq);
+	}
+	buf_free(&buf);
+	return ret;
+}
+
+int bridge_copy(struct mail_save_context *_ctx, struct mail *mail)
+{
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	const struct caps *caps;
+	int ret = 0;
+
+	if (_ctx->moving && mail->box->storage->v.mailbox_alloc ==
+	    bridge_mailbox_alloc &&
+	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
+		/* see bridge-guard.c */
+		mail_storage_set_error(_ctx->transaction->box->storage,
+			MAIL_ERROR_NOTPOSSIBLE, "[NOPERM] This mail store is "
+			"read-only: messages cannot be removed");
+		index_save_context_free(_ctx);
+		return -1;
+	}
+	if (!bridge_copy_by_store(ctx, mail))
+		return mail_storage_copy(_ctx, mail);
+	ret = bridge_mailbox_may_write(ctx->mbox, VERB_COUNT,
+				       "messages cannot be added", &caps);
+	if (ret == 0) {
+		ret = bridge_copy_add(ctx, mail);
+		if (ret == 0) {
+			mail_set_expunged(mail);
+			mail_storage_set_error(ctx->mbox->box.storage,
+				MAIL_ERROR_EXPUNGED, "Message is gone");
+			ret = -1;
+		}
+	}
+	index_save_context_free(_ctx);
+	return ret < 0 ? -1 : 0;
+}

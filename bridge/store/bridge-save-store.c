@@ -1,0 +1,206 @@
+/* The messages of a transaction, handed to the store: appended from their files,
+ * or copied by the store itself from another of its mailboxes. All or none, as
+ * far as the store can take back: what was taken before one failed is expunged
+ * again. */
+#include "lib.h"
+#include "compat.h"
+#include "array.h"
+#include "bridge-save.h"
+
+#include <fcntl.h>
+
+#define APPENDS_MAX 64		/* begun and not yet answered: open files */
+
+/* The flags that go to the store: those it keeps, or may begin with. */
+static const char *
+save_flags(const struct caps *caps, const struct bridge_saved *saved)
+{
+	struct view list = view_of(saved->flags), elem;
+	struct buf owned = { NULL, 0, 0 };
+	const char *flags;
+
+	if (caps->flags == CAPS_FLAGS_LOCAL)
+		return "";
+	while (wire_list_next(&list, &elem)) {
+		if (!caps_owns_flag(caps, elem) &&
+		    caps->flags != CAPS_FLAGS_SEED)
+			continue;
+		if (owned.len > 0)
+			buf_append_c(&owned, ',');
+		buf_append_view(&owned, elem);
+	}
+	flags = t_strdup(buf_str(&owned));
+	buf_free(&owned);
+	return flags;
+}
+
+static int save_append_begin(struct bridge_save_context *ctx,
+			     struct bridge_saved *saved, struct fault *fault)
+{
+	struct session *session = ctx->mbox->list->session;
+	struct append_message msg;
+	const struct caps *caps = session_caps(session, fault);
+
+	if (caps == NULL)
+		return -1;
+	saved->fd = open(saved->path, O_RDONLY | O_CLOEXEC);
+	if (saved->fd < 0)
+		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MESSAGE,
+				 "open(%s) failed: %s", saved->path,
+				 strerror(errno));
+	i_zero(&msg);
+	msg.fd = saved->fd;
+	msg.size = saved->size;
+	msg.flags = save_flags(caps, saved);
+	msg.date = saved->date;
+	msg.key = saved->key;
+	saved->append = append_begin(session, ctx->mbox->wire_name, &msg,
+				     fault);
+	return saved->append == NULL ? -1 : 0;
+}
+
+static int save_append_wait(struct bridge_saved *saved, struct fault *fault)
+{
+	struct appended appended;
+	int ret;
+
+	i_zero(&appended);
+	ret = append_wait(saved->append, &appended, fault);
+	if (ret == 0) {
+		saved->id = i_strdup(buf_str(&appended.id));
+		saved->stored_size = appended.size;
+		saved->stored_uid = appended.uid;
+	}
+	appended_free(&appended);
+	append_end(&saved->append);
+	i_close_fd(&saved->fd);
+	return ret;
+}
+
+/* APPEND from the nth on, as long as they are spooled. The first fault is told;
+   none is begun after it, and all that were begun are waited for. Returns the
+   number of them, -1 and a fault. */
+static int save_appends(struct bridge_save_context *ctx, unsigned int n,
+			struct fault *fault)
+{
+	struct bridge_saved *saved;
+	unsigned int count, begun = n, answered = n;
+	struct fault later, *told = fault;
+	bool failed = FALSE;
+
+	saved = array_get_modifiable(&ctx->saved, &count);
+	for (;;) {
+		if (!failed && begun < count && saved[begun].src == NULL &&
+		    begun - answered < APPENDS_MAX) {
+			if (save_append_begin(ctx, &saved[begun], told) < 0) {
+				i_close_fd(&saved[begun].fd);
+				failed = TRUE;
+				told = &later;
+			} else {
+				begun++;
+			}
+		} else if (answered < begun) {
+			if (save_append_wait(&saved[answered++], told) < 0) {
+				failed = TRUE;
+				told = &later;
+			}
+		} else {
+			return failed ? -1 : (int)(begun - n);
+		}
+	}
+}
+
+/* COPY or MOVE from the nth on, as long as they come from one mailbox. Returns
+   their number, -1 and a fault. */
+static int save_copies(struct bridge_save_context *ctx, unsigned int n,
+		       struct fault *fault)
+{
+	struct bridge_saved *saved;
+	struct write_item *items;
+	unsigned int i, end, count;
+	int ret;
+
+	saved = array_get_modifiable(&ctx->saved, &count);
+	for (end = n; end < count && saved[end].src == saved[n].src &&
+	     saved[end].moving == saved[n].moving; end++) ;
+	count = end - n;
+	saved += n;
+	items = i_new(struct write_item, count);
+	for (i = 0; i < count; i++)
+		items[i].id = view_of(saved[i].src_id);
+	ret = write_copy(ctx->mbox->list->session,
+			 saved->moving ? VERB_MOVE : VERB_COPY,
+			 saved->src->wire_name, ctx->mbox->wire_name, items,
+			 count, fault);
+	for (i = 0; i < count; i++) {
+		if (items[i].status == WRITE_DONE) {
+			saved[i].id = i_strdup(buf_str(&items[i].new_id));
+			saved[i].stored_uid = items[i].uid;
+		} else if (ret == 0) {
+			ret = -1;
+			if (items[i].status == WRITE_FAILED)
+				*fault = items[i].fault;
+			else
+				(void)fault_set(fault, FAULT_NOTFOUND,
+					FAULT_SCOPE_MESSAGE,
+					"%s: a message to be copied is gone",
+					ctx->mbox->list->set.argv[0]);
+		}
+	}
+	write_items_free(items, count);
+	i_free(items);
+	return ret < 0 ? -1 : (int)count;
+}
+
+/* One failed: take back what the store has taken. A message that was moved is in
+   one place only, and stays there. */
+static void save_take_back(struct bridge_save_context *ctx)
+{
+	struct session *session = ctx->mbox->list->session;
+	const struct bridge_saved *saved;
+	ARRAY(struct write_item) items;
+	struct write_item *item;
+	const struct caps *caps;
+	struct fault fault;
+	unsigned int count;
+
+	ctx->mbox->relist = TRUE;
+	caps = session_caps(session, &fault);
+	if (caps == NULL || !caps->verbs[VERB_EXPUNGE])
+		return;
+	i_array_init(&items, 8);
+	array_foreach(&ctx->saved, saved) {
+		if (saved->id == NULL || saved->moving)
+			continue;
+		item = array_append_space(&items);
+		item->id = view_of(saved->id);
+	}
+	item = array_get_modifiable(&items, &count);
+	if (count > 0 && write_expunge(session, ctx->mbox->wire_name, item,
+				       count, &fault) < 0)
+		e_error(ctx->mbox->box.event, "bridge: %u messages of a save "
+			"that failed could not be taken back: %s", count,
+			fault.log);
+	if (count > 0)
+		write_items_free(item, count);
+	array_free(&items);
+}
+
+int bridge_save_store(struct bridge_save_context *ctx, struct fault *fault)
+{
+	const struct bridge_saved *saved;
+	unsigned int n = 0;
+	int ret = 0;
+
+	while (n < array_count(&ctx->saved)) {
+		saved = array_idx(&ctx->saved, n);
+		ret = saved->src == NULL ? save_appends(ctx, n, fault) :
+			save_copies(ctx, n, fault);
+		if (ret < 0)
+			break;
+		n += (unsigned int)ret;
+	}
+	if (ret < 0)
+		save_take_back(ctx);
+	return ret < 0 ? -1 : 0;
+}

@@ -1,0 +1,63 @@
+/* Messages on their way into a mailbox: see bridge-save.c. */
+#ifndef BRIDGE_SAVE_H
+#define BRIDGE_SAVE_H
+
+#include "bridge-storage.h"
+
+#include "write.h"
+
+/* One message of a transaction: spooled to a file, or to be copied by the store. */
+struct bridge_saved {
+	uint32_t seq;		/* in the transaction */
+	uint32_t want_uid;	/* dsync restores UIDs; 0 = any */
+	char *flags;		/* wire form list, all of them */
+	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it */
+	int64_t first_seen;	/* 0 = now */
+	uint64_t size;		/* of the bytes; IDMAP_SIZE_UNKNOWN */
+
+	/* spooled */
+	char *path;
+	char key[2 * GUID_128_SIZE + 1];
+	int fd;			/* while append */
+	struct append *append;
+
+	/* copied */
+	struct bridge_mailbox *src;
+	bool moving;
+	uint32_t src_uid;
+	char *src_id;
+
+	/* what the store said: id is NULL if it is not there */
+	char *id;
+	uint64_t stored_size;
+	uint32_t stored_uid;
+	uint64_t offset;	/* of its line in the map */
+};
+
+struct bridge_save_context {
+	struct mail_save_context ctx;
+	struct bridge_mailbox *mbox;
+	ARRAY(struct bridge_saved) saved;
+	char *dir;		/* of the spool files; NULL = none yet */
+	unsigned int files;
+
+	/* the one that comes in */
+	struct istream *input;
+	int fd;
+	uint32_t seq;
+	bool failed;
+};
+
+#define BRIDGE_SAVE(s) \
+	container_of(s, struct bridge_save_context, ctx)
+
+/* bridge-save.c */
+/* The transaction's next message: appended to the index, without a UID. */
+struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx);
+
+/* bridge-save-store.c: hand all to the store, in order. Returns 0 with their ids;
+ * -1 and a fault, and then what the store had taken is taken back where it
+ * can be. */
+int bridge_save_store(struct bridge_save_context *ctx, struct fault *fault);
+
+#endif

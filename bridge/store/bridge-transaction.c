@@ -1,0 +1,272 @@
+/* What clients change in one step, and what becomes of it.
+ *
+ * EXPUNGE goes to the store when the transaction is committed, before anything is
+ * said of it: what the store has removed goes from the map and the index, what it
+ * would not remove stays, and the client is told. Flags are the index's at once;
+ * the next synchronisation takes them to the map and to the store
+ * (bridge-sync-push.c). Saving: bridge-save.c. */
+#include "lib.h"
+#include "compat.h"
+#include "array.h"
+#include "bridge-fault.h"
+#include "bridge-save.h"
+#include "bridge-sync.h"
+#include "bridge-transaction.h"
+
+struct bridge_transaction {
+	struct mailbox_transaction_context t;
+	const char *refused_text;	/* it tried what this store or mailbox
+					   cannot; NULL = it did not */
+	ARRAY_TYPE(uint32_t) expunges;	/* UIDs that a client wants gone */
+	bool locked;
+};
+
+#define BRIDGE_TRANSACTION(x) \
+	container_of(x, struct bridge_transaction, t)
+
+struct mailbox_transaction_context *
+bridge_transaction_begin(struct mailbox *box,
+			 enum mailbox_transaction_flags flags,
+			 const char *reason)
+{
+	struct bridge_transaction *bt = i_new(struct bridge_transaction, 1);
+
+	i_array_init(&bt->expunges, 8);
+	index_transaction_init(&bt->t, box, flags, reason);
+	return &bt->t;
+}
+
+int bridge_transaction_lock(struct mailbox_transaction_context *t)
+{
+	struct bridge_transaction *bt = BRIDGE_TRANSACTION(t);
+
+	if (bt->locked)
+		return 0;
+	if (bridge_sync_lock_in_step(BRIDGE_MAILBOX(t->box)) < 0)
+		return -1;
+	bt->locked = TRUE;
+	return 0;
+}
+
+uint32_t bridge_transaction_next_uid(struct mailbox_transaction_context *t)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
+	uint32_t index_next = mail_index_get_header(t->box->view)->next_uid;
+
+	return I_MAX(idmap_header(mbox->map)->next_uid, index_next);
+}
+
+/* --- what is not allowed --------------------------------------------------- */
+
+/* Changes of a mail cannot fail by themselves: remember, and refuse the
+   transaction. */
+static void bridge_mail_refuse(struct mail *mail, const char *text)
+{
+	struct bridge_transaction *bt = BRIDGE_TRANSACTION(mail->transaction);
+
+	bt->refused_text = text;
+}
+
+void bridge_mail_expunge(struct mail *mail)
+{
+	struct bridge_transaction *bt = BRIDGE_TRANSACTION(mail->transaction);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!bridge_mailbox_removes(mbox))
+		bridge_mail_refuse(mail, "[NOPERM] This mail store is "
+			"read-only: messages cannot be removed");
+	else
+		array_push_back(&bt->expunges, &mail->uid);
+}
+
+/* A mailbox marked ro takes no flag. POP3 marks by itself what it reads, and
+   would have to refuse a session that did nothing else. */
+static bool bridge_mail_takes_flags(struct mail *mail)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!mbox->ro)
+		return TRUE;
+	if ((mail->box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
+		bridge_mail_refuse(mail, "[NOPERM] This mailbox is read-only: "
+				   "flags cannot be changed");
+	return FALSE;
+}
+
+void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
+			      enum mail_flags flags)
+{
+	if (bridge_mail_takes_flags(mail))
+		index_mail_update_flags(mail, modify_type, flags);
+}
+
+void bridge_mail_update_keywords(struct mail *mail,
+				 enum modify_type modify_type,
+				 struct mail_keywords *keywords)
+{
+	if (bridge_mail_takes_flags(mail))
+		index_mail_update_keywords(mail, modify_type, keywords);
+}
+
+/* --- EXPUNGE --------------------------------------------------------------- */
+
+struct transaction_expunge {
+	struct bridge_mailbox *mbox;
+	ARRAY(struct write_item) items;
+	ARRAY_TYPE(const_string) ids;	/* i_strdup()ed */
+	unsigned int failed;
+	struct fault fault;	/* of the first that failed */
+};
+
+static void free_id(const char *_id)
+{
+	char *id = (char *)_id;
+
+	i_free(id);
+}
+
+/* The ids of the messages that the store still has, as far as we know. */
+static int expunge_ids(struct bridge_transaction *bt,
+		       struct transaction_expunge *ctx)
+{
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	struct write_item *item;
+	const char *id;
+	uint32_t uid, seq;
+	int ret = 0;
+
+	array_foreach_elem(&bt->expunges, uid) {
+		if (!mail_index_lookup_seq(bt->t.view, uid, &seq))
+			continue;
+		ret = bridge_map_entry(ctx->mbox, bt->t.view, seq, uid, &entry,
+				       &buf, &ctx->fault);
+		if (ret < 0)
+			break;
+		if (ret == 0)
+			continue;
+		id = i_strndup(entry.id.p, entry.id.len);
+		array_push_back(&ctx->ids, &id);
+		item = array_append_space(&ctx->items);
+		item->id = view_of(id);
+	}
+	buf_free(&buf);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Ask the store. Afterwards ids are those that are gone. */
+static void expunge_ask(struct transaction_expunge *ctx)
+{
+	struct bridge_mailbox *mbox = ctx->mbox;
+	struct write_item *items;
+	const char **ids;
+	unsigned int i, count, gone = 0;
+	struct fault fault;
+
+	items = array_get_modifiable(&ctx->items, &count);
+	if (count == 0)
+		return;
+	mbox->list->busy_box = &mbox->box;
+	(void)write_expunge(mbox->list->session, mbox->wire_name, items,
+			    count, &fault);
+	mbox->list->busy_box = NULL;
+	ids = array_front_modifiable(&ctx->ids);
+	for (i = 0; i < count; i++) {
+		if (items[i].status == WRITE_DONE ||
+		    items[i].status == WRITE_GONE) {
+			const char *id = ids[i];
+
+			ids[i] = ids[gone];
+			ids[gone++] = id;
+		} else if (ctx->failed++ == 0) {
+			ctx->fault = items[i].fault;
+		}
+	}
+	write_items_free(items, count);
+	/* the strings of the others are still there, behind */
+	while (array_count(&ctx->ids) > gone) {
+		free_id(ids[array_count(&ctx->ids) - 1]);
+		array_pop_back(&ctx->ids);
+	}
+}
+
+/* Returns 0; -1 with the storage's error set: those that the store removed are
+   gone all the same. */
+static int bridge_transaction_expunge(struct bridge_transaction *bt)
+{
+	struct transaction_expunge ctx;
+	const char *id;
+	int ret;
+
+	i_zero(&ctx);
+	ctx.mbox = BRIDGE_MAILBOX(bt->t.box);
+	if (bridge_transaction_lock(&bt->t) < 0)
+		return -1;
+	i_array_init(&ctx.items, 16);
+	i_array_init(&ctx.ids, 16);
+	ret = expunge_ids(bt, &ctx);
+	if (ret == 0) {
+		expunge_ask(&ctx);
+		if (array_count(&ctx.ids) > 0)
+			ret = bridge_sync_gone(ctx.mbox, &ctx.ids);
+		if (ctx.failed > 0)
+			ret = bridge_fault_box(bt->t.box, &ctx.fault);
+	} else {
+		ret = bridge_fault_box(bt->t.box, &ctx.fault);
+	}
+	array_foreach_elem(&ctx.ids, id)
+		free_id(id);
+	array_free(&ctx.ids);
+	array_free(&ctx.items);
+	return ret;
+}
+
+/* --- commit ---------------------------------------------------------------- */
+
+/* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The client
+   asked for something that was not done: NO. */
+static int bridge_transaction_refuse(struct bridge_transaction *bt)
+{
+	struct mailbox *box = bt->t.box;
+	const char *text = bt->refused_text;
+
+	bridge_transaction_rollback(&bt->t);
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE, text);
+	return -1;
+}
+
+int bridge_transaction_commit(struct mailbox_transaction_context *t,
+			      struct mail_transaction_commit_changes *changes)
+{
+	struct bridge_transaction *bt = BRIDGE_TRANSACTION(t);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
+	struct mail_storage *storage = t->box->storage;
+	enum mail_error error = MAIL_ERROR_NONE;
+	const char *text = NULL;
+	int ret;
+
+	if (bt->refused_text != NULL)
+		return bridge_transaction_refuse(bt);
+	if (array_count(&bt->expunges) > 0 &&
+	    bridge_transaction_expunge(bt) < 0)
+		text = t_strdup(mail_storage_get_last_error(storage, &error));
+	array_free(&bt->expunges);
+	ret = index_transaction_commit(t, changes);
+	/* t is gone; the lock was taken for it alone */
+	idmap_unlock(mbox->map);
+	if (text != NULL) {
+		mail_storage_set_error(storage, error, text);
+		ret = -1;
+	}
+	return ret;
+}
+
+void bridge_transaction_rollback(struct mailbox_transaction_context *t)
+{
+	struct bridge_transaction *bt = BRIDGE_TRANSACTION(t);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
+
+	array_free(&bt->expunges);
+	index_transaction_rollback(t);
+	idmap_unlock(mbox->map);
+}
