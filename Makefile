@@ -131,7 +131,7 @@ lint:				## compilers, linters and the rules of HACKING.md
 BENCH = $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/*.c))
 BENCH_OPTIONS = $(if $(SIZE),--size $(SIZE)) $(if $(ROWS),--rows $(ROWS)) \
 	$(if $(REPS),--reps $(REPS)) $(if $(STORAGES),--storages $(STORAGES)) \
-	$(if $(SEED),--seed $(SEED)) $(if $(SAMPLES),--samples $(abspath $(SAMPLES)))
+	$(if $(SEED),--seed $(SEED)) $(if $(FSYNC),--fsync $(FSYNC)) $(if $(SAMPLES),--samples $(abspath $(SAMPLES)))
 
 $(B)/bench/%: test/bench/%.c $(B)/flags
 	@mkdir -p $(@D)

@@ -231,6 +231,25 @@ class Compiled(Bridge):
     words = (f"{BUILD}/bench/folder", "--header")
 
 
+class Sqlite(Mdbox):
+    """backends/sqlite, filled by IMAP. It syncs its file as mail_fsync says."""
+
+    can = Mdbox.can | {"cold"}
+
+    def location(self) -> str:
+        return f"bridge:{self.path('state')}"
+
+    def make(self) -> None:
+        sync = "off" if self.settings.get("mail_fsync") == "never" else "full"
+        backend = f"{ROOT}/backends/sqlite/sqlite"
+        self.settings |= {
+            "mail_plugins": "bridge",
+            "mail_plugin_dir": BUILD,
+            "plugin/bridge_command": f"'{backend}' --synchronous {sync} '{self.path('mail.sqlite')}'",
+        }
+        super().make()
+
+
 STORAGES: dict[str, tuple[type[Store], dict[str, str]]] = {
     "maildir": (Maildir, {}),
     "mdbox": (Mdbox, {}),
@@ -240,6 +259,7 @@ STORAGES: dict[str, tuple[type[Store], dict[str, str]]] = {
     "bridge-py-path": (PythonPath, {}),
     "bridge-py-data": (PythonData, {}),
     "bridge-c": (Compiled, {}),
+    "bridge-sqlite": (Sqlite, {}),
 }
 
 
@@ -251,8 +271,8 @@ def make_corpus(folder: str, kind: str, seed: int, count: int, later: int) -> Co
     return corpus
 
 
-def make_store(name: str, folder: str, corpus: Corpus) -> Store:
+def make_store(name: str, folder: str, corpus: Corpus, fsync: str) -> Store:
     kind, settings = STORAGES[name]
-    store = kind(folder, corpus, name, settings=dict(settings))
+    store = kind(folder, corpus, name, settings=settings | {"mail_fsync": fsync})
     store.make()
     return store
