@@ -13,11 +13,10 @@
  *	in both			stays, unless the list says otherwise
  *
  * Dovecot holds a transaction in memory several times over while it commits it.
- * A long list is therefore appended in several rounds, each a whole
- * synchronisation of the index. The map is committed in the first of them, and
- * only the last says that the index is in step with it: if it does not come to
- * that, the index lacks messages above all that it has, and the next
- * synchronisation appends them. */
+ * A long list is therefore appended in several rounds. The map is committed in
+ * the first of them, and only the last says that the index is in step with it:
+ * if it does not come to that, the index lacks messages above all that it has,
+ * and the next synchronisation appends them. */
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
@@ -27,7 +26,7 @@
 #include "bridge-sync.h"
 
 /* Messages that are appended in one round. Dovecot takes about 110 bytes for
-   each until it is over, and writes the index anew after it. */
+   each until it is over. */
 #define ROUND_MAX 125000
 
 /* --- records --------------------------------------------------------------- */
@@ -337,11 +336,11 @@ static void bridge_sync_notify(struct bridge_sync *sync)
 static int bridge_sync_check_uids(struct bridge_sync *sync)
 {
 	uint32_t uid = sync->index_next_uid;
-	bool first = sync->last_uid == 0;
 
-	if (first ? uid <= sync->first_uid : uid == sync->last_uid + 1)
+	if (sync->last_uid == 0 ? uid <= sync->first_uid :
+	    uid == sync->last_uid + 1)
 		return 0;
-	if (first && sync->adds_count == 0) {
+	if (!sync->walked && sync->adds_count == 0) {
 		sync->first_uid = sync->next_uid = uid;
 		return 0;
 	}
@@ -362,7 +361,23 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
 			  "left out, they cannot be IMAP keywords",
 			  sync->mbox->list->set.argv[0], sync->bad_keywords);
+	sync->walked = TRUE;
 	return 0;
+}
+
+/* Before the last round Dovecot neither writes the index anew nor rotates its
+   log: the one would take time in each, and of the other only one more file is
+   kept, while other sessions learn from it what has come. */
+static void bridge_sync_hold(struct bridge_sync *sync, bool hold)
+{
+	struct mail_index_optimization_settings set = sync->optimization;
+
+	if (hold) {
+		set.index.rewrite_min_log_bytes = UOFF_T_MAX;
+		set.index.rewrite_max_log_bytes = UOFF_T_MAX;
+		set.log.min_size = set.log.max_size = UOFF_T_MAX;
+	}
+	mail_index_set_optimization_settings(sync->mbox->box.index, &set);
 }
 
 /* Returns 1 if there is more to do, 0 if not, -1 with the storage's error set:
@@ -370,25 +385,26 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 static int bridge_sync_round(struct bridge_sync *sync)
 {
 	uint32_t count;
-	bool first = sync->last_uid == 0;
+	bool last;
 
 	(void)mail_index_reset_fscked(sync->mbox->box.index);
 	count = bridge_sync_header(sync);
 	bridge_sync_local_flags(sync);
 	if (bridge_sync_check_uids(sync) < 0 ||
-	    (first && bridge_sync_apply(sync, count) < 0) ||
+	    (!sync->walked && bridge_sync_apply(sync, count) < 0) ||
 	    bridge_sync_commit_map(sync) < 0)
 		return -1;
-	if (!bridge_sync_append_round(sync)) {
-		bridge_sync_notify(sync);
+	last = bridge_sync_append_round(sync);
+	bridge_sync_hold(sync, !last);
+	if (last) {
+		bridge_sync_finish_uids(sync);
+		bridge_sync_ext_header(sync, count == 0);
+	} else {
 		/* what the list took; malloc() would keep it */
 		(void)malloc_trim(0);
-		return 1;
 	}
-	bridge_sync_finish_uids(sync);
-	bridge_sync_ext_header(sync, count == 0);
 	bridge_sync_notify(sync);
-	return 0;
+	return last ? 0 : 1;
 }
 
 /* Returns the same; -1 also if committing failed. */
@@ -429,8 +445,10 @@ int bridge_sync_index(struct bridge_sync *sync)
 	if (sync->partial && !idmap_has_changes(sync->mbox->map))
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);
+	sync->optimization = sync->mbox->box.index->optimization_set;
 	while ((ret = bridge_sync_commit(sync, flags)) > 0)
 		rounds++;
+	bridge_sync_hold(sync, FALSE);
 	idmap_rollback(sync->mbox->map);
 	/* the index has all of it now */
 	if (rounds > 0)

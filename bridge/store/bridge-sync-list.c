@@ -71,6 +71,10 @@ void bridge_sync_add(struct bridge_sync *sync, struct idmap_entry *entry,
 	memcpy(add->rec.hash, entry->hash, sizeof(add->rec.hash));
 	add->rec.offset = bridge_sync_offset(offset);
 	add->flags = idmap_flags_number(sync->mbox->map, entry->flags);
+	if (add->flags > sync->last_flags) {
+		sync->last_flags = add->flags;
+		sync->bytes += entry->flags.len;
+	}
 	add->vsize = vsize;
 }
 
@@ -103,7 +107,6 @@ void bridge_sync_add_line(struct bridge_sync *sync,
 	} T_END;
 	entry.flags = view_of_buf(&seed);
 	bridge_sync_add(sync, &entry, line_vsize(sync, msg));
-	sync->bytes += seed.len;
 	buf_free(&seed);
 }
 

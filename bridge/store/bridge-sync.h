@@ -63,6 +63,7 @@ struct bridge_sync {
 	size_t waiting_count, waiting_bytes;
 	struct arena waiting_text;
 	size_t bytes, bytes_max;	/* of memory, about */
+	uint32_t last_flags;	/* their highest number so far */
 	struct fault fault;	/* something of ours failed meanwhile */
 	struct listing_msg *held;	/* new, of a store with UIDs */
 	size_t held_count, held_alloc;
@@ -88,7 +89,9 @@ struct bridge_sync {
 	struct mail_index_sync_ctx *index_ctx;
 	struct mail_index_view *view;
 	struct mail_index_transaction *trans;
+	struct mail_index_optimization_settings optimization;
 	uint32_t index_next_uid;	/* what the index thought before */
+	bool walked;		/* all but what is to be appended */
 	uint32_t last_uid;	/* the one appended last; 0 = none yet */
 	size_t next_known, next_add;	/* to be appended next */
 	ARRAY_TYPE(uint32_t) expunged_uids;

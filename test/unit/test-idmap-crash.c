@@ -74,6 +74,22 @@ static void test_truncated(void)
 	buf_free(&data);
 }
 
+static void test_tail_is_cut(void)
+{
+	size_t last;
+	struct buf data = three_commits(&last);
+	struct idmap *map;
+
+	file_write(path, data.p, data.len - 1);
+	is_str(content_anew(), old_content, "a torn tail does not count");
+	is_num(file_size(path), data.len - 1, "who only reads leaves it");
+	map = open_locked();
+	is_num(file_size(path), last, "who holds the lock cuts it off");
+	idmap_deinit(&map);
+	is_str(content_anew(), old_content, "and nothing else");
+	buf_free(&data);
+}
+
 static void test_flipped(void)
 {
 	static const unsigned char masks[] = { 0x01, 0x20, 0x80, 0xff };
@@ -454,6 +470,7 @@ int main(void)
 	if (test_begin() < 0)
 		return 1;
 	test_truncated();
+	test_tail_is_cut();
 	test_flipped();
 	test_zeroed_tail();
 	test_long_transaction();

@@ -332,6 +332,106 @@ static void test_id_limit(void)
 	session_deinit(&session);
 }
 
+static void test_msgs_again(void)
+{
+	struct session *session = kit_session(
+		"LIST*) say '* MSG a' '* MSG b'\n"
+		"	[ $copy -ne 1 ] || exit 1\n"
+		"	say 'OK full count=2' ;;", KIT_TIMEOUT_MSECS);
+
+	is_str(msgs_of(session), "[a][b]full -",
+	       "messages that a copy listed before it died are forgotten");
+	session_deinit(&session);
+}
+
+struct sink_trace {
+	uint64_t msgs, resets;
+	const char *refuse;
+	bool ended;
+};
+
+static int trace_msg(void *context, const struct listing_msg *msg,
+		     struct wire_error *error_r)
+{
+	struct sink_trace *trace = context;
+
+	trace->msgs++;
+	if (trace->refuse == NULL || !view_is(msg->id, trace->refuse))
+		return 0;
+	return listing_twice(msg, error_r);
+}
+
+static int trace_end(void *context, const struct listing_end *end,
+		     struct wire_error *error_r)
+{
+	struct sink_trace *trace = context;
+
+	trace->ended = end->full;
+	return trace->refuse == NULL ? 0 : listing_too_big(error_r);
+}
+
+static void trace_reset(void *context)
+{
+	struct sink_trace *trace = context;
+
+	trace->resets++;
+	trace->msgs = 0;
+}
+
+static const struct listing_sink trace_sink = {
+	.msg = trace_msg, .end = trace_end, .reset = trace_reset,
+};
+
+/* Returns what is wrong, "" if nothing is. */
+static const char *trace_of(struct session *session, struct sink_trace *trace)
+{
+	static struct fault fault;
+	struct listing_end end;
+
+	memset(&fault, 0, sizeof(fault));
+	if (listing_read(session, "Box", "s%201", &trace_sink, trace, &end,
+			 &fault) == 0)
+		listing_end_free(&end);
+	return kit_short(fault.log);
+}
+
+static void test_sink(void)
+{
+	struct sink_trace trace = { 0, 0, NULL, false };
+	struct session *session = kit_session(
+		"'LIST Box s%201') say '* MSG a' '* GONE b'\n"
+		"	[ $copy -ne 1 ] || exit 1\n"
+		"	say '* MSG c' 'OK full' ;;", KIT_TIMEOUT_MSECS);
+
+	is_str(trace_of(session, &trace), "", "a list may be taken line by line");
+	ok(trace.msgs == 3 && trace.resets == 1 && trace.ended,
+	   "who takes it is told of each line, of a new copy and of the end");
+	trace.refuse = "c";
+	is_str(trace_of(session, &trace), "@/backend: listed the id \"c\" "
+	       "twice while answering \"LIST Box s%201\"",
+	       "a line that is refused ends it, and the text says what was "
+	       "asked");
+	trace.refuse = "d";
+	ok(strstr(trace_of(session, &trace), "wrote a list that takes more than "
+		  "268435456 bytes of memory (the most for any list)") != NULL,
+	   "so does an end that is refused");
+	session_deinit(&session);
+}
+
+/* 20000 lines of 60000 bytes are more than 1 GiB. */
+static void test_text_limit(void)
+{
+	struct sink_trace trace = { 0, 0, NULL, false };
+	struct session *session = kit_session(
+		"LIST*) exec yes \"* MSG a flags=$(printf '%060000d' 0)\" ;;",
+		KIT_TIMEOUT_MSECS);
+
+	ok(strstr(trace_of(session, &trace), "wrote a list of more than "
+		  "1073741824 bytes (the most for any list)") != NULL &&
+	   trace.msgs < 18000, "a list without end has a limit of its own");
+	session_deinit(&session);
+}
+
 #define MEMORY_BYTES (30UL * 1024 * 1024)
 
 /* The tools that check memory use too much of it to be limited. */
@@ -379,11 +479,17 @@ int main(void)
 	test_find();
 	test_names();
 	test_msgs();
+	test_msgs_again();
+	test_sink();
 	test_id_limit();
-	if (memory_is_small())
+	/* under a tool that checks memory the first cannot be limited, the
+	   second takes minutes */
+	if (memory_is_small()) {
 		test_memory();
-	else
+		test_text_limit();
+	} else {
 		ok(true, "# SKIP the memory of this process cannot be limited");
+	}
 	buf_free(&shown);
 	return kit_done();
 }
