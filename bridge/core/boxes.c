@@ -317,13 +317,12 @@ static bool is_inbox(const struct listing_box *box)
 }
 
 /* What becomes of a mailbox that is not listed: it is known as before, or held
-   since a time; the list gets it. */
+   since a time; the list, which has room for it, gets it. */
 static void keep(struct update *update, struct listing_box *box, int64_t since)
 {
 	struct listing_boxes *now = &update->now;
 	struct listing_box *to;
 
-	now->boxes = mem_grow(now->boxes, now->count + 1, sizeof(*now->boxes));
 	to = &now->boxes[now->count++];
 	memset(to, 0, sizeof(*to));
 	to->name = mem_strdup(box->name);
@@ -390,6 +389,9 @@ static void take_over(struct update *update,
 			refs[refs_count++] = k;
 	}
 	rec = judge(update, refs, refs_count, listed, policy);
+	update->now.boxes = mem_grow(update->now.boxes,
+				     update->now.count + count,
+				     sizeof(*update->now.boxes));
 	for (i = k = 0; k < count; k++) {
 		bool stays = is_inbox(&boxes[k]) || !policy->full ||
 			reconcile_fate(rec, i) == RECONCILE_SUSPECT;
@@ -488,6 +490,38 @@ static void drop_missing(struct update *update, const char *program)
 	update->missing = update->missed = 0;
 }
 
+static bool is_below(const char *name, const char *parent)
+{
+	size_t len = strlen(parent);
+
+	return strncmp(name, parent, len) == 0 && name[len] == '/';
+}
+
+void boxes_forget(struct boxes *boxes, const char *name, bool children)
+{
+	struct listing_boxes *known = &boxes->known, gone;
+	int fd = file_lock(boxes->lock_path, BOXES_LOCK_WAIT_MSECS);
+	size_t i, count;
+
+	load(boxes);
+	memset(&gone, 0, sizeof(gone));
+	gone.boxes = mem_new(known->count, sizeof(*gone.boxes));
+	count = known->count;
+	known->count = 0;
+	for (i = 0; i < count; i++) {
+		if (strcmp(known->boxes[i].name, name) == 0 ||
+		    (children && is_below(known->boxes[i].name, name)))
+			gone.boxes[gone.count++] = known->boxes[i];
+		else
+			known->boxes[known->count++] = known->boxes[i];
+	}
+	if (gone.count > 0 && (fd < 0 || write_file(boxes, known) < 0))
+		write_failed(boxes);
+	if (fd >= 0)
+		(void)close(fd);
+	listing_boxes_free(&gone);
+}
+
 /* Returns 1 if what is known is what the list says, 0 if the store is to be
    asked again, -1 and a fault. */
 static int ask_once(struct boxes *boxes, struct session *session,
@@ -539,51 +573,4 @@ int boxes_ask(struct boxes *boxes, struct session *session,
 	for (i = 1; ret == 0; i++)
 		ret = ask_once(boxes, session, policy, i < ASK_MAX, fault);
 	return ret < 0 ? -1 : 0;
-}
-
-/* --- our own changes ------------------------------------------------------- */
-
-static bool is_named(const struct listing_box *box, struct view name,
-		     bool with_children)
-{
-	size_t len = strlen(box->name);
-
-	return len >= name.len && memcmp(box->name, name.p, name.len) == 0 &&
-		(len == name.len ||
-		 (with_children && box->name[name.len] == '/'));
-}
-
-void boxes_forget(struct boxes *boxes, struct view name, bool with_children)
-{
-	struct listing_boxes left, gone;
-	unsigned int i = 0;
-	bool done = false;
-	size_t k;
-
-	while (!done) {
-		load(boxes);
-		memset(&left, 0, sizeof(left));
-		memset(&gone, 0, sizeof(gone));
-		left.boxes = mem_new(boxes->known.count, sizeof(*left.boxes));
-		gone.boxes = mem_new(boxes->known.count, sizeof(*gone.boxes));
-		for (k = 0; k < boxes->known.count; k++) {
-			const struct listing_box *box = &boxes->known.boxes[k];
-			struct listing_boxes *to =
-				is_named(box, name, with_children) ?
-				&gone : &left;
-
-			to->boxes[to->count++] = *box;
-		}
-		/* what known has is in left and gone now */
-		free(boxes->known.boxes);
-		boxes->known.boxes = NULL;
-		boxes->known.count = 0;
-		listing_boxes_free(&gone);
-		boxes->rewrite = true;
-		done = commit(boxes, &left, ++i < ASK_MAX);
-		if (!done) {
-			listing_boxes_free(&left);
-			boxes->loaded = false;
-		}
-	}
 }

@@ -26,12 +26,13 @@ void boxes_deinit(struct boxes **boxes);
 int boxes_ask(struct boxes *boxes, struct session *session,
 	      const struct reconcile_policy *policy, struct fault *fault);
 
+/* The bridge itself has deleted a mailbox, or given it another name (then with
+ * those below it): it is not missing. A file that cannot be written is a
+ * warning. */
+void boxes_forget(struct boxes *boxes, const char *name, bool children);
+
 /* What is known. Those that the store did not list have missing_since set if it
  * was a full list. Valid until the next boxes_ask or boxes_deinit. */
 const struct listing_boxes *boxes_known(const struct boxes *boxes);
-
-/* The store has removed or renamed a mailbox at our own request: it is not known
- * any more, nor are those below it if with_children, and no brake holds them. */
-void boxes_forget(struct boxes *boxes, struct view name, bool with_children);
 
 #endif

@@ -10,6 +10,7 @@
 #include "write.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* Whether the store has this verb. Returns 0, or -1 and a fault. */
 static int bridge_box_may(struct bridge_mailbox_list *list, enum verb_id verb,
@@ -145,6 +146,9 @@ int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
 		if (mailbox_list_get_path(list, name, path_types[i],
 					  &path) > 0)
 			bridge_box_remove_folder(list, path);
+		path = bridge_list_path_by_name(list, name, path_types[i]);
+		if (path != NULL)
+			bridge_box_remove_folder(list, path);
 	}
 	return 0;
 }
@@ -216,14 +220,14 @@ int bridge_box_delete(struct mailbox *box)
 	}
 	ret = opened ? index_storage_mailbox_delete_post(box) : 0;
 	if (list->known != NULL)
-		boxes_forget(list->known, view_of(name), FALSE);
+		boxes_forget(list->known, name, FALSE);
 	list->boxes = NULL;
 	return ret;
 }
 
 /* --- RENAME ---------------------------------------------------------------- */
 
-/* A mailbox with an id keeps its folder; another one's follows the name. */
+/* What is kept under an id stays where it is; the folder of the name follows it. */
 static void bridge_box_move_folders(struct mailbox_list *list,
 				    const char *old, const char *new)
 {
@@ -231,16 +235,13 @@ static void bridge_box_move_folders(struct mailbox_list *list,
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(path_types); i++) {
-		if (mailbox_list_get_path(list, old, path_types[i],
-					  &from) <= 0)
-			continue;
-		from = t_strdup(from);
+		from = bridge_list_path_by_name(list, old, path_types[i]);
 		to = bridge_list_path_by_name(list, new, path_types[i]);
-		if (to == NULL || strcmp(from, to) == 0)
+		if (from == NULL || to == NULL || access(from, F_OK) < 0)
 			continue;
 		/* what an earlier mailbox of that name left */
 		bridge_box_remove_folder(list, to);
-		if (rename(from, to) < 0 && errno != ENOENT)
+		if (rename(from, to) < 0)
 			e_error(list->ns->user->event, "bridge: rename(%s, %s) "
 				"failed: %m", from, to);
 	}
@@ -331,12 +332,12 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 	}
 	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
 		box = &list->boxes->boxes[i];
-		if (box->id == NULL && bridge_box_is_or_below(box->name, old))
+		if (bridge_box_is_or_below(box->name, old))
 			bridge_box_move_folders(_list, box->name,
 				t_strconcat(new, box->name + strlen(old),
 					    NULL));
 	} T_END;
-	boxes_forget(list->known, view_of(old), TRUE);
+	boxes_forget(list->known, old, TRUE);
 	list->boxes = NULL;
 	return 0;
 }

@@ -3,16 +3,15 @@
 #include "ioloop.h"
 #include "str.h"
 #include "hostpid.h"
-#include "hex-binary.h"
 #include "imap-match.h"
 #include "mailbox-tree.h"
 #include "mailbox-list-subscriptions.h"
 #include "subscription-file.h"
 #include "bridge-fault.h"
 #include "bridge-box.h"
+#include "bridge-identity.h"
 #include "bridge-list.h"
 
-#include <ctype.h>
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -21,9 +20,6 @@
 #ifndef LIBEXECDIR
 #  define LIBEXECDIR "/usr/lib/dovebridge"
 #endif
-#define BRIDGE_MAILBOXES_DIR "mailboxes"
-#define BRIDGE_LIST_FILE "dovebridge-mailboxes"	/* in the CONTROL directory */
-#define BRIDGE_DIR_READABLE 32	/* bytes of a name that a folder's name shows */
 
 struct bridge_list_iter {
 	struct mailbox_list_iterate_context ctx;
@@ -176,56 +172,11 @@ static char bridge_list_get_hierarchy_sep(struct mailbox_list *list ATTR_UNUSED)
 	return '/';
 }
 
-/* What a mailbox is kept under: its id, where the backend gives one, so that it
-   keeps its UIDs when it is renamed, and a new one under an old name has UIDs
-   of its own. Else its name. Returns 0, -1 with the list's error set. */
-static int
-bridge_list_identity(struct bridge_mailbox_list *list, const char *name,
-		     const char **readable_r, struct view *key_r)
-{
-	const struct listing_box *box;
-
-	if (list->boxes == NULL && bridge_list_refresh(list, FALSE) < 0)
-		return -1;
-	box = listing_box_find(list->boxes, view_of(name));
-	if (box != NULL && box->id != NULL) {
-		*readable_r = "id";
-		*key_r = view_of(box->id);
-	} else {
-		*readable_r = name;
-		*key_r = view_of(name);
-	}
-	return 0;
-}
-
-/* Its local folder: what of the name is plain ASCII, for people, and a hash of
-   the whole, so that every name fits into a file name and none can lead
-   anywhere. */
-static const char *bridge_list_dir_name(const char *name, struct view key)
-{
-	unsigned char hash[IDMAP_HASH_SIZE];
-	string_t *dir = t_str_new(128);
-	const char *p;
-
-	for (p = name; *p != '\0' && str_len(dir) < BRIDGE_DIR_READABLE; p++) {
-		if (i_isalnum(*p) || *p == '_')
-			str_append_c(dir, *p);
-		else if (str_len(dir) > 0 &&
-			 str_c(dir)[str_len(dir) - 1] != '-')
-			str_append_c(dir, '-');
-	}
-	idmap_hash(key, hash);
-	str_append_c(dir, '.');
-	binary_to_hex_append(dir, hash, sizeof(hash));
-	return str_c(dir);
-}
-
 static int
 bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		     enum mailbox_list_path_type type, const char **path_r)
 {
-	const char *root, *readable;
-	struct view key;
+	const char *root, *folder;
 
 	if (!mailbox_list_set_get_root_path(&_list->set, type, &root)) {
 		*path_r = NULL;
@@ -235,13 +186,12 @@ bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		*path_r = root;
 		return 1;
 	}
-	if (bridge_list_identity(BRIDGE_LIST(_list), name, &readable,
-				 &key) < 0) {
+	if (bridge_identity_folder(BRIDGE_LIST(_list), name, &folder) < 0) {
 		*path_r = NULL;
 		return -1;
 	}
 	*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
-				  bridge_list_dir_name(readable, key));
+				  folder);
 	return 1;
 }
 
@@ -254,7 +204,7 @@ bridge_list_path_by_name(struct mailbox_list *list, const char *name,
 	if (!mailbox_list_set_get_root_path(&list->set, type, &root))
 		return NULL;
 	return t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
-			       bridge_list_dir_name(name, view_of(name)));
+			       bridge_identity_name_folder(name));
 }
 
 static const char *

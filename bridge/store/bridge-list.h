@@ -10,6 +10,7 @@
 #include "session.h"
 
 #define BRIDGE_LIST_NAME "bridge"
+#define BRIDGE_LIST_FILE "dovebridge-mailboxes"	/* in the CONTROL directory */
 
 struct bridge_mailbox_list {
 	struct mailbox_list list;

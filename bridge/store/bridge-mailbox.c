@@ -4,6 +4,7 @@
 #include "time-util.h"
 #include "mail-copy.h"
 #include "bridge-fault.h"
+#include "bridge-identity.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
 #include "bridge-box.h"
@@ -171,6 +172,7 @@ int bridge_mailbox_believe(struct bridge_mailbox *mbox)
 int bridge_mailbox_find(struct bridge_mailbox *mbox)
 {
 	const struct listing_box *lbox;
+	struct fault fault;
 
 	if (mbox->wire_name != NULL)
 		return 1;
@@ -179,6 +181,10 @@ int bridge_mailbox_find(struct bridge_mailbox *mbox)
 	if (!bridge_box_is_there(lbox) || !bridge_box_is_selectable(lbox))
 		return 0;
 	bridge_mailbox_take(mbox, lbox);
+	if (bridge_identity_check_listed(mbox, &fault) < 0) {
+		mbox->wire_name = NULL;
+		return bridge_fault_box(&mbox->box, &fault);
+	}
 	return 1;
 }
 
@@ -188,7 +194,8 @@ static int bridge_mailbox_open(struct mailbox *box)
 	const struct listing_box *lbox;
 
 	if (bridge_mailbox_lookup(mbox, &lbox) < 0 ||
-	    bridge_mailbox_check(mbox, lbox) < 0)
+	    bridge_mailbox_check(mbox, lbox) < 0 ||
+	    bridge_identity_open(mbox) < 0)
 		return -1;
 	if (index_storage_mailbox_open(box, FALSE) < 0)
 		return -1;
@@ -263,6 +270,15 @@ static bool bridge_mailbox_is_readonly(struct mailbox *box)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 
 	return mbox->ro || index_storage_is_readonly(box);
+}
+
+/* A client that has the mailbox open is told to log in again: its UIDs mean
+   nothing any more. */
+static bool bridge_mailbox_is_inconsistent(struct mailbox *box)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+
+	return mbox->replaced || index_storage_is_inconsistent(box);
 }
 
 static int
@@ -393,6 +409,6 @@ struct mailbox bridge_mailbox = {
 		.transaction_save_commit_post =
 			bridge_transaction_save_commit_post,
 		.transaction_save_rollback = bridge_transaction_save_rollback,
-		.is_inconsistent = index_storage_is_inconsistent,
+		.is_inconsistent = bridge_mailbox_is_inconsistent,
 	}
 };

@@ -41,6 +41,10 @@ struct bridge_mailbox {
 	const char *wire_name;	/* as the backend spells it; NULL if the store
 				   did not list it when it was opened */
 	const char *box_id;	/* its id= when it was opened; NULL = none */
+	const char *folder;	/* what it is kept in (bridge-identity.c) */
+	bool id_from_ok;	/* by an id that only LIST box has given */
+	bool shown;		/* it was synchronised since it was opened */
+	bool replaced;		/* another mailbox has its name now */
 	bool ro;		/* marked ro */
 	struct idmap *map;
 	uint32_t ext_id;	/* "bridge" */

@@ -16,6 +16,7 @@
 #include "time-util.h"
 #include "mailbox-uidvalidity.h"
 #include "bridge-fault.h"
+#include "bridge-identity.h"
 #include "bridge-ahead.h"
 #include "bridge-sync.h"
 
@@ -99,27 +100,10 @@ static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 	const char *state = idmap_header(mbox->map)->state;
 
 	return mbox->open_state != NULL && !sync->force &&
-		!mbox->relist && strcmp(state, "-") != 0 &&
+		!mbox->relist && !mbox->id_from_ok && strcmp(state, "-") != 0 &&
 		timeval_cmp(&mbox->list->boxes_timeval,
 			    &ioloop_timeval) == 0 &&
 		strcmp(mbox->open_state, state) == 0;
-}
-
-/* Another mailbox has come under the name since this one was opened: it has
-   UIDs of its own, so it takes a SELECT of its own. */
-static int bridge_sync_check_id(struct bridge_sync *sync, struct fault *fault)
-{
-	struct bridge_mailbox *mbox = sync->mbox;
-	const char *id = sync->end.box_id;
-
-	if (id == NULL || mbox->box_id == NULL ||
-	    strcmp(id, mbox->box_id) == 0)
-		return 0;
-	mbox->list->boxes = NULL;
-	return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
-		"%s: the mailbox %s with the id %s was replaced by one with "
-		"the id %s while it was open", mbox->list->set.argv[0],
-		mbox->wire_name, mbox->box_id, id);
 }
 
 /* The store gives UIDs under another uidvalidity than the map has: nothing of it
@@ -152,6 +136,7 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	struct bridge_mailbox *mbox = sync->mbox;
 	const struct caps *caps;
 	const char *state;
+	int ret;
 
 	if (mbox->wire_name == NULL || bridge_sync_is_unchanged(sync))
 		return 0;
@@ -171,8 +156,13 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	    (sync->new_uidvalidity == 0 ||
 	     bridge_sync_begin_anew(sync, fault) < 0))
 		return -1;
+	ret = bridge_identity_check(mbox, sync->end.box_id, fault);
+	if (ret <= 0) {
+		sync->other = ret == 0;
+		return -1;
+	}
 	mbox->relist = FALSE;
-	return bridge_sync_check_id(sync, fault) < 0 ? -1 : 1;
+	return 1;
 }
 
 static void bridge_sync_log_brake(struct bridge_sync *sync)
@@ -247,8 +237,9 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	return 0;
 }
 
-/* One comparison of map and index, with a list or without. Locked. Returns 0, -1
-   with the storage's error set. */
+/* One comparison of map and index, with a list or without. Locked. Returns 0; 1 if
+   it is another mailbox than was opened: nothing was shown of it yet, and the right
+   one is remembered; -1 with the storage's error set. */
 static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
@@ -256,7 +247,7 @@ static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 
 	if ((list && bridge_sync_list(sync, &fault) < 0) ||
 	    (!sync->begun && bridge_sync_begin(sync, FALSE, &fault) < 0))
-		return bridge_fault_box(&mbox->box, &fault);
+		return sync->other ? 1 : bridge_fault_box(&mbox->box, &fault);
 	bridge_sync_log_brake(sync);
 	if (bridge_sync_index(sync) < 0)
 		return -1;
@@ -396,10 +387,22 @@ int bridge_sync_gone(struct bridge_mailbox *mbox,
 	return ret;
 }
 
+static int bridge_sync_restless(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+
+	(void)fault_set(&fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
+		"%s: gave the mailbox %s another id in each of %d lists",
+		mbox->list->set.argv[0], mbox->wire_name,
+		BRIDGE_SYNC_REOPEN_MAX + 1);
+	return bridge_fault_box(&mbox->box, &fault);
+}
+
 struct mailbox_sync_context *
 bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	unsigned int i;
 	bool full;
 	int ret = 0;
 
@@ -410,6 +413,15 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	if (full || mail_index_sync_have_any(box->index,
 				index_storage_get_sync_flags(box)))
 		ret = bridge_sync_run(mbox, flags, full);
+	for (i = 0; ret > 0 && i < BRIDGE_SYNC_REOPEN_MAX; i++) {
+		if (bridge_identity_reopen(mbox) < 0)
+			return index_mailbox_sync_init(box, flags, TRUE);
+		ret = bridge_sync_run(mbox, flags, full);
+	}
+	if (ret > 0)
+		ret = bridge_sync_restless(mbox);
+	if (ret == 0)
+		mbox->shown = TRUE;
 	i_free_and_null(mbox->open_state);
 	return index_mailbox_sync_init(box, flags, ret < 0);
 }

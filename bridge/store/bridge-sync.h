@@ -38,11 +38,14 @@ struct bridge_sync_move {
 	uint64_t offset;
 };
 
+#define BRIDGE_SYNC_REOPEN_MAX 2	/* for the sake of another id */
+
 struct bridge_sync {
 	struct bridge_mailbox *mbox;
 	bool force;		/* doveadm force-resync */
 	const struct caps *caps;	/* NULL = not known */
 	bool crlf;		/* a size is the RFC822.SIZE too */
+	bool other;		/* it is another mailbox than was opened */
 	int64_t now;
 
 	/* bridge_sync_begin: what the map says, before anything is staged. */

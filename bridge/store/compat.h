@@ -16,6 +16,7 @@
 #include "mail-index-view-private.h"
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
+#include "mail-index-alloc-cache.h"
 
 /* A setting's value, NULL if it is not set. */
 static inline const char *
@@ -62,6 +63,18 @@ compat_ext_records(struct mail_index_view *view, uint32_t ext_id, size_t size,
 	return ext->record_size < size ? NULL :
 		CONST_PTR_OFFSET(view->map->rec_map->records,
 				 ext->record_offset);
+}
+
+/* The mailbox, which is closed, lies in another folder than was thought. */
+static inline void compat_forget_folder(struct mailbox *box)
+{
+	if (box->index_pvt != NULL)
+		mail_index_alloc_cache_unref(&box->index_pvt);
+	if (box->index != NULL)
+		mail_index_alloc_cache_unref(&box->index);
+	i_zero(&box->_perm);
+	box->_path = NULL;
+	box->_index_path = NULL;
 }
 
 /* "Hang in there": tells the client that we are alive. */

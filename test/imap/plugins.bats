@@ -478,3 +478,52 @@ virtual() {
 	reads
 	assert_clean_log
 }
+
+@test "with all of them at once, a mailbox that turns out to be another is opened as that one" {
+	needs_module lib21_fts_xapian_plugin.so dovecot-fts-xapian
+	conf 'acl quota notify mail_log zlib virtual fts fts_xapian lazy_expunge' 'imap_acl imap_quota imap_zlib' <<-END
+		namespace virtual {
+		  prefix = Virtual/
+		  separator = /
+		  location = virtual:$TMP/virtual:INDEX=$TMP/user/virtual
+		}
+		plugin {
+		  acl = vfile
+		  quota = count:User quota
+		  quota_vsizes = yes
+		  mail_log_events = flag_change
+		  fts = xapian
+		  fts_xapian = partial=3 full=20 verbose=0
+		  lazy_expunge = Expunged
+		  bridge_command = "'$ROOT/test/lib/opstore.py' '$TMP/steps'"
+		}
+	END
+	mkdir -p "$TMP/virtual/All"
+	printf '%s\n' Old '  all' >"$TMP/virtual/All/dovecot-virtual"
+	[ "$(id -u)" -ne 0 ] || chown -R nobody "$TMP/virtual"
+	# only the OK of LIST gives the id, so its folder is found after it was opened
+	printf '%s\n' 'box INBOX' 'box Old' 'okid Old 7' 'add Old x1' 'add Old x2' >"$TMP/steps"
+	imap <<-'END'
+		a SELECT Old
+		a UID STORE 2 +FLAGS.SILENT (\Flagged)
+		a UID FETCH 1:* (RFC822.SIZE BODY.PEEK[])
+		a UID SEARCH SUBJECT x2
+		! sed -i 's/okid Old 7/okid Old 8/' "$TMP/steps"; echo 'add Old x3' >>"$TMP/steps"
+		a SELECT Old
+		a UID SEARCH SUBJECT x3
+		a show
+		b SELECT Virtual/All
+		b show
+		! sed -i 's/Old/New/' "$TMP/steps"
+		b STATUS New (MESSAGES)
+		c SELECT New
+		c show
+		c GETQUOTAROOT New
+	END
+	assert_shows a '1 x1' '2 x2' '3 x3'
+	assert_shows b '1 x1' '2 x2' '3 x3'
+	assert_shows c '1 x1' '2 x2' '3 x3'
+	assert_line '* STATUS New (MESSAGES 3)'
+	refute_line --regexp '^[abc] (NO|BAD|ended)'
+	assert_clean_log
+}

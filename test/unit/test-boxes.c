@@ -222,6 +222,23 @@ static void test_force(void)
 	boxes_deinit(&boxes);
 }
 
+static void test_forget(void)
+{
+	struct boxes *boxes;
+
+	begin();
+	(void)ask_anew("* BOX a\n* BOX a/b\n* BOX a/c\n* BOX ab\n* BOX d\nOK\n");
+	boxes = boxes_at(path);
+	boxes_forget(boxes, "d", false);
+	boxes_forget(boxes, "nothing", true);
+	is_str(ask_anew("OK delta\n"), "a a/b a/c ab",
+	       "what the bridge has deleted is forgotten");
+	boxes_forget(boxes, "a", true);
+	is_str(ask_anew("OK delta\n"), "ab", "and what is below what it moved");
+	boxes_deinit(&boxes);
+	is_str(buf_str(&warned), "", "without a warning");
+}
+
 static void test_inbox(void)
 {
 	begin();
@@ -459,6 +476,7 @@ int main(void)
 	test_brake_limits();
 	test_brake_ids();
 	test_force();
+	test_forget();
 	test_inbox();
 	test_failed_list();
 	test_file();
