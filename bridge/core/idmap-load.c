@@ -57,6 +57,7 @@ void idmap_unload(struct idmap *map)
 	idmap_flags_init(&map->flags);
 	map->loaded = map->loaded_lines = 0;
 	map->loaded_uid = map->loaded_next_uid = 0;
+	buf_clear(&map->window);
 }
 
 void idmap_forget(struct idmap *map)

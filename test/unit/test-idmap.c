@@ -385,12 +385,17 @@ static void test_growing(void)
 static void test_cut_off(void)
 {
 	struct idmap *map = created(1), *reader = idmap_init(path);
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
 	off_t size = file_size(path);
 
 	(void)add(map, 1, "one");
 	(void)commit(map);
 	idmap_deinit(&map);
 	is_str(content(reader), "2 - 0|1 one -1 -1 77 0 ", "a reader reads");
+	ok(idmap_read_entry(reader, idmap_header(reader)->generation,
+			    (uint64_t)size, 1, &entry, &buf, &fault) == 1 &&
+	   view_is(entry.id, "one"), "a line of it, too");
 	if (truncate(path, size) < 0)
 		abort();
 	map = open_locked();
@@ -398,6 +403,10 @@ static void test_cut_off(void)
 	(void)commit(map);
 	is_str(content(reader), "2 - 0|1 two -1 -1 77 0 ",
 	       "a reader notices a commit that was cut off and replaced");
+	ok(idmap_read_entry(reader, idmap_header(reader)->generation,
+			    (uint64_t)size, 1, &entry, &buf, &fault) == 1 &&
+	   view_is(entry.id, "two"), "and reads its lines anew");
+	buf_free(&buf);
 	idmap_deinit(&map);
 	if (truncate(path, size) < 0)
 		abort();
