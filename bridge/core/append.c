@@ -16,6 +16,7 @@ struct append {
 	struct session *session;
 	char *box, *flags, *key;
 	int fd;
+	bool give_away;
 	uint64_t size;
 	int64_t date;
 	struct buf path;	/* the file in BRIDGE_TMP; "" = none */
@@ -50,9 +51,9 @@ static int append_copy_file(const struct append *ctx, const char *path)
 	return -1;
 }
 
-/* Give the message a new name in BRIDGE_TMP. A file that has no name yet is
-   nobody else's, and can be given away. One that has is copied: the store may
-   keep what it gets, and the name may be written to. */
+/* Give the message a new name in BRIDGE_TMP, to its own file if that may be
+   given away: the store may keep what it gets. Not every file can be linked: it
+   may lie on another file system, or have lost its last name. */
 static int append_make_file(struct append *ctx, const struct stat *st,
 			    struct fault *fault)
 {
@@ -62,7 +63,7 @@ static int append_make_file(struct append *ctx, const struct stat *st,
 	buf_printf(path, "%s/append-%08x%08x", session_tmp(ctx->session),
 		   arc4random(), arc4random());
 	(void)snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", ctx->fd);
-	if (st->st_nlink == 0 && (uint64_t)st->st_size == ctx->size &&
+	if (ctx->give_away && (uint64_t)st->st_size == ctx->size &&
 	    linkat(AT_FDCWD, fd_path, AT_FDCWD, path->p,
 		   AT_SYMLINK_FOLLOW) == 0)
 		return 0;
@@ -105,6 +106,10 @@ static int append_prepare(struct session_request *request,
 		return fault_set(fault_r, FAULT_UNSUPPORTED,
 			FAULT_SCOPE_BACKEND, "%s: does not have the verb "
 			"APPEND", session_settings(ctx->session)->argv[0]);
+	if (request->begun && !caps->key)
+		return fault_set(fault_r, FAULT_UNAVAILABLE,
+			FAULT_SCOPE_MESSAGE, "%s: does not remember keys any "
+			"more", session_settings(ctx->session)->argv[0]);
 	if (fstat(ctx->fd, &st) < 0 || (uint64_t)st.st_size < ctx->size)
 		return fault_set(fault_r, FAULT_INTERNAL, FAULT_SCOPE_MESSAGE,
 			"the file of a message to be stored does not have the "
@@ -234,6 +239,7 @@ struct append *append_begin(struct session *session, const char *box,
 	ctx->flags = mem_strdup(msg->flags);
 	ctx->key = mem_strdup(msg->key);
 	ctx->fd = msg->fd;
+	ctx->give_away = msg->give_away;
 	ctx->size = msg->size;
 	ctx->date = msg->date;
 	appended_free(&ctx->appended);

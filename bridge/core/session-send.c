@@ -152,11 +152,6 @@ void session_write(struct session *session)
 	if (session->output_failed || session->output_sent == output->len) {
 		buf_clear(output);
 		session->output_sent = 0;
-	} else if (session->output_sent > SESSION_OUTPUT_MAX) {
-		output->len -= session->output_sent;
-		memmove(output->p, output->p + session->output_sent,
-			output->len);
-		session->output_sent = 0;
 	}
 	if (ret > 0)
 		session_written(session, (size_t)ret);

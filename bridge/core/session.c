@@ -175,16 +175,32 @@ void session_complete(struct session *session,
 		request->handler->done(request);
 }
 
-void session_fail(struct session *session, struct session_request *request,
-		  const struct fault *fault)
+/* NO came before all octets were sent. That is definite; an OK would not be: it
+   cannot speak for octets that the copy never had. */
+static bool request_refused(const struct session_request *request)
 {
-	request->fault = *fault;
-	if (request->begun) {
-		request->fault.code = FAULT_UNCERTAIN;
-		request->fault.from_backend = false;
-		fault_set_user(&request->fault,
-			       view_of(fault_code_text(FAULT_UNCERTAIN)));
+	return request->answered && request->fault.from_backend;
+}
+
+void session_fail(struct session *session, struct session_request *request,
+		  const struct fault *_fault)
+{
+	struct fault fault = *_fault;
+
+	if (request_refused(request)) {
+		session_log(session, SESSION_LOG_WARNING, fault.log);
+		session_complete(session, request);
+		return;
 	}
+	if (request->begun) {
+		fault.code = FAULT_UNCERTAIN;
+		fault.from_backend = false;
+		fault_set_user(&fault,
+			       view_of(fault_code_text(FAULT_UNCERTAIN)));
+		if (request->fault.code != FAULT_NONE)
+			fault_context(&fault, "%s; then", request->fault.log);
+	}
+	request->fault = fault;
 	session_complete(session, request);
 }
 
@@ -267,7 +283,8 @@ static void request_again(struct session_request *request)
 /* May a request that was in flight be sent to a fresh copy? */
 static bool session_may_repeat(const struct session_request *request)
 {
-	return request->repeatable || !request->begun;
+	return !request_refused(request) &&
+		(request->repeatable || !request->begun);
 }
 
 /* What happens to the head when its copy broke. died: the copy went away by
@@ -277,13 +294,8 @@ static void session_fail_head(struct session *session,
 {
 	struct session_request *head = session->head;
 
-	if (head->answered && head->fault.from_backend) {
-		/* NO came before all octets were sent, and is definite. An OK
-		   is not: it cannot speak for octets that were never there. */
-		session_log(session, SESSION_LOG_WARNING, fault->log);
-		session_complete(session, head);
-	} else if (died && !head->retried && session_may_repeat(head) &&
-		   !session_in_backoff(session)) {
+	if (died && !head->retried && session_may_repeat(head) &&
+	    !session_in_backoff(session)) {
 		head->retried = true;
 		head->fault = *fault;
 		request_again(head);
@@ -514,11 +526,12 @@ static void session_break_idle(struct session *session,
 
 	session_copy_end(session, PROC_END_FORCE);
 	session_back_off(session, fault);
-	head->fault = *fault;
-	if (head->retried)
+	if (head->retried) {
 		session_fail(session, head, fault);
-	else
+	} else {
+		head->fault = *fault;
 		head->retried = true;
+	}
 }
 
 /* Bytes that nobody asked for, or the copy's end. They must be found before the

@@ -91,13 +91,13 @@ struct session_request {
 	/* set by the session */
 	bool done;
 	struct fault fault;		/* FAULT_NONE if the final was OK; a write
-					   that a copy had begun to read, and
-					   did not answer, is UNCERTAIN */
+					   that has begun and was not answered
+					   is UNCERTAIN */
+	bool begun;			/* a write: a copy that broke had some of
+					   it */
 	/* private */
 	struct session_request *next;
 	bool sent, retried;
-	bool begun;			/* a write: a copy that broke had some of
-					   it */
 	bool answered;			/* but not all of its octets are sent */
 	/* where it stands in all that was ever written to this copy */
 	uint64_t begins, line_ends, ends;

@@ -22,6 +22,7 @@ struct write_request {
 	struct write_key *keys;
 	struct buf decoded;		/* the ids of keys */
 	struct buf scratch;
+	bool taken_back;
 	struct write_request *next;
 };
 
@@ -310,19 +311,29 @@ static void items_failed(struct write_request *ctx)
 	}
 }
 
+/* The first request that failed: send nothing more. */
+static void job_failed(struct write_job *job, const struct fault *fault)
+{
+	struct write_request *ctx;
+
+	job->ret = -1;
+	*job->fault = *fault;
+	for (ctx = job->first->next; ctx != NULL; ctx = ctx->next)
+		ctx->taken_back = !ctx->request.done &&
+			session_withdraw(job->session, &ctx->request);
+}
+
 /* Wait for the oldest request under way. */
 static void job_finish(struct write_job *job)
 {
 	struct write_request *ctx = job->first;
 
-	if (job->ret < 0 && !ctx->request.done &&
-	    session_withdraw(job->session, &ctx->request)) {
+	if (ctx->taken_back) {
 		items_not_sent(job, ctx->items, ctx->count);
 	} else if (session_wait(job->session, &ctx->request) < 0) {
 		items_failed(ctx);
 		if (job->ret == 0)
-			*job->fault = ctx->request.fault;
-		job->ret = -1;
+			job_failed(job, &ctx->request.fault);
 	}
 	job->first = ctx->next;
 	if (job->first == NULL)

@@ -75,8 +75,9 @@ struct append_message {
 	int fd;			/* its bytes from offset 0, in a regular file;
 				   stays the caller's, is not written to, by
 				   anybody any more, and must be open until
-				   append_end. The store gets the file itself
-				   if it never had a name (O_TMPFILE), else
+				   append_end */
+	bool give_away;		/* the file is for this message alone: the store
+				   may get it itself, by another name, and not
 				   a copy */
 	uint64_t size;		/* bytes of it, at most WIRE_MESSAGE_MAX */
 	const char *flags;	/* wire form list, "" = none */

@@ -50,6 +50,7 @@ static int save_append_begin(struct bridge_save_context *ctx,
 				 strerror(errno));
 	i_zero(&msg);
 	msg.fd = saved->fd;
+	msg.give_away = TRUE;
 	msg.size = saved->size;
 	msg.flags = save_flags(caps, saved);
 	msg.date = saved->date;

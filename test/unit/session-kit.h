@@ -250,4 +250,10 @@ static __attribute__((unused)) const char *kit_log_text(void)
 	return kit_short(buf_str(&kit_logged));
 }
 
+static bool __attribute__((unused)) kit_begins(const char *text,
+						const char *prefix)
+{
+	return view_starts(view_of(text), prefix);
+}
+
 #endif

@@ -549,6 +549,65 @@ static void test_pipeline_death(void)
 	session_deinit(&session);
 }
 
+/* Requests so long that a pipe holds but one: as is known of each how much of
+ * it the copy can have had. */
+static void long_probes(struct probe *probes, size_t count)
+{
+	static const char *const lines[] = { "LIST a", "LIST b", "COPY c" };
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		probe_init(&probes[i], i == 2 ? VERB_COPY : VERB_LIST,
+			   lines[i]);
+		buf_append_c(&probes[i].request.line, ' ');
+		while (probes[i].request.line.len < WIRE_LINE_MAX)
+			buf_append_c(&probes[i].request.line, 'x');
+	}
+}
+
+static void test_pipeline_not_begun(void)
+{
+	struct session *session = kit_session(
+		"CAPS*) say '* CAPS 1 pipeline=3' OK ;;\n"
+		"'LIST a'*) [ $copy -gt 1 ] || exit 1; say OK ;;\n"
+		"LIST* | COPY*) say OK ;;", KIT_TIMEOUT_MSECS);
+	struct probe probes[3];
+	size_t i;
+
+	long_probes(probes, 3);
+	for (i = 0; i < 3; i++)
+		session_submit(session, &probes[i].request);
+	is_num(session_wait(session, &probes[2].request), 0,
+	       "a write of which a dead copy had nothing");
+	is_num(kit_requests("COPY"), 1, "goes to a fresh one");
+	for (i = 0; i < 3; i++)
+		probe_free(&probes[i]);
+	session_deinit(&session);
+}
+
+static void test_pipeline_early(void)
+{
+	struct session *session = kit_session(
+		"CAPS*) say '* CAPS 1 pipeline=3' OK ;;\n"
+		"LIST*) say OK OK OK; sleep 60 ;;", KIT_TIMEOUT_MSECS);
+	struct probe probes[3];
+	size_t i;
+
+	long_probes(probes, 3);
+	for (i = 0; i < 3; i++)
+		session_submit(session, &probes[i].request);
+	is_num(session_wait(session, &probes[2].request), -1,
+	       "an answer to what was not sent yet is none");
+	ok(kit_begins(kit_short(probes[2].request.fault.log), "@/backend: wrote "
+		      "a line before it had the request: \"OK\" while "
+		      "answering \"COPY c xxx"), "and told so");
+	is_num(probes[2].request.fault.code, FAULT_UNAVAILABLE,
+	       "and the write has certainly not happened");
+	for (i = 0; i < 3; i++)
+		probe_free(&probes[i]);
+	session_deinit(&session);
+}
+
 static void test_ends(void)
 {
 	struct session *session = kit_session("LIST) sleep 60 ;;",
@@ -605,6 +664,8 @@ int main(void)
 	test_deadline_of_caps();
 	test_pipeline();
 	test_pipeline_death();
+	test_pipeline_not_begun();
+	test_pipeline_early();
 	test_ends();
 	test_stderr();
 	return kit_done();

@@ -326,6 +326,31 @@ static void test_numbers(void)
 	}
 }
 
+static void test_ids(void)
+{
+	static const struct {
+		const char *field;
+		bool is;
+	} ids[] = {
+		{ "a", true }, { "a=b,c", true }, { "%2D", true },
+		{ "--", true }, { "%00%ff%fF", true }, { "\303\274", true },
+		{ "", false }, { "-", false }, { "%", false }, { "a%2", false },
+		{ "%2x", false }, { "%-1", false }, { "%41%4", false },
+	};
+	char field[WIRE_ID_MAX + 3];
+	size_t i;
+
+	for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		is_num(wire_is_id(view_of(ids[i].field)), ids[i].is,
+		       "\"%s\" is %s id", ids[i].field,
+		       ids[i].is ? "an" : "no");
+	(void)snprintf(field, sizeof(field), "%%41%0*d", WIRE_ID_MAX - 1, 0);
+	ok(wire_is_id(view_of(field)), "one of 1024 bytes, decoded");
+	field[1] = field[2] = '0';
+	field[0] = '0';
+	ok(!wire_is_id(view_of(field)), "and one of 1026 is none");
+}
+
 static void test_options(void)
 {
 	struct view key, value, list, elem;
@@ -370,6 +395,7 @@ int main(void)
 	test_decode();
 	test_encode();
 	test_numbers();
+	test_ids();
 	test_options();
 	test_quote();
 	return done_testing();
