@@ -112,7 +112,7 @@ static int save_appends(struct bridge_save_context *ctx, unsigned int n,
 }
 
 /* COPY or MOVE from the nth on, as long as they come from one mailbox. Returns
-   their number, -1 and a fault. */
+   their number, -1 and a fault: FAULT_NONE if a message is gone. */
 static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 		       struct fault *fault)
 {
@@ -142,10 +142,7 @@ static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 			if (items[i].status == WRITE_FAILED)
 				*fault = items[i].fault;
 			else
-				(void)fault_set(fault, FAULT_NOTFOUND,
-					FAULT_SCOPE_MESSAGE,
-					"%s: a message to be copied is gone",
-					ctx->mbox->list->set.argv[0]);
+				fault->code = FAULT_NONE;
 		}
 	}
 	write_items_free(items, count);

@@ -411,6 +411,16 @@ static void bridge_save_leave_to_list(struct bridge_save_context *ctx)
 		idmap_header(ctx->mbox->map)->uidvalidity;
 }
 
+static int bridge_save_failed(struct mailbox *box, const struct fault *fault)
+{
+	if (fault->code != FAULT_NONE)
+		return bridge_fault_box(box, fault);
+	/* imap answers NO [EXPUNGEISSUED] */
+	mail_storage_set_error(box->storage, MAIL_ERROR_EXPUNGED,
+			       "Some of the messages no longer exist.");
+	return -1;
+}
+
 int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
@@ -423,7 +433,7 @@ int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 		return 0;
 	ret = bridge_transaction_lock(t);
 	if (ret == 0 && bridge_save_store(ctx, &fault) < 0)
-		ret = bridge_fault_box(t->box, &fault);
+		ret = bridge_save_failed(t->box, &fault);
 	caps = ret < 0 ? NULL :
 		session_caps(ctx->mbox->list->session, &fault);
 	if (caps != NULL && caps->uids)

@@ -56,8 +56,8 @@ struct bridge_save_context {
 struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx);
 
 /* bridge-save-store.c: hand all to the store, in order. Returns 0 with their ids;
- * -1 and a fault, and then what the store had taken is taken back where it
- * can be. */
+ * -1 and a fault, FAULT_NONE if a message to be copied is gone, and then what the
+ * store had taken is taken back where it can be. */
 int bridge_save_store(struct bridge_save_context *ctx, struct fault *fault);
 
 #endif
