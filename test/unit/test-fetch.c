@@ -324,7 +324,7 @@ static void test_large(void)
 static void test_no_room(void)
 {
 	struct session *session = kit_session(
-		"FETCH*) say '* DATA a 200000'; head -c 200000 /dev/zero; say OK\n"
+		"FETCH*) say '* DATA a 2000000'; head -c 2000000 /dev/zero; say OK\n"
 		"	;;", KIT_TIMEOUT_MSECS);
 	struct buf gone = { NULL, 0, 0 };
 	struct fault fault;
@@ -332,11 +332,11 @@ static void test_no_room(void)
 	(void)session_caps(session, &fault);
 	buf_printf(&gone, "%s.gone", kit_tmp);
 	(void)rename(kit_tmp, gone.p);
-	ok(strstr(fetch_of(session, "a", 200000), "cannot keep the message in "
+	ok(strstr(fetch_of(session, "a", 2000000), "cannot keep the message in "
 		  "@/tmp: No such file or directory") != NULL,
 	   "a message that cannot be spooled is an error");
 	(void)rename(gone.p, kit_tmp);
-	is_str(fetch_of(session, "a", 200000), "file 200000 at 0",
+	is_str(fetch_of(session, "a", 2000000), "file 2000000 at 0",
 	       "and the next one is not");
 	is_num(kit_copies(), 1, "by the same copy");
 	buf_free(&gone);
