@@ -60,11 +60,6 @@ void idmap_unload(struct idmap *map)
 	buf_clear(&map->window);
 }
 
-void idmap_forget(struct idmap *map)
-{
-	idmap_unload(map);
-}
-
 /* --- messages ------------------------------------------------------------ */
 
 /* The first message whose UID is not below uid. */

@@ -101,13 +101,11 @@ int idmap_create(struct idmap *map, uint32_t uidvalidity,
 
 /* Read all that is committed and not read yet. Returns 0 or -1. After it
  * idmap_known gives the live messages, sorted by UID. Pointers stay valid until
- * the next idmap_load, idmap_open, idmap_compact, idmap_forget or idmap_deinit,
- * or an idmap_commit that fails. */
+ * the next idmap_load, idmap_open, idmap_compact or idmap_deinit, or an
+ * idmap_commit that fails. */
 int idmap_load(struct idmap *map, struct fault *fault);
 const struct idmap_known *idmap_known(const struct idmap *map,
 				      size_t *count_r);
-/* Give back the memory of what is loaded, and all numbers of flags. */
-void idmap_forget(struct idmap *map);
 /* The whole entry of a message, loading the map; its views point into buf, or
  * are valid as long as what is loaded. Returns 1, 0 if there is none, -1 and
  * a fault. */
@@ -115,7 +113,7 @@ int idmap_lookup(struct idmap *map, uint32_t uid, struct idmap_entry *entry_r,
 		 struct buf *buf, struct fault *fault);
 
 /* Messages have one of a few sets of flags: each is kept once, under a number
- * that is good until idmap_forget, and as long as nobody replaces the file.
+ * that is good as long as nobody replaces the file and no commit fails.
  * Numbers are given in ascending order, 0 is the empty set. */
 uint32_t idmap_flags_number(struct idmap *map, struct view flags);
 /* That of a message that is loaded: known is one of idmap_known. */

@@ -438,7 +438,6 @@ int bridge_sync_index(struct bridge_sync *sync)
 	enum mail_index_sync_flags flags =
 		index_storage_get_sync_flags(&sync->mbox->box) |
 		MAIL_INDEX_SYNC_FLAG_AVOID_FLAG_UPDATES;
-	unsigned int rounds = 0;
 	int ret;
 
 	/* nothing to do but what clients may have changed */
@@ -446,13 +445,11 @@ int bridge_sync_index(struct bridge_sync *sync)
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);
 	sync->optimization = sync->mbox->box.index->optimization_set;
-	while ((ret = bridge_sync_commit(sync, flags)) > 0)
-		rounds++;
+	do {
+		ret = bridge_sync_commit(sync, flags);
+	} while (ret > 0);
 	bridge_sync_hold(sync, FALSE);
 	idmap_rollback(sync->mbox->map);
-	/* the index has all of it now */
-	if (rounds > 0)
-		idmap_forget(sync->mbox->map);
 	array_free(&sync->expunged_uids);
 	return ret;
 }
