@@ -1,6 +1,7 @@
 #include "flags.h"
 #include "wire.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 bool flags_is_mark(struct view elem)
@@ -48,6 +49,48 @@ void flags_mark(const struct caps *caps, struct view change,
 		list_add(map_change, plus ? "+%+" : "+%-", name, 0);
 		list_add(push, "", elem, 0);
 	}
+}
+
+/* Of a change: by name, of one name the last that was said first. */
+struct step {
+	struct view elem, name;
+	size_t said;
+};
+
+static int step_cmp(const void *_a, const void *_b)
+{
+	const struct step *a = _a, *b = _b;
+	size_t len = a->name.len < b->name.len ? a->name.len : b->name.len;
+	int ret = strncasecmp(a->name.p, b->name.p, len);
+
+	if (ret == 0)
+		ret = (a->name.len > b->name.len) - (a->name.len < b->name.len);
+	return ret != 0 ? ret : (a->said < b->said) - (a->said > b->said);
+}
+
+void flags_then(struct view first, struct view second, struct buf *out)
+{
+	/* an element has two bytes and a comma, or more */
+	struct step *steps = mem_new((first.len + second.len) / 2 + 2,
+				     sizeof(*steps));
+	size_t i, count = 0;
+	bool plus;
+
+	while (change_next(&first, &steps[count].elem, &plus,
+			   &steps[count].name) ||
+	       change_next(&second, &steps[count].elem, &plus,
+			   &steps[count].name)) {
+		steps[count].said = count;
+		count++;
+	}
+	qsort(steps, count, sizeof(*steps), step_cmp);
+	for (i = 0; i < count; i++) {
+		if (i == 0 || steps[i].name.len != steps[i - 1].name.len ||
+		    strncasecmp(steps[i].name.p, steps[i - 1].name.p,
+				steps[i].name.len) != 0)
+			list_add(out, "", steps[i].elem, 0);
+	}
+	free(steps);
 }
 
 void flags_unmark(struct view change, struct buf *out)

@@ -16,6 +16,9 @@ bool flags_is_mark(struct view elem);
  * appended to. */
 void flags_mark(const struct caps *caps, struct view change,
 		struct buf *map_change, struct buf *push);
+/* A change and then another one, as one change, sorted by flag; what is said last of
+ * a flag holds. */
+void flags_then(struct view first, struct view second, struct buf *out);
 /* The change that lifts the marks of a change. */
 void flags_unmark(struct view change, struct buf *out);
 /* The change that takes a change back. */

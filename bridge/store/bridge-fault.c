@@ -2,6 +2,7 @@
 #include "compat.h"
 #include "mailbox-list-private.h"
 #include "bridge-fault.h"
+#include "bridge-storage.h"
 
 /* protocol.md, "Errors". log: the backend said so in the normal course of
    things, which is no news for the admin. */
@@ -64,6 +65,14 @@ static enum mail_error bridge_fault_delivery(enum fault_code code)
 	}
 }
 
+void bridge_fault_seen(struct mailbox *box, const struct fault *fault)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+
+	if (fault->code == FAULT_READONLY && fault->from_backend)
+		mbox->ro = TRUE;
+}
+
 int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 {
 	enum mail_error error =
@@ -71,6 +80,7 @@ int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 		bridge_fault_delivery(fault->code) :
 		bridge_fault_error(fault->code);
 
+	bridge_fault_seen(box, fault);
 	bridge_fault_log(box->event, fault);
 	mail_storage_set_error(box->storage, error, bridge_fault_text(fault));
 	return -1;

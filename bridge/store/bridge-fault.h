@@ -10,6 +10,9 @@ struct mailbox_list;
 struct mail_storage;
 
 enum mail_error bridge_fault_error(enum fault_code code);
+/* What follows from a fault for the open mailbox: after READONLY it is read-only
+ * (protocol.md, "Errors"). bridge_fault_box does that too. */
+void bridge_fault_seen(struct mailbox *box, const struct fault *fault);
 /* Set the error of a mailbox's storage and log; always returns -1. */
 int bridge_fault_box(struct mailbox *box, const struct fault *fault);
 /* Set the error of a mailbox list and log; always returns -1. */

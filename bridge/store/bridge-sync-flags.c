@@ -61,7 +61,7 @@ bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 	flags_mark(sync->caps, view_of(change), &map_change, &push);
 	idmap_flags(sync->mbox->map, uid1, uid2, buf_str(&map_change));
 	if (push.len > 0)
-		(void)bridge_sync_add_push(sync, uid1, uid2, buf_str(&push));
+		bridge_sync_add_push(sync, uid1, uid2, buf_str(&push));
 	buf_free(&map_change);
 	buf_free(&push);
 }

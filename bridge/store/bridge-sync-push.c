@@ -11,6 +11,9 @@
  *			list says of the message is seen through it
  *	never		the mark goes, and the flag goes back
  *
+ * What is to be done to a message is one change, and messages with the same change
+ * share a request.
+ *
  * The header of the index says whether any mark is left, so that nobody has to
  * look for them in vain. */
 #include "lib.h"
@@ -23,30 +26,83 @@
 #include "flags.h"
 #include "write.h"
 
-/* The messages of one push. */
+#define PUSH_MAX 1000		/* messages that are asked for at once */
+
+/* Messages that get the same change. */
 struct push_batch {
 	struct bridge_sync *sync;
 	struct mail_index_view *view;
+	const char *change;	/* what was marked */
+	const char *owned;	/* what of it is for the store */
 	ARRAY(struct write_item) items;
-	ARRAY_TYPE(uint32_t) uids;
+	ARRAY_TYPE(uint32_t) seqs;
 	ARRAY(char *) ids;
-	unsigned int failed;	/* never */
-	struct fault fault;	/* of the first of them */
+	bool had_marks;		/* this is not the first time */
+	unsigned int failed, later;
+	struct fault fault;	/* of the first that failed for good, else of
+				   the first that is to be tried again */
 };
 
-struct bridge_push *
-bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
-		     const char *change)
-{
-	struct bridge_push *push;
+/* --- what is to be pushed -------------------------------------------------- */
 
-	if (!array_is_created(&sync->pushes))
-		i_array_init(&sync->pushes, 8);
-	push = array_append_space(&sync->pushes);
+static struct bridge_push *
+push_insert(struct bridge_sync *sync, unsigned int at, uint32_t uid1,
+	    uint32_t uid2, const char *change)
+{
+	struct bridge_push *push = array_insert_space(&sync->pushes, at);
+
 	push->uid1 = uid1;
 	push->uid2 = uid2;
 	push->change = i_strdup(change);
 	return push;
+}
+
+static void push_then(struct bridge_push *push, const char *change)
+{
+	struct buf both = { NULL, 0, 0 };
+
+	flags_then(view_of(push->change), view_of(change), &both);
+	i_free(push->change);
+	push->change = i_strdup(buf_str(&both));
+	buf_free(&both);
+}
+
+/* The ranges are in order and do not overlap, so that a message gets all of its
+   changes at once: the store's answer is then its last word. */
+void bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1,
+			  uint32_t uid2, const char *change)
+{
+	struct bridge_push *push;
+	unsigned int i;
+
+	if (!array_is_created(&sync->pushes))
+		i_array_init(&sync->pushes, 8);
+	for (i = array_count(&sync->pushes); i > 0; i--) {
+		push = array_idx_modifiable(&sync->pushes, i - 1);
+		if (push->uid2 < uid1)
+			break;
+	}
+	for (; uid1 <= uid2; i++, uid1 = push->uid2 + 1) {
+		push = i == array_count(&sync->pushes) ? NULL :
+			array_idx_modifiable(&sync->pushes, i);
+		if (push == NULL || push->uid1 > uid1) {
+			/* up to the next one */
+			push = push_insert(sync, i, uid1, push == NULL ? uid2 :
+					   I_MIN(uid2, push->uid1 - 1), change);
+			continue;
+		}
+		if (push->uid1 < uid1) {
+			(void)push_insert(sync, i++, push->uid1, uid1 - 1,
+					  push->change);
+			push = array_idx_modifiable(&sync->pushes, i);
+			push->uid1 = uid1;
+		}
+		if (push->uid2 > uid2) {
+			push->uid1 = uid2 + 1;
+			push = push_insert(sync, i, uid1, uid2, push->change);
+		}
+		push_then(push, change);
+	}
 }
 
 static void bridge_sync_free_pushes(struct bridge_sync *sync)
@@ -78,7 +134,8 @@ void bridge_sync_free_flags(struct bridge_sync *sync)
 static void push_find_marks(struct bridge_sync *sync)
 {
 	const struct idmap_known *known;
-	struct bridge_push *last = NULL;
+	struct bridge_push *last;
+	uint32_t last_uid = 0;
 	size_t i, count;
 	struct buf change = { NULL, 0, 0 };
 
@@ -88,50 +145,23 @@ static void push_find_marks(struct bridge_sync *sync)
 		flags_marked(idmap_flags_text(sync->mbox->map,
 				idmap_known_flags(sync->mbox->map, &known[i])),
 			     &change);
-		if (change.len == 0)
-			last = NULL;
-		else if (last != NULL &&
-			 strcmp(last->change, buf_str(&change)) == 0)
+		last = last_uid == 0 ? NULL : array_back_modifiable(
+			&sync->pushes);
+		if (change.len == 0) {
+			last_uid = 0;
+			continue;
+		}
+		if (last != NULL && strcmp(last->change, buf_str(&change)) == 0)
 			last->uid2 = known[i].uid;
 		else
-			last = bridge_sync_add_push(sync, known[i].uid,
-						    known[i].uid,
-						    buf_str(&change));
+			bridge_sync_add_push(sync, known[i].uid, known[i].uid,
+					     buf_str(&change));
+		last_uid = known[i].uid;
 	}
 	buf_free(&change);
 }
 
 /* --- one push -------------------------------------------------------------- */
-
-static int push_ids(struct push_batch *batch, struct mail_index_view *view,
-		    const struct bridge_push *push, struct fault *fault)
-{
-	struct bridge_mailbox *mbox = batch->sync->mbox;
-	struct idmap_entry entry;
-	struct buf buf = { NULL, 0, 0 };
-	struct write_item *item;
-	uint32_t seq, seq1, seq2, uid;
-	char *id;
-	int ret = 0;
-
-	if (!mail_index_lookup_seq_range(view, push->uid1, push->uid2, &seq1,
-					 &seq2))
-		return 0;
-	for (seq = seq1; seq <= seq2 && ret >= 0; seq++) {
-		mail_index_lookup_uid(view, seq, &uid);
-		ret = bridge_map_entry(mbox, view, seq, uid, &entry, &buf,
-				       fault);
-		if (ret <= 0)
-			continue;
-		id = i_strndup(entry.id.p, entry.id.len);
-		array_push_back(&batch->ids, &id);
-		array_push_back(&batch->uids, &uid);
-		item = array_append_space(&batch->items);
-		item->id = view_of(id);
-	}
-	buf_free(&buf);
-	return ret < 0 ? -1 : 0;
-}
 
 static void push_lift(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 		      const char *change)
@@ -143,97 +173,181 @@ static void push_lift(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 	buf_free(&lift);
 }
 
-/* The store will never take it. */
+/* The store will never take it. Maybe it had the flag as the client wanted it:
+   only a full list tells. */
 static void push_back_out(struct push_batch *batch, uint32_t uid,
-			  const char *change, const struct fault *fault)
+			  const struct fault *fault)
 {
+	struct idmap *map = batch->sync->mbox->map;
 	struct buf back = { NULL, 0, 0 };
 
-	flags_inverse(view_of(change), &back);
+	bridge_fault_seen(&batch->sync->mbox->box, fault);
+	flags_inverse(view_of(batch->owned), &back);
 	if (batch->failed++ == 0)
 		batch->fault = *fault;
-	push_lift(batch->sync, uid, uid, change);
-	idmap_flags(batch->sync->mbox->map, uid, uid, buf_str(&back));
+	push_lift(batch->sync, uid, uid, batch->change);
+	idmap_flags(map, uid, uid, buf_str(&back));
 	bridge_sync_update_flags(batch->sync, uid, buf_str(&back));
+	if (strcmp(idmap_header(map)->state, "-") != 0)
+		idmap_set_state(map, "-");
 	buf_free(&back);
 }
 
-/* What the answers mean. Those that are done come in ranges. */
-static void push_results(struct push_batch *batch, const char *change)
+static bool push_is_settled(const struct write_item *item)
+{
+	return item->status == WRITE_DONE || item->status == WRITE_GONE;
+}
+
+/* What the answer about one message means; a mark that is settled is lifted by
+   the caller. */
+static void push_result(struct push_batch *batch, const struct write_item *item,
+			uint32_t seq, uint32_t uid)
 {
 	struct bridge_sync *sync = batch->sync;
-	const struct write_item *items;
-	const uint32_t *uids;
-	unsigned int i, count, first = 0;
-	uint32_t seq;
 
-	items = array_get(&batch->items, &count);
-	uids = array_front(&batch->uids);
-	for (i = 0; i < count; i++) {
-		bool settled = items[i].status == WRITE_DONE ||
-			items[i].status == WRITE_GONE;
-
-		if (!settled) {
-			if (fault_retry(items[i].fault.code) ==
-			    FAULT_RETRY_NEVER)
-				push_back_out(batch, uids[i], change,
-					      &items[i].fault);
-			else
-				sync->marks_left = TRUE;
+	if (!push_is_settled(item)) {
+		if (fault_retry(item->fault.code) == FAULT_RETRY_NEVER) {
+			push_back_out(batch, uid, &item->fault);
+			return;
 		}
-		if (settled && items[i].flags_said &&
-		    mail_index_lookup_seq(batch->view, uids[i], &seq))
-			bridge_sync_listed_flags(sync, uids[i],
-				bridge_sync_index_set(sync, batch->view, seq),
-				view_of_buf(&items[i].flags));
-		if (settled && (i + 1 == count ||
-				(items[i + 1].status != WRITE_DONE &&
-				 items[i + 1].status != WRITE_GONE)))
-			push_lift(sync, uids[first], uids[i], change);
-		if (!settled || i + 1 == count)
-			first = i + 1;
+		sync->marks_left = TRUE;
+		if (item->status == WRITE_FAILED && batch->later++ == 0 &&
+		    batch->failed == 0)
+			batch->fault = item->fault;
+	} else if (item->flags_said) {
+		bridge_sync_listed_flags(sync, uid,
+			bridge_sync_index_set(sync, batch->view, seq),
+			view_of_buf(&item->flags));
 	}
 }
 
-static void push_log(struct push_batch *batch, const char *change)
+/* Those that are done come in ranges, of messages that follow each other. */
+static void push_results(struct push_batch *batch)
 {
-	if (batch->failed > 0)
-		e_warning(batch->sync->mbox->box.event, "bridge: the change "
-			  "%s of %u messages was refused for good, and is "
-			  "taken back: %s", change, batch->failed,
-			  batch->fault.log);
+	const struct write_item *items;
+	const uint32_t *seqs;
+	unsigned int i, count;
+	uint32_t uid, first_uid = 0;
+
+	items = array_get(&batch->items, &count);
+	seqs = array_front(&batch->seqs);
+	for (i = 0; i < count; i++) {
+		mail_index_lookup_uid(batch->view, seqs[i], &uid);
+		push_result(batch, &items[i], seqs[i], uid);
+		if (!push_is_settled(&items[i]))
+			continue;
+		if (first_uid == 0)
+			first_uid = uid;
+		if (i + 1 < count && seqs[i + 1] == seqs[i] + 1 &&
+		    push_is_settled(&items[i + 1]))
+			continue;
+		push_lift(batch->sync, first_uid, uid, batch->change);
+		first_uid = 0;
+	}
 }
 
-static int push_one(struct bridge_sync *sync, struct mail_index_view *view,
-		    const struct bridge_push *push, const char *change,
-		    struct fault *fault)
+static void push_log(const struct push_batch *batch)
 {
-	struct bridge_mailbox *mbox = sync->mbox;
-	struct push_batch batch = { .sync = sync, .view = view };
-	unsigned int count;
+	struct event *event = batch->sync->mbox->box.event;
+
+	if (batch->failed > 0)
+		e_warning(event, "bridge: the change %s of %u messages was "
+			  "refused for good, and is taken back: %s",
+			  batch->owned, batch->failed, batch->fault.log);
+	else if (batch->later > 0 && !batch->had_marks)
+		e_warning(event, "bridge: the change %s of %u messages is kept "
+			  "here until the store takes it: %s", batch->owned,
+			  batch->later, batch->fault.log);
+}
+
+static void push_clear(struct push_batch *batch)
+{
 	struct write_item *items;
+	unsigned int count;
+	char *id;
+
+	items = array_get_modifiable(&batch->items, &count);
+	write_items_free(items, count);
+	array_foreach_elem(&batch->ids, id)
+		i_free(id);
+	array_clear(&batch->items);
+	array_clear(&batch->seqs);
+	array_clear(&batch->ids);
+}
+
+/* Ask the store for what was collected. Returns 0, or -1 and a fault that is not
+   one message's. */
+static int push_ask(struct push_batch *batch, struct fault *fault)
+{
+	struct bridge_mailbox *mbox = batch->sync->mbox;
+	struct write_item *items;
+	unsigned int count;
+	int ret;
+
+	items = array_get_modifiable(&batch->items, &count);
+	if (count == 0)
+		return 0;
+	mbox->list->busy_box = &mbox->box;
+	ret = write_flags(mbox->list->session, mbox->wire_name, batch->owned,
+			  items, count, fault);
+	mbox->list->busy_box = NULL;
+	push_results(batch);
+	push_clear(batch);
+	/* refused for good: the next one may not be */
+	return ret < 0 && fault_retry(fault->code) != FAULT_RETRY_NEVER ?
+		-1 : 0;
+}
+
+/* Returns the same. */
+static int push_message(struct push_batch *batch, uint32_t seq,
+			struct fault *fault)
+{
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	struct write_item *item;
+	uint32_t uid;
 	char *id;
 	int ret;
 
-	i_array_init(&batch.items, 64);
-	i_array_init(&batch.uids, 64);
-	i_array_init(&batch.ids, 64);
-	ret = push_ids(&batch, view, push, fault);
-	items = array_get_modifiable(&batch.items, &count);
-	if (ret == 0 && count > 0) {
-		mbox->list->busy_box = &mbox->box;
-		ret = write_flags(mbox->list->session, mbox->wire_name,
-				  change, items, count, fault);
-		mbox->list->busy_box = NULL;
-		push_results(&batch, push->change);
-		push_log(&batch, push->change);
-		write_items_free(items, count);
+	mail_index_lookup_uid(batch->view, seq, &uid);
+	ret = bridge_map_entry(batch->sync->mbox, batch->view, seq, uid, &entry,
+			       &buf, fault);
+	if (ret > 0) {
+		id = i_strndup(entry.id.p, entry.id.len);
+		array_push_back(&batch->ids, &id);
+		array_push_back(&batch->seqs, &seq);
+		item = array_append_space(&batch->items);
+		item->id = view_of(id);
 	}
-	array_foreach_elem(&batch.ids, id)
-		i_free(id);
-	array_free(&batch.ids);
-	array_free(&batch.uids);
-	array_free(&batch.items);
+	buf_free(&buf);
+	return ret < 0 ? -1 : array_count(&batch->items) < PUSH_MAX ? 0 :
+		push_ask(batch, fault);
+}
+
+/* count of them, with the same change. Returns the same. */
+static int push_group(struct push_batch *batch, const struct bridge_push *push,
+		      unsigned int count, struct fault *fault)
+{
+	uint32_t seq, seq2;
+	int ret = 0;
+
+	i_array_init(&batch->items, 64);
+	i_array_init(&batch->seqs, 64);
+	i_array_init(&batch->ids, 64);
+	for (; ret == 0 && count > 0; push++, count--) {
+		if (!mail_index_lookup_seq_range(batch->view, push->uid1,
+						 push->uid2, &seq, &seq2))
+			continue;
+		for (; ret == 0 && seq <= seq2; seq++)
+			ret = push_message(batch, seq, fault);
+	}
+	if (ret == 0)
+		ret = push_ask(batch, fault);
+	push_log(batch);
+	push_clear(batch);
+	array_free(&batch->ids);
+	array_free(&batch->seqs);
+	array_free(&batch->items);
 	return ret;
 }
 
@@ -265,25 +379,38 @@ push_owned(struct bridge_sync *sync, const struct bridge_push *push)
 	return change;
 }
 
+static int push_cmp(const struct bridge_push *a, const struct bridge_push *b)
+{
+	int ret = strcmp(a->change, b->change);
+
+	return ret != 0 ? ret : a->uid1 < b->uid1 ? -1 : 1;
+}
+
 /* Returns 0, or -1 and a fault that is not one message's. */
 static int push_all(struct bridge_sync *sync, struct mail_index_view *view,
-		    struct fault *fault)
+		    bool had_marks, struct fault *fault)
 {
-	struct bridge_push *push;
-	const char *owned;
+	const struct bridge_push *push;
+	unsigned int i, end, count;
 	int ret = 0;
 
-	array_foreach_modifiable(&sync->pushes, push) T_BEGIN {
-		owned = push_owned(sync, push);
-		if (*owned == '\0')
-			push_lift(sync, push->uid1, push->uid2, push->change);
-		else if (ret < 0)
-			sync->marks_left = TRUE;
-		else
-			ret = push_one(sync, view, push, owned, fault);
-		/* refused for good: the next one may not be */
-		if (ret < 0 && fault_retry(fault->code) == FAULT_RETRY_NEVER)
-			ret = 0;
+	array_sort(&sync->pushes, push_cmp);
+	push = array_get(&sync->pushes, &count);
+	for (i = 0; i < count; i = end) T_BEGIN {
+		struct push_batch batch = {
+			.sync = sync, .view = view, .had_marks = had_marks,
+			.change = push[i].change,
+			.owned = push_owned(sync, &push[i]),
+		};
+
+		for (end = i + 1; end < count &&
+		     strcmp(push[end].change, push[i].change) == 0; end++) ;
+		if (*batch.owned != '\0' && ret == 0)
+			ret = push_group(&batch, push + i, end - i, fault);
+		else if (*batch.owned == '\0')
+			for (; i < end; i++)
+				push_lift(sync, push[i].uid1, push[i].uid2,
+					  push[i].change);
 	} T_END;
 	return ret;
 }
@@ -306,15 +433,21 @@ void bridge_sync_push(struct bridge_sync *sync, bool had_marks)
 		sync->marks_left = TRUE;
 	}
 	sync->pushed = TRUE;
-	if (array_is_created(&sync->pushes)) {
+	if (mbox->wire_name == NULL) {
+		/* the store does not have the mailbox at the moment */
+		sync->marks_left = sync->marks_left ||
+			array_is_created(&sync->pushes);
+	} else if (array_is_created(&sync->pushes)) {
 		sync->caps = session_caps(mbox->list->session, &fault);
 		ret = sync->caps == NULL ? -1 :
-			push_all(sync, view, &fault);
-		if (ret < 0) {
-			sync->marks_left = TRUE;
+			push_all(sync, view, had_marks, &fault);
+	}
+	if (ret < 0) {
+		sync->marks_left = TRUE;
+		/* said once: it is tried again with each synchronisation */
+		if (!had_marks)
 			e_error(mbox->box.event, "bridge: flags are kept here "
 				"until the store takes them: %s", fault.log);
-		}
 	}
 	mail_index_view_close(&view);
 	bridge_sync_free_pushes(sync);

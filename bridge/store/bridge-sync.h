@@ -158,9 +158,9 @@ void bridge_sync_add_line(struct bridge_sync *sync,
 			  const struct listing_msg *msg);
 
 /* bridge-sync-push.c */
-struct bridge_push *
-bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
-		     const char *change);
+/* This change of these UIDs is for the store, after those added before. */
+void bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1,
+			  uint32_t uid2, const char *change);
 /* Push to the store what sync has to push, and what marks say; what came of it is
  * staged in the map and in updates. had_marks: there were some before this
  * synchronisation. Locked; the index is in step. */
