@@ -2,7 +2,7 @@
 #include "session-kit.h"
 #include "write.h"
 
-#define SHORT_MSECS 150		/* a deadline that is to strike */
+#define SHORT_MSECS 500		/* a deadline that is to strike */
 #define MANY 10000
 #define ALL_VERBS "STORE EXPUNGE COPY MOVE CREATE DELETE RENAME"
 #define CAPS(features) "'CAPS 1 '*) say '* CAPS 1 " features " " ALL_VERBS "' OK ;;\n"
@@ -549,12 +549,12 @@ static void test_deadline(void)
 		"STORE* | MOVE*) sleep 60 ;;", SHORT_MSECS);
 
 	is_str(write_of(session, VERB_STORE, "a"), "a unknown UNCERTAIN - "
-	       "UNCERTAIN @/backend: wrote nothing for 0.150 s while answering "
+	       "UNCERTAIN @/backend: wrote nothing for 0.500 s while answering "
 	       "\"STORE Box +\\Seen,-$Work a\"", "a deadline leaves a write in "
 	       "doubt");
 	is_num(kit_requests("STORE"), 1, "and does not repeat it");
 	is_str(write_of(session, VERB_MOVE, "a"), "a unknown UNCERTAIN - "
-	       "UNCERTAIN @/backend: wrote nothing for 0.150 s while answering "
+	       "UNCERTAIN @/backend: wrote nothing for 0.500 s while answering "
 	       "\"MOVE Box Dest a\"", "whether it might be or not");
 	session_deinit(&session);
 }
@@ -583,6 +583,15 @@ static void test_other_copy(void)
 	       STORE_DIED("a b c") "has only batch=2 now, not enough for 3 ids",
 	       "nor by one that takes fewer ids");
 	is_num(kit_requests("STORE"), 1, "which does not get them");
+	session_deinit(&session);
+	session = kit_session(
+		"'CAPS 1 '*) [ $copy -eq 1 ] || more='ready\\n'\n"
+		"	printf \"* CAPS 1 STORE\\nOK\\n$more\" ;;\n"
+		"STORE*) exit 1 ;;", KIT_TIMEOUT_MSECS);
+	ok(kit_begins(write_of(session, VERB_STORE, "a"), "a unknown UNCERTAIN - "
+		      "UNCERTAIN " STORE_DIED("a") "wrote \"ready\" to stdout "),
+	   "nor by one that goes wrong before it has it");
+	is_num(kit_requests("STORE"), 1, "and does not get it");
 	session_deinit(&session);
 	session = kit_session(CAPS("pipeline=2")
 		"STORE*) exit 78 ;;", KIT_TIMEOUT_MSECS);
@@ -614,8 +623,7 @@ static void test_boxes(void)
 		"'CREATE a%20b/c' | 'DELETE a' | 'RENAME a b') say OK ;;\n"
 		"'CREATE a') say '* BOX a' '* GONE a' 'NO EXISTS have it' ;;\n"
 		"CREATE*) exit 1 ;;\n"
-		"DELETE*) say hello OK ;;\n"
-		"RENAME*) sleep 60 ;;", SHORT_MSECS);
+		"DELETE*) say hello OK ;;", KIT_TIMEOUT_MSECS);
 
 	is_str(box_of(session, VERB_CREATE, "a%20b/c", NULL), "done", "CREATE");
 	is_str(box_of(session, VERB_DELETE, "a", NULL), "done", "DELETE");
@@ -631,8 +639,10 @@ static void test_boxes(void)
 	       "wrote \"hello\" to stdout, which is neither \"* \", \"OK\" nor "
 	       "\"NO \"; messages belong on stderr while answering \"DELETE b\"",
 	       "stray output does that to DELETE");
+	session_deinit(&session);
+	session = kit_session(CAPS("") "RENAME*) sleep 60 ;;", SHORT_MSECS);
 	is_str(box_of(session, VERB_RENAME, "b", "c"), "UNCERTAIN @/backend: "
-	       "wrote nothing for 0.150 s while answering \"RENAME b c\"",
+	       "wrote nothing for 0.500 s while answering \"RENAME b c\"",
 	       "and a deadline to RENAME");
 	session_deinit(&session);
 }
