@@ -65,22 +65,12 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 	return ret;
 }
 
-int bridge_copy(struct mail_save_context *_ctx, struct mail *mail)
+static int bridge_copy_save(struct mail_save_context *_ctx, struct mail *mail)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 	const struct caps *caps;
 	int ret = 0;
 
-	if (_ctx->moving && mail->box->storage->v.mailbox_alloc ==
-	    bridge_mailbox_alloc &&
-	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
-		/* see bridge-guard.c */
-		mail_storage_set_error(_ctx->transaction->box->storage,
-			MAIL_ERROR_NOTPOSSIBLE, "[NOPERM] This mail store is "
-			"read-only: messages cannot be removed");
-		index_save_context_free(_ctx);
-		return -1;
-	}
 	if (!bridge_copy_by_store(ctx, mail))
 		return mail_storage_copy(_ctx, mail);
 	ret = bridge_mailbox_may_write(ctx->mbox, VERB_COUNT,
@@ -96,4 +86,26 @@ int bridge_copy(struct mail_save_context *_ctx, struct mail *mail)
 	}
 	index_save_context_free(_ctx);
 	return ret < 0 ? -1 : 0;
+}
+
+int bridge_copy(struct mail_save_context *_ctx, struct mail *mail)
+{
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	bool own_move = _ctx->moving && mail->box == &ctx->mbox->box;
+
+	if (_ctx->moving && mail->box->storage->v.mailbox_alloc ==
+	    bridge_mailbox_alloc &&
+	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
+		/* see bridge-guard.c */
+		mail_storage_set_error(_ctx->transaction->box->storage,
+			MAIL_ERROR_NOTPOSSIBLE, "[NOPERM] This mail store is "
+			"read-only: messages cannot be removed");
+		index_save_context_free(_ctx);
+		return -1;
+	}
+	if (bridge_copy_save(_ctx, mail) < 0)
+		return -1;
+	if (own_move)
+		array_push_back(&ctx->own_moves, &mail->uid);
+	return 0;
 }

@@ -219,6 +219,8 @@ static void bridge_mailbox_close(struct mailbox *box)
 	if (mbox->map != NULL)
 		idmap_deinit(&mbox->map);
 	i_free_and_null(mbox->open_state);
+	if (array_is_created(&mbox->spared))
+		array_free(&mbox->spared);
 	bridge_ahead_flush(mbox);
 	if (mbox->list->busy_box == box)
 		mbox->list->busy_box = NULL;
@@ -257,7 +259,8 @@ bool bridge_mailbox_removes(struct bridge_mailbox *mbox)
 	struct fault fault;
 	const struct caps *caps = session_caps(mbox->list->session, &fault);
 
-	return caps != NULL && caps->verbs[VERB_EXPUNGE] && !mbox->ro;
+	/* while no copy starts, the attempt says why it fails */
+	return (caps == NULL || caps->verbs[VERB_EXPUNGE]) && !mbox->ro;
 }
 
 bool bridge_mailbox_fsyncs(const struct bridge_mailbox *mbox)

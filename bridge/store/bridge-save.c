@@ -44,6 +44,7 @@ bridge_save_alloc(struct mailbox_transaction_context *t)
 	ctx->mbox = BRIDGE_MAILBOX(t->box);
 	ctx->fd = -1;
 	i_array_init(&ctx->saved, 8);
+	i_array_init(&ctx->own_moves, 8);
 	t->save_ctx = &ctx->ctx;
 	return t->save_ctx;
 }
@@ -67,6 +68,7 @@ static void bridge_save_free(struct bridge_save_context *ctx)
 	array_foreach_modifiable(&ctx->saved, saved)
 		bridge_saved_free(saved);
 	array_free(&ctx->saved);
+	array_free(&ctx->own_moves);
 	if (ctx->dir != NULL)
 		(void)rmtree_remove(ctx->dir);
 	i_free(ctx->dir);
@@ -413,11 +415,23 @@ static void bridge_save_leave_to_list(struct bridge_save_context *ctx)
 
 static int bridge_save_failed(struct mailbox *box, const struct fault *fault)
 {
-	if (fault->code != FAULT_NONE)
-		return bridge_fault_box(box, fault);
-	/* imap answers NO [EXPUNGEISSUED] */
-	mail_storage_set_error(box->storage, MAIL_ERROR_EXPUNGED,
-			       "Some of the messages no longer exist.");
+	const char *text;
+	enum mail_error error;
+
+	if (fault->code == FAULT_NONE) {
+		/* imap answers NO [EXPUNGEISSUED] */
+		mail_storage_set_error(box->storage, MAIL_ERROR_EXPUNGED,
+			"Some of the messages no longer exist.");
+		return -1;
+	}
+	(void)bridge_fault_box(box, fault);
+	if (fault->code == FAULT_NOTFOUND &&
+	    (box->flags & MAILBOX_FLAG_POST_SESSION) == 0) {
+		/* it was there when the command began: imap does not say it */
+		text = mail_storage_get_last_error(box->storage, &error);
+		mail_storage_set_error(box->storage, error,
+				t_strconcat("[TRYCREATE] ", text, NULL));
+	}
 	return -1;
 }
 
@@ -460,5 +474,7 @@ void bridge_transaction_save_rollback(struct mail_save_context *_ctx)
 	if (ctx->input != NULL)
 		bridge_save_cancel(_ctx);
 	_ctx->transaction->save_ctx = NULL;
+	if (array_count(&ctx->own_moves) > 0)
+		bridge_transaction_spare(ctx->mbox, &ctx->own_moves);
 	bridge_save_free(ctx);
 }

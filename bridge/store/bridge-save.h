@@ -38,6 +38,8 @@ struct bridge_save_context {
 	struct mail_save_context ctx;
 	struct bridge_mailbox *mbox;
 	ARRAY(struct bridge_saved) saved;
+	ARRAY_TYPE(uint32_t) own_moves;	/* UIDs that come from the mailbox
+					   itself, and are to go there */
 	char *dir;		/* of the spool files; NULL = none yet */
 	unsigned int files;
 

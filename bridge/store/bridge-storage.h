@@ -51,6 +51,8 @@ struct bridge_mailbox {
 	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */
 
 	bool relist;		/* a size differed: list at the next sync */
+	ARRAY_TYPE(uint32_t) spared;	/* UIDs whose MOVE within the mailbox
+					   failed, see bridge-transaction.c */
 	char *open_state;	/* the state that LIST gave the mailbox when it
 				   was opened; used once */
 };

@@ -73,7 +73,7 @@ void bridge_mail_expunge(struct mail *mail)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
 	if (!bridge_mailbox_removes(mbox))
-		bridge_mail_refuse(mail, "[NOPERM] This mail store is "
+		bridge_mail_refuse(mail, "This mail store is "
 			"read-only: messages cannot be removed");
 	else
 		array_push_back(&bt->expunges, &mail->uid);
@@ -88,8 +88,8 @@ static bool bridge_mail_takes_flags(struct mail *mail)
 	if (!mbox->ro)
 		return TRUE;
 	if ((mail->box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
-		bridge_mail_refuse(mail, "[NOPERM] This mailbox is read-only: "
-				   "flags cannot be changed");
+		bridge_mail_refuse(mail, "This mailbox is read-only: flags "
+				   "cannot be changed");
 	return FALSE;
 }
 
@@ -109,6 +109,35 @@ void bridge_mail_update_keywords(struct mail *mail,
 }
 
 /* --- EXPUNGE --------------------------------------------------------------- */
+
+/* When a MOVE within a mailbox fails, imap (2.3.19, cmd-copy.c) rolls the copies
+   back, and commits what expunges the messages all the same. */
+void bridge_transaction_spare(struct bridge_mailbox *mbox,
+			      const ARRAY_TYPE(uint32_t) *uids)
+{
+	if (!array_is_created(&mbox->spared))
+		i_array_init(&mbox->spared, array_count(uids));
+	array_append_array(&mbox->spared, uids);
+}
+
+/* The transaction of the messages themselves: take back what was spared. */
+static void bridge_transaction_take_spared(struct bridge_transaction *bt)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(bt->t.box);
+	const uint32_t *spared;
+	unsigned int i;
+
+	if (!array_is_created(&mbox->spared) ||
+	    array_count(&bt->expunges) == 0)
+		return;
+	array_foreach(&mbox->spared, spared) {
+		for (i = array_count(&bt->expunges); i-- > 0; ) {
+			if (*array_idx(&bt->expunges, i) == *spared)
+				array_delete(&bt->expunges, i, 1);
+		}
+	}
+	array_free(&mbox->spared);
+}
 
 struct transaction_expunge {
 	struct bridge_mailbox *mbox;
@@ -225,13 +254,24 @@ static int bridge_transaction_expunge(struct bridge_transaction *bt)
 
 /* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The client
    asked for something that was not done: NO. */
+static void bridge_transaction_set_error(struct mail_storage *storage,
+					 enum mail_error error,
+					 const char *text)
+{
+	if (error == MAIL_ERROR_PERM) {
+		error = MAIL_ERROR_NOTPOSSIBLE;
+		text = t_strconcat("[NOPERM] ", text, NULL);
+	}
+	mail_storage_set_error(storage, error, text);
+}
+
 static int bridge_transaction_refuse(struct bridge_transaction *bt)
 {
 	struct mailbox *box = bt->t.box;
 	const char *text = bt->refused_text;
 
 	bridge_transaction_rollback(&bt->t);
-	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE, text);
+	bridge_transaction_set_error(box->storage, MAIL_ERROR_PERM, text);
 	return -1;
 }
 
@@ -247,6 +287,7 @@ int bridge_transaction_commit(struct mailbox_transaction_context *t,
 
 	if (bt->refused_text != NULL)
 		return bridge_transaction_refuse(bt);
+	bridge_transaction_take_spared(bt);
 	if (array_count(&bt->expunges) > 0 &&
 	    bridge_transaction_expunge(bt) < 0)
 		text = t_strdup(mail_storage_get_last_error(storage, &error));
@@ -255,7 +296,7 @@ int bridge_transaction_commit(struct mailbox_transaction_context *t,
 	/* t is gone; the lock was taken for it alone */
 	idmap_unlock(mbox->map);
 	if (text != NULL) {
-		mail_storage_set_error(storage, error, text);
+		bridge_transaction_set_error(storage, error, text);
 		ret = -1;
 	}
 	return ret;
@@ -266,6 +307,7 @@ void bridge_transaction_rollback(struct mailbox_transaction_context *t)
 	struct bridge_transaction *bt = BRIDGE_TRANSACTION(t);
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(t->box);
 
+	bridge_transaction_take_spared(bt);
 	array_free(&bt->expunges);
 	index_transaction_rollback(t);
 	idmap_unlock(mbox->map);

@@ -18,6 +18,10 @@ int bridge_transaction_lock(struct mailbox_transaction_context *t);
 /* The next UID to give out, locked. */
 uint32_t bridge_transaction_next_uid(struct mailbox_transaction_context *t);
 
+/* These UIDs could not be moved within the mailbox. */
+void bridge_transaction_spare(struct bridge_mailbox *mbox,
+			      const ARRAY_TYPE(uint32_t) *uids);
+
 void bridge_mail_expunge(struct mail *mail);
 void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
 			      enum mail_flags flags);

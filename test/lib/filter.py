@@ -23,6 +23,7 @@ first that is left holds. VERB is as in a request; LIST with a mailbox is LISTBO
     late SECS           go on, and answer so much later
     say LINE            it does not go on; the answer is LINE, spaces as ~, then OK
     rewrite FROM TO     the answer, with TO for FROM
+    stamp HEADER        of APPEND: the message goes on with one more header line
 
 DIR/trace gets every request, DIR/pids the pid of each copy. Options:
 
@@ -115,6 +116,16 @@ class Filter:
         said = [item.format(i).encode() + b"\n" for i in given if i in chosen and item]
         return said + reply
 
+    def stamped(self, line: bytes, header: str) -> bytes:
+        """The request to store the message with one more header line."""
+        words = line.decode().split(" ")
+        with open(words[2], "rb") as file:
+            data = f"{header}\n".encode() + file.read()
+        words[2] += ".stamped"
+        with open(words[2], "wb") as file:
+            file.write(data)
+        return re.sub(rb" size=\d+", b" size=%d" % len(data), " ".join(words).encode())
+
     def answer(self, line: bytes, action: list[str]) -> list[bytes]:
         verb = line.split(b" ")[0].decode()
         match action:
@@ -149,6 +160,8 @@ class Filter:
                 os._exit(1)
             case ["say", *items]:
                 return [f"* {item.replace('~', ' ')}\n".encode() for item in items] + [b"OK\n"]
+            case ["stamp", header]:
+                return self.ask(self.stamped(line, header))
             case ["rewrite", old, new]:
                 return [item.replace(old.encode(), new.encode()) for item in self.ask(line)]
         raise SystemExit(f"filter.py: no such action: {action}")
