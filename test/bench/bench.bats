@@ -31,7 +31,7 @@ has_rows() {
 	bench --size 50 --rows open,delta,fetch
 	assert_success
 	refute_regex "$stderr" '(failed|warning)'
-	assert_line --regexp '^\| fetch.body \|( [0-9.]+ \([0-9.]+\) \|){8}$'
+	assert_line --regexp '^\| fetch.body \|( [0-9.]+ \([0-9.]+\) \|){9}$'
 }
 
 @test "rows that write are measured where a storage can" {
