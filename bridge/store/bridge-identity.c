@@ -40,6 +40,7 @@
 #define ID_FILE "dovebridge-id"
 #define NAME_FILE "dovebridge-name"
 #define FILE_BYTES_MAX (6 * WIRE_ID_MAX + 2)	/* two words, all encoded */
+
 /* --- folders --------------------------------------------------------------- */
 
 /* Every name and id fits into a file name, and none can lead anywhere. Of a name
