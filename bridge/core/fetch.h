@@ -6,8 +6,10 @@
 #include "idmap.h"
 #include "session.h"
 
-#define FETCH_MEMORY_MAX (1024 * 1024)	/* octets kept in memory; more go to an
-					   unlinked file in tmp_dir */
+/* Octets kept in memory; more go to an unlinked file in tmp_dir. FETCH BINARY of
+ * Dovecot 2.3.19 panics over a stream that has more at once (seen in
+ * index-mail-binary.c, blocks_count_lines). */
+#define FETCH_MEMORY_MAX (128 * 1024)
 
 enum fetch_want {
 	FETCH_FULL,

@@ -296,7 +296,7 @@ static void test_tmp(void)
 static void test_large(void)
 {
 	struct session *session = kit_session(
-		"*limit*) say '* DATA limit 1048576'; head -c 1048576 /dev/zero\n"
+		"*limit*) say '* DATA limit 131072'; head -c 131072 /dev/zero\n"
 		"	say OK ;;\n"
 		"*large*) say '* DATA large 3000000'; head -c 3000000 /dev/zero\n"
 		"	say OK ;;\n"
@@ -305,7 +305,7 @@ static void test_large(void)
 		"*huge*) say \"* FILE huge $PWD/huge\" OK ;;", KIT_TIMEOUT_MSECS);
 	int fd = open(kit_path("huge"), O_CREAT | O_WRONLY, 0600);
 
-	is_str(fetch_of(session, "limit", 1048576), "memory 1048576",
+	is_str(fetch_of(session, "limit", 131072), "memory 131072",
 	       "as much as is kept in memory");
 	is_str(fetch_of(session, "large", 3000000), "file 3000000 at 0",
 	       "more is spooled");
