@@ -643,12 +643,19 @@ static void test_deinit(void)
 
 /* --- octets ------------------------------------------------------------------ */
 
+/* The most memory that this program has had. (getrusage() also counts that of
+ * the one which has started it.) */
 static long peak_kib(void)
 {
-	struct rusage usage;
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	long peak = 0;
 
-	(void)getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_maxrss;
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		(void)sscanf(line, "VmHWM: %ld", &peak);
+	if (f != NULL)
+		(void)fclose(f);
+	return peak;
 }
 
 static void test_big(void)
@@ -666,7 +673,7 @@ static void test_big(void)
 	(void)append_big(session);
 	ok(strstr(buf_str(&shown), "20000000_20000000") != NULL,
 	   "20 MB of octets");
-	ok(peak_kib() - before < PEAK_MAX_KIB,
+	ok(before > 0 && peak_kib() - before < PEAK_MAX_KIB,
 	   "do not pass through memory at once");
 	is_num(write_flags(session, "Box", "+x", &item, 1, &fault), 0,
 	       "the next line comes after them");
@@ -810,7 +817,8 @@ static void test_both_ways(void)
 	before = peak_kib();
 	is_str(append_big(session), "stored as a",
 	       "a backend that talks before it reads");
-	ok(peak_kib() - before < PEAK_MAX_KIB, "octets wait in their file");
+	ok(before > 0 && peak_kib() - before < PEAK_MAX_KIB,
+	   "octets wait in their file");
 	session_deinit(&session);
 }
 
@@ -940,6 +948,7 @@ int main(void)
 	test_other_copy();
 	test_grammar_with_key();
 	test_deinit();
+	test_both_ways();	/* these two first: they look at the peak */
 	test_big();
 	test_early_no();
 	test_early_no_death();
@@ -947,7 +956,6 @@ int main(void)
 	test_early_more();
 	test_deadlines();
 	test_slow_reader();
-	test_both_ways();
 	test_truncated();
 	test_pipeline("");
 	test_pipeline("pipeline=3");
