@@ -28,6 +28,21 @@ static const struct caps_feature {
 	  1, 86400 },
 };
 
+static const char *const caps_key_names[CAPS_KEY_COUNT] = {
+	[CAPS_KEY_FROM] = "from",
+	[CAPS_KEY_TO] = "to",
+	[CAPS_KEY_CC] = "cc",
+	[CAPS_KEY_BCC] = "bcc",
+	[CAPS_KEY_SUBJECT] = "subject",
+	[CAPS_KEY_BODY] = "body",
+	[CAPS_KEY_TEXT] = "text",
+};
+
+const char *caps_key_name(enum caps_key key)
+{
+	return caps_key_names[key];
+}
+
 void caps_init(struct caps *caps)
 {
 	memset(caps, 0, sizeof(*caps));
@@ -151,6 +166,20 @@ static int caps_flags(struct caps *caps, const struct wire_line *line,
 	return 0;
 }
 
+/* Keys that are not known here are never asked for. */
+static void caps_keys(struct caps *caps, const struct wire_line *line)
+{
+	size_t i;
+	int key;
+
+	for (i = 0; i < line->count; i++) {
+		for (key = 0; key < CAPS_KEY_COUNT; key++) {
+			if (view_is(line->fields[i], caps_key_names[key]))
+				caps->keys[key] = true;
+		}
+	}
+}
+
 int caps_item(struct caps *caps, const struct wire_line *line,
 	      struct wire_error *error_r)
 {
@@ -158,6 +187,8 @@ int caps_item(struct caps *caps, const struct wire_line *line,
 		return caps_version(caps, line, error_r);
 	if (view_is(line->keyword, "FLAGS"))
 		return caps_flags(caps, line, error_r);
+	if (view_is(line->keyword, "KEYS"))
+		caps_keys(caps, line);
 	return 0;
 }
 

@@ -19,6 +19,18 @@ enum caps_flags {
 	CAPS_FLAGS_ALL		/* all both ways */
 };
 
+/* What SEARCH may look for. */
+enum caps_key {
+	CAPS_KEY_FROM,
+	CAPS_KEY_TO,
+	CAPS_KEY_CC,
+	CAPS_KEY_BCC,
+	CAPS_KEY_SUBJECT,
+	CAPS_KEY_BODY,
+	CAPS_KEY_TEXT,
+	CAPS_KEY_COUNT
+};
+
 struct caps {
 	bool received;
 	unsigned int version;
@@ -30,10 +42,13 @@ struct caps {
 	bool flags_said;
 	enum caps_flags flags;
 	struct buf flags_list;		/* of CAPS_FLAGS_BACKEND, as spelt */
+	bool keys[CAPS_KEY_COUNT];	/* those that KEYS named */
 };
 
 void caps_init(struct caps *caps);
 void caps_deinit(struct caps *caps);
+/* The key's word on the wire: "from". */
+const char *caps_key_name(enum caps_key key);
 /* Take an item of the answer to CAPS; unknown ones are ignored. Returns 0, -1
  * and an error. */
 int caps_item(struct caps *caps, const struct wire_line *line,

@@ -120,6 +120,9 @@ static void session_head_no(struct session *session,
 		session_break(session, &fault, false);
 		return;
 	}
+	/* what it does not know it is not asked again */
+	if (fault.code == FAULT_UNSUPPORTED && !verb_info(head->verb)->mandatory)
+		session->caps.verbs[head->verb] = false;
 	head->fault = fault;
 	session_answered(session);
 }

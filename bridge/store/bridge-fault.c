@@ -86,6 +86,15 @@ int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 	return -1;
 }
 
+void bridge_fault_instead(struct mailbox *box, const struct fault *fault,
+			  const char *instead)
+{
+	if (fault->from_backend && fault_errors[fault->code].normal)
+		e_info(box->event, "bridge: %s: %s", fault->log, instead);
+	else
+		e_warning(box->event, "bridge: %s: %s", fault->log, instead);
+}
+
 int bridge_fault_list(struct mailbox_list *list, const struct fault *fault)
 {
 	bridge_fault_log(list->ns->user->event, fault);

@@ -15,6 +15,10 @@ enum mail_error bridge_fault_error(enum fault_code code);
 void bridge_fault_seen(struct mailbox *box, const struct fault *fault);
 /* Set the error of a mailbox's storage and log; always returns -1. */
 int bridge_fault_box(struct mailbox *box, const struct fault *fault);
+/* Log a fault that is no error, because there is another way: "messages are read
+ * instead". */
+void bridge_fault_instead(struct mailbox *box, const struct fault *fault,
+			  const char *instead);
 /* Set the error of a mailbox list and log; always returns -1. */
 int bridge_fault_list(struct mailbox_list *list, const struct fault *fault);
 

@@ -47,7 +47,7 @@ bridge_mail_alloc(struct mailbox_transaction_context *t,
 
 /* --- the map's entry ------------------------------------------------------- */
 
-static const struct bridge_index_record *
+const struct bridge_index_record *
 bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
 		  uint32_t seq, const struct bridge_index_header **hdr_r)
 {
@@ -158,9 +158,10 @@ static void bridge_mail_remember_size(struct mail *mail, uint64_t size)
 			      mbox->size_ext_id, &value, NULL);
 }
 
-/* A plugin makes another message of the bytes, so their size says nothing. */
-static bool bridge_mail_is_decoded(const struct index_mail *mail)
+bool bridge_mail_is_decoded(struct mail *_mail)
 {
+	struct index_mail *mail = INDEX_MAIL(_mail);
+
 	return mail->mail.v.istream_opened != index_mail_opened;
 }
 
@@ -189,7 +190,7 @@ static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 
 	if (_mail->saving)
 		return bridge_save_get_size(_mail, size_r);
-	if (bridge_mail_is_decoded(mail))
+	if (bridge_mail_is_decoded(_mail))
 		return bridge_mail_get_decoded_size(_mail, size_r);
 	if (data->physical_size == UOFF_T_MAX &&
 	    bridge_mail_seen_size(_mail) != IDMAP_SIZE_UNKNOWN)
@@ -317,7 +318,7 @@ static enum fetch_want bridge_mail_want(struct index_mail *mail, bool get_body)
 	const struct mail_storage_settings *set =
 		mailbox_get_settings(mail->mail.mail.box);
 
-	return get_body || bridge_mail_is_decoded(mail) ||
+	return get_body || bridge_mail_is_decoded(&mail->mail.mail) ||
 		set->parsed_mail_attachment_detection_add_flags ||
 		(mail->data.access_part & (READ_BODY | PARSE_BODY)) != 0 ?
 		FETCH_FULL : FETCH_HEADER;
@@ -398,7 +399,7 @@ static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
 						    mail->uid));
 	imail->data.stream_has_only_header = fetched->header_only;
 	if (!fetched->header_only) {
-		if (!bridge_mail_is_decoded(imail))
+		if (!bridge_mail_is_decoded(mail))
 			imail->data.physical_size = fetched->size;
 		bridge_mail_remember_size(mail, fetched->size);
 	}

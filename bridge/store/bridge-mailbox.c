@@ -8,6 +8,7 @@
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
 #include "bridge-box.h"
+#include "bridge-search.h"
 #include "bridge-transaction.h"
 
 struct mailbox *
@@ -350,24 +351,6 @@ static void bridge_notify_changes(struct mailbox *box)
 			t_strconcat(dir, "/"BRIDGE_INDEX_PREFIX".log", NULL));
 }
 
-/* Dovecot then says what it will read next, also when mail_prefetch_count is 0,
-   its default: without it there would be a round trip for each message. */
-static struct mail_search_context *
-bridge_search_init(struct mailbox_transaction_context *t,
-		   struct mail_search_args *args,
-		   const enum mail_sort_type *sort_program,
-		   enum mail_fetch_field wanted_fields,
-		   struct mailbox_header_lookup_ctx *wanted_headers)
-{
-	struct mail_search_context *ctx;
-
-	ctx = index_storage_search_init(t, args, sort_program, wanted_fields,
-					wanted_headers);
-	if (ctx->max_mails <= 1)
-		ctx->max_mails = BRIDGE_AHEAD_MAX + 1;
-	return ctx;
-}
-
 struct mailbox bridge_mailbox = {
 	.v = {
 		.is_readonly = bridge_mailbox_is_readonly,
@@ -397,9 +380,9 @@ struct mailbox bridge_mailbox = {
 		.transaction_rollback = bridge_transaction_rollback,
 		.mail_alloc = bridge_mail_alloc,
 		.search_init = bridge_search_init,
-		.search_deinit = index_storage_search_deinit,
+		.search_deinit = bridge_search_deinit,
 		.search_next_nonblock = index_storage_search_next_nonblock,
-		.search_next_update_seq = index_storage_search_next_update_seq,
+		.search_next_update_seq = bridge_search_next_update_seq,
 		.search_next_match_mail = index_storage_search_next_match_mail,
 		.save_alloc = bridge_save_alloc,
 		.save_begin = bridge_save_begin,

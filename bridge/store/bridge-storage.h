@@ -92,6 +92,13 @@ int bridge_sync_lock(struct bridge_mailbox *mbox);
 int bridge_map_entry(struct bridge_mailbox *mbox, struct mail_index_view *view,
 		     uint32_t seq, uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault);
+/* A message's record, and the header that says of which map it speaks. Returns
+ * NULL if the index has none. */
+const struct bridge_index_record *
+bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
+		  uint32_t seq, const struct bridge_index_header **hdr_r);
+/* Whether a plugin makes another message of the bytes. */
+bool bridge_mail_is_decoded(struct mail *mail);
 /* The size that an earlier FETCH showed; IDMAP_SIZE_UNKNOWN if there was
  * none. */
 uint64_t bridge_map_seen_size(struct bridge_mailbox *mbox,

@@ -157,3 +157,16 @@ old_maildir() {
 	shown mailbox Work all
 	assert_output '1 w1'
 }
+
+@test "doveadm searches in what the store says" {
+	rw_conf
+	save INBOX one two three
+	printf '#!/bin/sh\ntee -a "%s" | "%s" "%s"\n' "$TMP/user/trace" "$ROOT/backends/sqlite/sqlite" "$TMP/user/mail.sqlite" >"$TMP/traced"
+	chmod 755 "$TMP/traced"
+	doveadm -o "plugin/bridge_command=$TMP/traced" -f tab search mailbox INBOX body 'text of t' not subject two
+	assert_success
+	assert_output --regexp '^mailbox-guid	uid
+[0-9a-f]{32}	3$'
+	run grep SEARCH "$TMP/user/trace"
+	assert_output 'SEARCH INBOX body text%20of%20t'
+}

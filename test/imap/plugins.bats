@@ -227,6 +227,42 @@ crypt_conf() {
 	assert_clean_log
 }
 
+# words_store: a backend of one message, $TMP/store/a.eml, whose SEARCH finds nothing.
+words_store() {
+	cat >"$TMP/words" <<-END
+		#!/bin/sh
+		while read -r verb box want id; do
+			echo "\$verb \$box" >>"$TMP/user/trace"
+			case \$verb:\$box in
+			CAPS:*) printf '%s\n' '* CAPS 1 SEARCH' '* KEYS subject body text' OK ;;
+			LIST:) printf '* BOX INBOX\nOK full\n' ;;
+			LIST:*) printf '* MSG a\nOK full\n' ;;
+			FETCH:*) printf '%s\n' "* FILE a $TMP/store/a.eml" OK ;;
+			SEARCH:*) echo OK ;;
+			esac
+		done
+	END
+	chmod 755 "$TMP/words"
+	sed -i "s,bridge_command = .*,bridge_command = $TMP/words," "$TMP/conf"
+}
+
+@test "with mail_crypt, a store that keeps what is encrypted is not asked what it says" {
+	crypt_conf
+	printf 'Subject: hidden\n\nThe hidden text\n' >"$TMP/plain"
+	doveadm -o "mail_location=maildir:$TMP/user/crypted" save "$TMP/plain"
+	assert_success
+	cp "$TMP/user/crypted/new"/* "$TMP/store/a.eml"
+	chmod 644 "$TMP/store/a.eml"
+	words_store
+	imap <<-'END'
+		a SELECT INBOX
+		a SEARCH BODY hidden
+	END
+	assert_line '* SEARCH 1'
+	run ! grep SEARCH "$TMP/user/trace"
+	assert_clean_log
+}
+
 @test "with listescape, a store is read, and a separator in a name is escaped" {
 	conf listescape </dev/null
 	sed -i 's,separator = /,separator = .,' "$TMP/conf"
@@ -445,6 +481,27 @@ virtual() {
 	assert_equal "$(grep '^\* SEARCH' <<<"$output")" $'* SEARCH 1\n* SEARCH 1\n* SEARCH 1\n* SEARCH'
 	run find "$TMP/user/bridge/xapian-indexes" -name '*.glass'
 	assert_output --partial postlist
+	assert_clean_log
+}
+
+@test "with fts_xapian, its index is asked and not the store" {
+	needs_module lib21_fts_xapian_plugin.so dovecot-fts-xapian
+	conf 'fts fts_xapian' <<-'END'
+		plugin {
+		  fts = xapian
+		  fts_xapian = partial=3 full=20 verbose=0
+		  fts_enforced = yes
+		}
+	END
+	mail a
+	words_store
+	doveadm index '*'
+	imap <<-'END'
+		a SELECT INBOX
+		a SEARCH TEXT "text of"
+	END
+	assert_line '* SEARCH 1'
+	run ! grep SEARCH "$TMP/user/trace"
 	assert_clean_log
 }
 

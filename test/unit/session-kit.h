@@ -13,6 +13,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,6 +136,35 @@ static int __attribute__((unused)) kit_done(void)
 	(void)rmdir(kit_stage);
 	buf_free(&kit_logged);
 	return done_testing();
+}
+
+/* --- memory ------------------------------------------------------------------ */
+
+#define KIT_MEMORY_BYTES (30UL * 1024 * 1024)
+
+/* The tools that check memory use too much of it to be limited. */
+static bool __attribute__((unused)) kit_memory_is_small(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	if (f != NULL && fscanf(f, "%lu", &pages) != 1)
+		pages = 0;
+	if (f != NULL)
+		(void)fclose(f);
+	return pages > 0 && pages * (unsigned long)sysconf(_SC_PAGESIZE) <
+		KIT_MEMORY_BYTES / 2;
+}
+
+/* Until old is set again. */
+static void __attribute__((unused)) kit_limit_memory(struct rlimit *old)
+{
+	struct rlimit limit;
+
+	(void)getrlimit(RLIMIT_AS, old);
+	limit = *old;
+	limit.rlim_cur = KIT_MEMORY_BYTES;
+	(void)setrlimit(RLIMIT_AS, &limit);
 }
 
 /* --- backends ---------------------------------------------------------------- */

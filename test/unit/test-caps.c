@@ -81,6 +81,25 @@ static void test_flags(void)
 	is_num(caps.flags, CAPS_FLAGS_BACKEND, "is a list");
 }
 
+static void test_keys(void)
+{
+	int key, count = 0;
+
+	is_str(answer("* CAPS 1 SEARCH\n* KEYS from text x-new TO subjects\n"),
+	       "", "KEYS");
+	for (key = 0; key < CAPS_KEY_COUNT; key++)
+		count += caps.keys[key];
+	ok(caps.keys[CAPS_KEY_FROM] && caps.keys[CAPS_KEY_TEXT] && count == 2,
+	   "those that are known, in lower case");
+	is_str(answer("* KEYS to cc bcc\n* CAPS 1\n* KEYS subject body\n"),
+	       "", "KEYS twice, and before CAPS");
+	ok(caps.keys[CAPS_KEY_TO] && caps.keys[CAPS_KEY_CC] &&
+	   caps.keys[CAPS_KEY_BCC] && caps.keys[CAPS_KEY_SUBJECT] &&
+	   caps.keys[CAPS_KEY_BODY] && !caps.keys[CAPS_KEY_FROM],
+	   "are all that it names");
+	is_str(answer("* CAPS 1 SEARCH\n* KEYS\n"), "", "KEYS with none");
+}
+
 static const struct {
 	const char *lines, *want;
 } errors[] = {
@@ -132,6 +151,7 @@ int main(void)
 	test_least();
 	test_all();
 	test_flags();
+	test_keys();
 	test_errors();
 	caps_deinit(&caps);
 	return done_testing();

@@ -2,7 +2,6 @@
 #include "session-kit.h"
 #include "listing.h"
 
-#include <sys/resource.h>
 
 static struct buf shown;
 
@@ -456,12 +455,9 @@ static void test_memory(void)
 		"'LIST Box'*) i=0; while :; do i=$((i + 1))\n"
 		"	say \"* MSG $i flags=$(printf '%060000d' $i)\"; done ;;",
 		KIT_TIMEOUT_MSECS);
-	struct rlimit old, limit;
+	struct rlimit old;
 
-	(void)getrlimit(RLIMIT_AS, &old);
-	limit = old;
-	limit.rlim_cur = MEMORY_BYTES;
-	(void)setrlimit(RLIMIT_AS, &limit);
+	kit_limit_memory(&old);
 	ok(strstr(msgs_of(session),
 		  "wrote a list that takes more than 10485760 bytes") != NULL,
 	   "a list without end takes its share of the memory, no more");
