@@ -833,6 +833,20 @@ python() {
 	END
 }
 
+@test "sqlite finds headers as they are spelt, and letters that have lost their dot" {
+	python <<-'END'
+		c = client()
+		append(c, "Subject:none\nX-Tab:\tafter\nContent-Type : multipart/mixed; boundary=b\n\n--b\nX-Part:inner\n\n"
+		    "\u0131rmak IRMAK\n--b\nContent-Type: text/html\nX-Other: one\n two\n\nx\n--b--\n".encode())
+		for query, found in {
+		    "subject none": 1, "text subject:none": 1, "text subject:%20none": 0, "text x-tab:%09after": 1, "text x-part:inner": 1,
+		    "text x-other:%20one%20two": 1, "text X-OTHER:one": 0, "text content-type%20:": 1, "body irmak%20\u0131rmak": 1,
+		    "body \u0130": 0, "body x-part": 0,
+		}.items():
+		    assert len(okay(c, "SEARCH INBOX " + query).items) == found, query
+	END
+}
+
 @test "sqlite finds what Dovecot finds, in every message of the corpus" {
 	python <<-'END'
 		from imapclient import Session

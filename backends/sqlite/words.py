@@ -1,6 +1,7 @@
 """What SEARCH looks into: the text of a message, decoded and folded."""
 
 import email
+import email.policy
 import re
 import sys
 from email.errors import HeaderParseError
@@ -13,9 +14,10 @@ ENCODINGS = ("", "7bit", "8bit", "binary", "base64", "quoted-printable")
 
 
 def fold(text: str) -> str:
-    """Without regard to case, and to how a letter with an accent is put together."""
+    """Without regard to case, and to how a letter with an accent is put together; never
+    less so than i;unicode-casemap (RFC 5051), which has no dotless i."""
     text = normalize("NFKD", normalize("NFKD", text).casefold())
-    return text.replace("\r\n", "\n").replace("\0", "\ufffd")
+    return text.replace("\u0131", "i").replace("\r\n", "\n").replace("\0", "\ufffd")
 
 
 def decoded(data: bytes, charset: str | None) -> str:
@@ -37,26 +39,33 @@ def header(value: bytes) -> str:
     )
 
 
+class Noting(email.policy.Compat32):
+    """Notes the lines of all headers as they stand: TEXT looks at names and values at once."""
+
+    noted: list[str] = []
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        self.noted.append("".join(sourcelines))
+        return super().header_source_parse(sourcelines)
+
+
 def texts(data: bytes) -> list[str]:
     """The values of FIELDS, then all headers, then all text, each of them folded."""
     fields: dict[str, list[str]] = {name: [] for name in FIELDS}
-    head, body, top = [], [], b""
+    head, body, top, policy = [], [], [], Noting(noted=[])
     empty = re.search(rb"(?:\A|\n)\r?\n", data)
     for line in re.split(rb"\r?\n(?![ \t])", data[: empty.start()] if empty else data):
+        head.append(header(line))
         if field := FIELD.fullmatch(line):
-            name, text = field[1].decode(), header(field[2]).strip()
-            fields.get(name.lower(), []).append(text)
-            head.append(f"{name}: {text}")
-            if name.lower().startswith("content-"):
-                top += line.replace(b"\n", b"") + b"\n"
-        else:
-            head.append(header(line))
+            name = field[1].decode().lower()
+            fields.get(name, []).append(header(field[2]).strip())
+            if name.startswith("content-"):
+                top.append(field[1] + b":" + field[2].replace(b"\n", b"") + b"\n")
     try:  # the module ends a header where it does not like it, so it gets what it needs
-        message = email.message_from_bytes(top + b"\n" + (data[empty.end() :] if empty else b""))
+        rest = data[empty.end() :] if empty else b""
+        message = email.message_from_bytes(b"".join(top) + b"\n" + rest, policy=policy)
+        head += [header(line.encode(errors="surrogateescape")) for line in policy.noted[len(top) :]]
         for part in message.walk():
-            if part is not message:
-                lines = ((name, value.encode(errors="surrogateescape")) for name, value in part.raw_items())
-                head += [f"{name}: {header(value)}" for name, value in lines]
             encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
             kind = part.get_content_maintype()
             if kind in ("text", "message") and encoding in ENCODINGS and not part.is_multipart():
