@@ -19,8 +19,6 @@ save_flags(const struct caps *caps, const struct bridge_saved *saved)
 	struct buf owned = { NULL, 0, 0 };
 	const char *flags;
 
-	if (caps->flags == CAPS_FLAGS_LOCAL)
-		return "";
 	while (wire_list_next(&list, &elem)) {
 		if (!caps_owns_flag(caps, elem) &&
 		    caps->flags != CAPS_FLAGS_SEED)
@@ -162,7 +160,6 @@ static void save_take_back(struct bridge_save_context *ctx)
 	struct fault fault;
 	unsigned int count;
 
-	ctx->mbox->relist = TRUE;
 	caps = session_caps(session, &fault);
 	if (caps == NULL || !caps->verbs[VERB_EXPUNGE])
 		return;

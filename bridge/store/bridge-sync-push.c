@@ -173,8 +173,8 @@ static void push_lift(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 	buf_free(&lift);
 }
 
-/* The store will never take it. Maybe it had the flag as the client wanted it:
-   only a full list tells. */
+/* The store will never take it. Lists were seen through a mark that is old, so only
+   a full one tells what the store has. */
 static void push_back_out(struct push_batch *batch, uint32_t uid,
 			  const struct fault *fault)
 {
@@ -188,7 +188,7 @@ static void push_back_out(struct push_batch *batch, uint32_t uid,
 	push_lift(batch->sync, uid, uid, batch->change);
 	idmap_flags(map, uid, uid, buf_str(&back));
 	bridge_sync_update_flags(batch->sync, uid, buf_str(&back));
-	if (strcmp(idmap_header(map)->state, "-") != 0)
+	if (batch->had_marks && strcmp(idmap_header(map)->state, "-") != 0)
 		idmap_set_state(map, "-");
 	buf_free(&back);
 }

@@ -29,6 +29,21 @@ export -f subjects
 	[ -z "$(in_store)" ]
 }
 
+@test "EXPUNGE of all messages is no matter for the brake" {
+	filtered --without delta
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX one,two,three,four,five (\Deleted)
+		a EXPUNGE
+		a show
+		b SELECT INBOX
+		b show
+	END
+	assert_line 'a shows'
+	refute_line --regexp '^[0-9]'
+	[ "$(logged 'missing from its list')" -eq 0 ]
+}
+
 @test "EXPUNGE of a message that the store does not have any more is a success" {
 	imap <<-'END'
 		a SELECT INBOX
@@ -315,7 +330,9 @@ refused() {
 		a append INBOX one
 		a FETCH 1 (RFC822.SIZE BODY.PEEK[HEADER] BODY.PEEK[])
 		a NOOP
+		a show
 	END
+	assert_shows a '1 one'
 	assert_line --regexp '^a OK \[APPENDUID [0-9]* 1\]'
 	[ "$(grep -c '^X-Stamp:yes$' <<<"$output")" -eq 2 ]
 	assert_line --partial 'RFC822.SIZE 46 BODY'

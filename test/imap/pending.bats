@@ -144,8 +144,9 @@ load filter
 	imap <<-'END'
 		a SELECT INBOX
 		a append INBOX one,two,three,four
-		! faults "1 STORE fail BUSY #2 #3" "STORE pass"
+		! faults "1 STORE fail BUSY #2 #3" "1 STORE fail BUSY #1 #2" "STORE pass"
 		a STORE 1:4 +FLAGS (\Seen)
+		a NOOP
 		! in_store
 		! : >"$TMP/db/trace"
 		a NOOP
@@ -198,13 +199,16 @@ load filter
 	assert_equal "${lines[-1]}" '* 1 FETCH (FLAGS (\Recent))'
 }
 
-@test "a flag that the store has already is still there when setting it is refused for good" {
+@test "a flag that the store got meanwhile is still there when setting it is refused for good" {
 	imap <<-'END'
 		a SELECT INBOX
-		a append INBOX one (\Seen)
+		a append INBOX one
+		! faults "STORE no BUSY"
+		a STORE 1 +FLAGS (\Seen $Work)
+		! sql "UPDATE mail SET flags = '\Seen'"
+		a NOOP
 		! faults "STORE no NOPERM"
-		a STORE 1 +FLAGS (\Seen)
-		a STORE 1 -FLAGS ($Work)
+		a NOOP
 		a NOOP
 		a show
 		b SELECT INBOX
@@ -393,20 +397,47 @@ load filter
 @test "what is pending in a mailbox that the store does not list waits until it does" {
 	imap <<-'END'
 		a CREATE Work
+		a CREATE Two
+		a CREATE Three
 		a append Work one,two
 		a SELECT Work
 		! faults "STORE no UNAVAILABLE"
 		a STORE 1 +FLAGS (\Seen)
 		a end
-		! faults; sql "UPDATE mailbox SET name = 'Elsewhere' WHERE name = 'Work'"
+		! faults "LIST say" # nothing, and the brake holds
 		b SELECT Work
 		b NOOP
+		b UID FETCH 1 (FLAGS)
 		b end
-		! sql "UPDATE mailbox SET name = 'Work' WHERE name = 'Elsewhere'"
+		! faults
 		c SELECT Work
 		c show
 	END
+	assert_line --regexp '^b OK \[READ-ONLY\]'
+	assert_line '* 1 FETCH (UID 1 FLAGS (\Seen))'
 	assert_shows c '1 one \Seen' '2 two'
 	assert_stored Work 'one \Seen' 'two'
 	run ! grep null "$TMP/db/trace"
+}
+
+@test "what is changed while no copy starts is pushed when one does, as far as it is the store's" {
+	filtered --flags 'backend=\Seen,Own'
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX one,two
+		a NOOP
+		! faults "STORE die-before" "CAPS die-before"
+		a STORE 1 +FLAGS (\Seen \Flagged)
+		a STORE 2 +FLAGS ($Work)
+		a end
+		! faults
+		b SELECT INBOX
+		b NOOP
+		b show
+	END
+	assert_shows b '1 one \Flagged \Seen' '2 two $Work'
+	assert_stored INBOX 'one \Seen' two
+	[ "$(logged 'flags are kept here until the store takes them')" -eq 1 ]
+	run grep ^STORE "$TMP/db/trace"
+	assert_equal "$(cut -d ' ' -f 3 <<<"$output" | sort -u)" '+\Seen'
 }

@@ -173,7 +173,8 @@ class Filter:
             verb = line.split(b" ")[0].decode()
             if verb == "LIST" and b" " in line:
                 verb = "LISTBOX"
-            reply = self.caps(line) if verb == "CAPS" else self.answer(line, fault_of(self.options.dir, verb))
+            action = fault_of(self.options.dir, verb)
+            reply = self.caps(line) if action == ["pass"] and verb == "CAPS" else self.answer(line, action)
             sys.stdout.buffer.write(b"".join(reply))
             sys.stdout.buffer.flush()
         self.to.close()
