@@ -132,3 +132,26 @@ int file_lock(const char *path, unsigned int wait_msecs)
 	}
 	return fd;
 }
+
+int file_place(const char *path, unsigned int count)
+{
+	/* a place is a byte, which need not be there to be locked */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+			      .l_len = 1 };
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+		      O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return -1;
+	errno = EWOULDBLOCK;
+	for (; (unsigned int)lock.l_start < count; lock.l_start++) {
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return fd;
+		if (errno == EACCES)
+			errno = EWOULDBLOCK;
+		if (errno != EWOULDBLOCK)
+			break;
+	}
+	close_keeping_errno(fd);
+	return -1;
+}

@@ -23,4 +23,10 @@ int file_replace(const char *path, struct view text, struct stat *st_r);
  * locked after wait_msecs. */
 int file_lock(const char *path, unsigned int wait_msecs);
 
+/* Take one of count places that a file stands for, made if there is none, against
+ * all who ask with the same count or another. Returns a descriptor: closing it,
+ * or the end of the process, gives the place back. -1 and errno, EWOULDBLOCK if all
+ * are taken. */
+int file_place(const char *path, unsigned int count);
+
 #endif

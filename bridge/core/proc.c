@@ -20,12 +20,21 @@
 #define PROC_KILL_MSECS 500		/* SIGKILL, before giving up waiting; and
 					   what the launcher may take more than
 					   PROC_TERM_MSECS for its own ladder */
-#define PROC_STEP_MSECS 20		/* between two looks at the launcher */
 
 enum proc_state {
 	PROC_RUNNING,
 	PROC_ENDED,			/* status is known */
 	PROC_LOST			/* somebody else reaped it */
+};
+
+/* The ladder by which a copy is ended, from one rung to the next when its time
+ * is over. */
+enum proc_rung {
+	RUNG_NONE,			/* nobody ends it */
+	RUNG_STDIN,			/* stdin is closed */
+	RUNG_TERM,
+	RUNG_KILL,
+	RUNG_DONE			/* it has ended, or nothing helps */
 };
 
 struct proc {
@@ -44,7 +53,8 @@ struct proc {
 	long long rate_sec;
 	unsigned int rate_lines, rate_left_out;
 
-	bool stopped;
+	enum proc_rung rung;
+	long long rung_until;		/* msecs; then the next one */
 	enum proc_state state;
 	int status;			/* as from waitpid() */
 	char *exit_text;
@@ -276,32 +286,6 @@ static bool launcher_gone(struct proc *proc)
 	return info.si_pid == proc->pid;
 }
 
-/* Wait for the launcher's end at most so long, with both its pipes read. */
-static bool launcher_wait(struct proc *proc, int msecs)
-{
-	long long left, deadline = now_msecs() + msecs;
-	struct pollfd pfds[2];
-	int step;
-
-	while (!launcher_gone(proc)) {
-		left = deadline - now_msecs();
-		if (left <= 0)
-			return false;
-		/* stderr ends with its last holder, the launcher: then its
-		   status is a matter of microseconds */
-		step = proc->fd_err < 0 ? 1 : PROC_STEP_MSECS;
-		pfds[0].fd = proc->fd_err;
-		pfds[1].fd = proc->fd_out;
-		pfds[0].events = pfds[1].events = POLLIN;
-		if (poll(pfds, 2, left < step ? (int)left : step) <= 0)
-			continue;
-		proc_stderr_read(proc);
-		if (proc->fd_out >= 0)
-			stdout_discard(proc);
-	}
-	return true;
-}
-
 /* The launcher passes SIGTERM on to its group, itself left out. If we may not
  * signal it (the effective uid is another one by now), it sees that nobody
  * reads its stderr any more and does the same. */
@@ -311,17 +295,24 @@ static void launcher_term(struct proc *proc)
 		stderr_end(proc);
 }
 
-static void launcher_end(struct proc *proc, enum proc_end how)
+static void launcher_step_to(struct proc *proc, enum proc_rung rung)
 {
+	static const int msecs[] = {
+		[RUNG_STDIN] = PROC_GRACE_MSECS,
+		[RUNG_TERM] = PROC_TERM_MSECS + PROC_KILL_MSECS,
+		[RUNG_KILL] = PROC_KILL_MSECS,
+		[RUNG_DONE] = 0,
+	};
+
 	fd_close(&proc->fd_in);
-	if (how == PROC_END_POLITE && launcher_wait(proc, PROC_GRACE_MSECS))
-		return;
-	launcher_term(proc);
-	if (launcher_wait(proc, PROC_TERM_MSECS + PROC_KILL_MSECS))
-		return;
-	(void)kill(-proc->pid, SIGKILL);
-	(void)kill(proc->pid, SIGKILL);
-	(void)launcher_wait(proc, PROC_KILL_MSECS);
+	if (rung == RUNG_TERM)
+		launcher_term(proc);
+	if (rung == RUNG_KILL) {
+		(void)kill(-proc->pid, SIGKILL);
+		(void)kill(proc->pid, SIGKILL);
+	}
+	proc->rung = rung;
+	proc->rung_until = now_msecs() + msecs[rung];
 }
 
 static void launcher_reap(struct proc *proc)
@@ -411,12 +402,10 @@ static void stderr_pass_failed(struct proc *proc)
 	buf_free(&line);
 }
 
-void proc_stop(struct proc *proc, enum proc_end how)
+/* What there is to know and to remove, once it has ended. */
+static void proc_finish(struct proc *proc)
 {
-	if (proc->stopped)
-		return;
-	proc->stopped = true;
-	launcher_end(proc, how);
+	proc->rung = RUNG_DONE;
 	launcher_reap(proc);
 	proc_stderr_read(proc);
 	if (proc->fd_err >= 0)
@@ -428,6 +417,52 @@ void proc_stop(struct proc *proc, enum proc_end how)
 		(void)rmtree_remove(proc->tmp);
 	exit_text_make(proc);
 	stderr_pass_failed(proc);
+}
+
+void proc_end_begin(struct proc *proc, enum proc_end how)
+{
+	enum proc_rung rung = how == PROC_END_POLITE ? RUNG_STDIN : RUNG_TERM;
+
+	if (proc->rung < rung)
+		launcher_step_to(proc, rung);
+}
+
+bool proc_ended(struct proc *proc)
+{
+	if (proc->rung == RUNG_DONE)
+		return true;
+	proc_stderr_read(proc);
+	if (proc->fd_out >= 0)
+		stdout_discard(proc);
+	while (!launcher_gone(proc)) {
+		if (now_msecs() < proc->rung_until)
+			return false;
+		if (proc->rung == RUNG_KILL)
+			break;
+		launcher_step_to(proc, proc->rung + 1);
+	}
+	proc_finish(proc);
+	return true;
+}
+
+void proc_stop(struct proc *proc, enum proc_end how)
+{
+	struct pollfd pfds[2];
+	long long left;
+	int step;
+
+	proc_end_begin(proc, how);
+	while (!proc_ended(proc)) {
+		/* stderr ends with its last holder, the launcher: then its
+		   status is a matter of microseconds */
+		step = proc->fd_err < 0 ? 1 : PROC_STEP_MSECS;
+		left = proc->rung_until - now_msecs();
+		pfds[0].fd = proc->fd_err;
+		pfds[1].fd = proc->fd_out;
+		pfds[0].events = pfds[1].events = POLLIN;
+		(void)poll(pfds, 2, left < 0 ? 0 : left < step ? (int)left :
+			   step);
+	}
 }
 
 const char *proc_exit_text(const struct proc *proc)

@@ -19,6 +19,7 @@
 #define PROC_STDERR_RATE 100		/* lines passed on per second; more are counted */
 #define PROC_GRACE_MSECS 500		/* stdin closed, before SIGTERM */
 #define PROC_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
+#define PROC_STEP_MSECS 20		/* between two looks at a copy that ends */
 #define PROC_EXIT_CONFIG 78		/* EX_CONFIG: do not start again */
 
 /* Gets each line of the backend's stderr, without LF, raw bytes. */
@@ -83,6 +84,12 @@ enum proc_end {
  * proc_exit_config, proc_tmp and proc_free may be called. Takes at most the two
  * delays above plus a second. Replies not yet read are lost. */
 void proc_stop(struct proc *proc, enum proc_end how);
+/* The same without waiting: proc_end_begin takes the first step, proc_ended, to be
+ * called every PROC_STEP_MSECS or so, takes the next when its time has come.
+ * True: it has ended, as after proc_stop, and so it is from then on. In between
+ * proc_stop may still be called, to wait for the rest. */
+void proc_end_begin(struct proc *proc, enum proc_end how);
+bool proc_ended(struct proc *proc);
 /* How it ended, with its last stderr lines, one printable line:
  *	exited with status 3; its last words: "cannot open db"
  *	was killed by signal 11 (Segmentation fault)

@@ -211,10 +211,31 @@ static void session_fail_all(struct session *session,
 		session_fail(session, session->head, fault);
 }
 
+static void session_fail_ended(struct session *session)
+{
+	struct fault fault;
+
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: the session has ended", session->argv[0]);
+	session_fail_all(session, &fault);
+}
+
+void session_end_begin(struct session *session)
+{
+	if (session->proc != NULL)
+		proc_end_begin(session->proc, PROC_END_POLITE);
+	session_note_begun(session);
+	session_fail_ended(session);
+}
+
+bool session_ended(struct session *session)
+{
+	return session->proc == NULL || proc_ended(session->proc);
+}
+
 void session_deinit(struct session **_session)
 {
 	struct session *session = *_session;
-	struct fault fault;
 	size_t i;
 
 	*_session = NULL;
@@ -222,9 +243,7 @@ void session_deinit(struct session **_session)
 		return;
 	session_copy_end(session, session->in_flight > 0 ?
 			 PROC_END_FORCE : PROC_END_POLITE);
-	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
-			"%s: the session has ended", session->argv[0]);
-	session_fail_all(session, &fault);
+	session_fail_ended(session);
 	session_request_free(&session->caps_request);
 	caps_deinit(&session->caps);
 	buf_free(&session->output);
@@ -643,23 +662,59 @@ void session_submit(struct session *session, struct session_request *request)
 		session_fail(session, request, &fault);
 }
 
-int session_wait(struct session *session, struct session_request *request)
+/* One turn for a request that is not done. msecs: how long to wait until
+   something can be moved; -1 = as long as it may take. */
+static void session_step(struct session *session,
+			 struct session_request *request, int msecs)
 {
 	struct fault fault;
 
-	while (!request->done) {
-		session_check_idle(session);
-		if (request->done)
-			break;
-		if (session->proc == NULL &&
-		    session_start(session, &fault) < 0) {
-			session_fail_all(session, &fault);
-			break;
-		}
-		if (session_fill_output(session) && !request->done)
-			session_turn(session, session_poll_msecs(session));
+	session_check_idle(session);
+	if (request->done)
+		return;
+	if (session->proc == NULL && session_start(session, &fault) < 0) {
+		session_fail_all(session, &fault);
+		return;
 	}
+	if (session_fill_output(session) && !request->done)
+		session_turn(session, msecs >= 0 ? msecs :
+			     session_poll_msecs(session));
+}
+
+int session_wait(struct session *session, struct session_request *request)
+{
+	while (!request->done)
+		session_step(session, request, -1);
 	return request->fault.code == FAULT_NONE ? 0 : -1;
+}
+
+bool session_try(struct session *session, struct session_request *request)
+{
+	/* with nothing in flight there is something to be done at once, which
+	   nobody would wake us for: start a copy, send what waited for CAPS */
+	do {
+		if (request->done)
+			return true;
+		session_step(session, request, 0);
+	} while (session->in_flight == 0);
+	return request->done;
+}
+
+void session_waits_for(const struct session *session,
+		       struct session_waits *waits_r)
+{
+	uint64_t now = session_now_msecs();
+
+	waits_r->read_fds[0] = waits_r->read_fds[1] = waits_r->write_fd = -1;
+	waits_r->msecs = 0;
+	if (session->proc == NULL)
+		return;
+	waits_r->read_fds[0] = proc_fd_out(session->proc);
+	waits_r->read_fds[1] = proc_fd_err(session->proc);
+	if (session->output.len > session->output_sent)
+		waits_r->write_fd = proc_fd_in(session->proc);
+	if (session->in_flight > 0 && session->deadline > now)
+		waits_r->msecs = (unsigned int)(session->deadline - now);
 }
 
 void session_pump(struct session *session)
@@ -700,6 +755,12 @@ const struct caps *session_caps(struct session *session, struct fault *fault)
 		}
 	}
 	return &session->caps;
+}
+
+const struct caps *session_caps_known(const struct session *session)
+{
+	return session->proc != NULL && session->caps_done ?
+		&session->caps : NULL;
 }
 
 const char *session_tmp(const struct session *session)

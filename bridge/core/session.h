@@ -107,6 +107,12 @@ struct session_request {
 struct session *session_init(const struct session_settings *set);
 /* Ends the copy (politely); requests not done are failed. */
 void session_deinit(struct session **session);
+/* The same without waiting: session_end_begin closes the copy's stdin and fails
+ * requests that are not done. From then on only session_ended may be called,
+ * every PROC_STEP_MSECS or so, until it returns true, and session_deinit, which
+ * waits for what is left to be done. */
+void session_end_begin(struct session *session);
+bool session_ended(struct session *session);
 
 /* Put a request in the queue. It is sent as soon as the window allows (one in
  * flight, or pipeline=N) and somebody waits for any request, or pumps. */
@@ -117,6 +123,19 @@ int session_wait(struct session *session, struct session_request *request);
 /* Move what can be moved without waiting: write, read, carry on with the
  * queue. Starts no copy. */
 void session_pump(struct session *session);
+/* A step of session_wait, without waiting: for who has an event loop of his own,
+ * and requests one at a time. Returns true if the request is done. If it is not, it
+ * is to be called again when one of the descriptors that session_waits_for names
+ * can be read or written, or msecs are over. They may be closed by any call of
+ * a session function. (A copy that has to be ended by force takes up to 2.5
+ * seconds all the same.) */
+bool session_try(struct session *session, struct session_request *request);
+struct session_waits {
+	int read_fds[2], write_fd;	/* -1 = none */
+	unsigned int msecs;
+};
+void session_waits_for(const struct session *session,
+		       struct session_waits *waits_r);
 /* Take a request back that was not sent yet. Returns false if it was, or if it
  * is a write that a copy that broke had begun to read: it must then be kept
  * until it is done. */
@@ -130,6 +149,8 @@ void session_request_free(struct session_request *request);
 
 /* What the copy can do; starts one if none runs. Returns NULL and a fault. */
 const struct caps *session_caps(struct session *session, struct fault *fault);
+/* The same of a copy that runs and has said so; NULL if there is none. */
+const struct caps *session_caps_known(const struct session *session);
 /* The running copy's BRIDGE_TMP, NULL if none runs. */
 const char *session_tmp(const struct session *session);
 /* Short name of the backend for messages: argv[0] without folders. */

@@ -11,6 +11,7 @@
 #include "bridge-box.h"
 #include "bridge-identity.h"
 #include "bridge-list.h"
+#include "bridge-watch.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -98,27 +99,26 @@ static const char *bridge_launcher_path(void)
 	return LIBEXECDIR"/dovebridge-launch";
 }
 
-static void bridge_list_session_init(struct bridge_mailbox_list *list)
+void bridge_list_session_settings(struct bridge_mailbox_list *list,
+				  struct session_settings *set_r)
 {
 	struct mail_user *user = list->list.ns->user;
-	struct session_settings set;
 	const char *home;
 
-	i_zero(&set);
-	set.launcher = bridge_launcher_path();
-	set.argv = (const char *const *)list->set.argv;
-	set.user = user->username;
+	i_zero(set_r);
+	set_r->launcher = bridge_launcher_path();
+	set_r->argv = (const char *const *)list->set.argv;
+	set_r->user = user->username;
 	if (mail_user_get_home(user, &home) > 0)
-		set.home = home;
-	set.cwd = list->set.directory;
-	set.tmp_dir = user->set->mail_temp_dir;
-	set.mode = user->service;
-	set.timeout_msecs = list->set.timeout_msecs;
-	set.caps_timeout_msecs = list->set.caps_timeout_msecs;
-	set.log = bridge_list_log;
-	set.alive = bridge_list_alive;
-	set.context = list;
-	list->session = session_init(&set);
+		set_r->home = home;
+	set_r->cwd = list->set.directory;
+	set_r->tmp_dir = user->set->mail_temp_dir;
+	set_r->mode = user->service;
+	set_r->timeout_msecs = list->set.timeout_msecs;
+	set_r->caps_timeout_msecs = list->set.caps_timeout_msecs;
+	set_r->log = bridge_list_log;
+	set_r->alive = bridge_list_alive;
+	set_r->context = list;
 }
 
 static struct mailbox_list *bridge_list_alloc(void)
@@ -139,6 +139,7 @@ static struct mailbox_list *bridge_list_alloc(void)
 static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
+	struct session_settings set;
 
 	if (bridge_settings_read(_list->ns, &list->set, error_r) < 0)
 		return -1;
@@ -151,7 +152,8 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 			"UIDs and local flags are kept";
 		return -1;
 	}
-	bridge_list_session_init(list);
+	bridge_list_session_settings(list, &set);
+	list->session = session_init(&set);
 	return 0;
 }
 
@@ -159,6 +161,7 @@ static void bridge_list_deinit(struct mailbox_list *_list)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 
+	bridge_watch_deinit(list);
 	session_deinit(&list->session);
 	boxes_deinit(&list->known);
 	bridge_settings_free(&list->set);

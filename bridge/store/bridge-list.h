@@ -18,6 +18,10 @@ struct bridge_mailbox_list {
 	struct session *session;
 	struct mailbox *busy_box;	/* whose client waits; NULL = none */
 	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
+	struct bridge_watch_end *watch_ends;	/* copies that are ending */
+	bool watch_unsupported;	/* a watching copy said so */
+	bool watch_logged;	/* that watching does not work */
+	bool pace_logged;	/* that a copy tells of changes all the time */
 
 	struct boxes *known;	/* NULL before the first LIST */
 	const struct listing_boxes *boxes;	/* what is known; NULL if the
@@ -33,6 +37,11 @@ struct bridge_mailbox_list {
 	container_of(s, struct bridge_mailbox_list, list)
 
 extern struct mailbox_list bridge_mailbox_list;
+
+/* What a session of this user and namespace is made of; its strings are as good
+ * as the list. */
+void bridge_list_session_settings(struct bridge_mailbox_list *list,
+				  struct session_settings *set_r);
 
 /* The mailbox that is known under a storage name, NULL if there is none. If the
  * store does not list it at the moment, its missing_since is set. An answer of

@@ -10,6 +10,7 @@
 #include "bridge-box.h"
 #include "bridge-search.h"
 #include "bridge-transaction.h"
+#include "bridge-watch.h"
 
 struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
@@ -217,6 +218,7 @@ static void bridge_mailbox_close(struct mailbox *box)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 
+	bridge_watch_stop(mbox);
 	if (mbox->map != NULL)
 		idmap_deinit(&mbox->map);
 	i_free_and_null(mbox->open_state);
@@ -337,18 +339,29 @@ bridge_mailbox_get_metadata(struct mailbox *box,
 	return 0;
 }
 
-/* Changes by other sessions of this host show in the index log. */
+/* Changes by other sessions of this host show in the index log, those in the
+   store are bridge-watch's. */
 static void bridge_notify_changes(struct mailbox *box)
 {
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
 	const char *dir;
 
 	if (box->notify_callback == NULL) {
+		bridge_watch_stop(mbox);
 		mailbox_watch_remove_all(box);
 		return;
 	}
-	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &dir) > 0)
-		mailbox_watch_add(box,
-			t_strconcat(dir, "/"BRIDGE_INDEX_PREFIX".log", NULL));
+	if (mbox->watch != NULL)
+		return;
+	bridge_watch_start(mbox);
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &dir) <= 0)
+		return;
+	mailbox_watch_add(box,
+		t_strconcat(dir, "/"BRIDGE_INDEX_PREFIX".log", NULL));
+	/* imap-hibernate would watch that log alone, and the client would not
+	   hear of the store. A file that is not there, and never will be, keeps
+	   it from taking the client over (mailbox-watch.c, 2.3.19). */
+	mailbox_watch_add(box, t_strconcat(dir, "/"BRIDGE_AWAKE_NAME, NULL));
 }
 
 struct mailbox bridge_mailbox = {

@@ -9,6 +9,8 @@
 #define BRIDGE_BRAKE_PAUSE_MSECS (60 * 1000)
 #define BRIDGE_LOCK_TIMEOUT_MSECS (120 * 1000)
 #define BRIDGE_TIME_MAX_MSECS (24 * 60 * 60 * 1000)
+#define BRIDGE_WATCH_DEFAULT 4
+#define BRIDGE_WATCH_MAX 10000
 
 static const char *const setting_names[] = {
 	"bridge_command",
@@ -17,6 +19,7 @@ static const char *const setting_names[] = {
 	"bridge_brake_pause",
 	"bridge_lock_timeout",
 	"bridge_directory",
+	"bridge_watch_max",
 };
 
 /* A misspelt name would silently leave the default in force. */
@@ -81,6 +84,23 @@ setting_get_time(struct mail_namespace *ns, const char *name,
 }
 
 static int
+setting_get_number(struct mail_namespace *ns, const char *name,
+		   unsigned int max, unsigned int *number, const char **error_r)
+{
+	const char *value, *used;
+
+	value = setting_get(ns, name, &used);
+	if (value == NULL)
+		return 0;
+	if (str_to_uint(value, number) < 0 || *number > max) {
+		*error_r = t_strdup_printf("%s = %s: a number from 0 to %u is "
+			"needed", used, value, max);
+		return -1;
+	}
+	return 0;
+}
+
+static int
 setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 		    const char **error_r)
 {
@@ -118,6 +138,7 @@ int bridge_settings_read(struct mail_namespace *ns,
 	set_r->timeout_msecs = SESSION_TIMEOUT_MSECS;
 	set_r->caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS;
 	set_r->lock_timeout_msecs = BRIDGE_LOCK_TIMEOUT_MSECS;
+	set_r->watch_max = BRIDGE_WATCH_DEFAULT;
 	if (setting_get_time(ns, "bridge_timeout", 1,
 			     &set_r->timeout_msecs, error_r) < 0 ||
 	    setting_get_time(ns, "bridge_caps_timeout", 1,
@@ -125,7 +146,9 @@ int bridge_settings_read(struct mail_namespace *ns,
 	    setting_get_time(ns, "bridge_brake_pause", 0,
 			     &pause_msecs, error_r) < 0 ||
 	    setting_get_time(ns, "bridge_lock_timeout", 1,
-			     &set_r->lock_timeout_msecs, error_r) < 0)
+			     &set_r->lock_timeout_msecs, error_r) < 0 ||
+	    setting_get_number(ns, "bridge_watch_max", BRIDGE_WATCH_MAX,
+			       &set_r->watch_max, error_r) < 0)
 		return -1;
 	set_r->brake_pause_secs = (pause_msecs + 999) / 1000;
 	set_r->directory = setting_get(ns, "bridge_directory", &used);

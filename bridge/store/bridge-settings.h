@@ -10,6 +10,7 @@ struct bridge_settings {
 	unsigned int caps_timeout_msecs;
 	unsigned int brake_pause_secs;
 	unsigned int lock_timeout_msecs;
+	unsigned int watch_max;		/* copies of idling clients */
 	const char *directory;		/* working directory; NULL = home */
 };
 

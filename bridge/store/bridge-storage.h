@@ -11,6 +11,7 @@
 #define BRIDGE_STORAGE_NAME "bridge"
 #define BRIDGE_INDEX_PREFIX "dovecot.index"
 #define BRIDGE_MAP_NAME "dovebridge-map"
+#define BRIDGE_AWAKE_NAME "dovebridge-not-hibernated"	/* never made */
 
 /* The header extension "bridge" of dovecot.index: which map it follows. */
 struct bridge_index_header {
@@ -55,6 +56,7 @@ struct bridge_mailbox {
 					   failed, see bridge-transaction.c */
 	char *open_state;	/* the state that LIST gave the mailbox when it
 				   was opened; used once */
+	struct bridge_watch *watch;	/* while a client waits for changes */
 };
 
 #define BRIDGE_STORAGE(s) \

@@ -20,6 +20,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
+#include "ioloop.h"
 #include "mailbox-recent-flags.h"
 #include <malloc.h>
 #include "bridge-fault.h"
@@ -258,6 +259,23 @@ static uint32_t bridge_sync_header(struct bridge_sync *sync)
 	return 0;
 }
 
+/* An index that is made anew begins with MODSEQ 1, but clients remember higher
+   ones, and would be told of nothing below. So it begins above all that it ever
+   gave: it gives fewer than one in a microsecond. In a transaction of its own,
+   for what is appended gets the MODSEQ that was the highest before. Returns TRUE
+   if there is need for that. */
+static bool
+bridge_sync_raise_modseq(struct bridge_sync *sync,
+			 const struct mail_index_header *hdr)
+{
+	if (hdr->uid_validity != 0 || sync->first_uid == 1)
+		return FALSE;
+	mail_index_update_highest_modseq(sync->trans,
+		(uint64_t)ioloop_timeval.tv_sec * 1000000 +
+		(uint64_t)ioloop_timeval.tv_usec);
+	return TRUE;
+}
+
 /* After the map's commit: how far the index has taken it over. */
 static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 {
@@ -389,6 +407,9 @@ static int bridge_sync_round(struct bridge_sync *sync)
 
 	(void)mail_index_reset_fscked(sync->mbox->box.index);
 	count = bridge_sync_header(sync);
+	if (bridge_sync_raise_modseq(sync,
+				     mail_index_get_header(sync->view)))
+		return 1;
 	bridge_sync_local_flags(sync);
 	if (bridge_sync_check_uids(sync) < 0 ||
 	    (!sync->walked && bridge_sync_apply(sync, count) < 0) ||

@@ -19,6 +19,7 @@
 #include "bridge-identity.h"
 #include "bridge-ahead.h"
 #include "bridge-sync.h"
+#include "bridge-watch.h"
 
 static void bridge_sync_waiting(void *context)
 {
@@ -408,8 +409,11 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 
 	if (!box->opened && mailbox_open(box) < 0)
 		return index_mailbox_sync_init(box, flags, TRUE);
-	full = index_mailbox_want_full_sync(box, flags) || mbox->relist ||
+	full = (index_mailbox_want_full_sync(box, flags) &&
+		bridge_watch_wants_list(mbox)) || mbox->relist ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
+	if (!full)
+		(void)mail_index_refresh(box->index);
 	if (full || mail_index_sync_have_any(box->index,
 				index_storage_get_sync_flags(box)))
 		ret = bridge_sync_run(mbox, flags, full);
@@ -423,5 +427,9 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 	if (ret == 0)
 		mbox->shown = TRUE;
 	i_free_and_null(mbox->open_state);
+	/* nobody has asked, and Dovecot would notify no more (cmd-idle.c,
+	   2.3.19): it stands in the log, and the store is asked again */
+	if (mbox->watch != NULL && !mailbox_is_inconsistent(box))
+		ret = 0;
 	return index_mailbox_sync_init(box, flags, ret < 0);
 }

@@ -434,6 +434,30 @@ virtual() {
 	assert_clean_log
 }
 
+@test "a client that idles in a virtual mailbox is told of what comes into the store" {
+	virtual
+	cat >>"$TMP/conf" <<-END
+		plugin {
+		  bridge_command = "'$ROOT/test/lib/watchfilter.py' --caps poll=1 -- '$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
+		}
+	END
+	mail a Work/b
+	imap <<-'END'
+		a SELECT Virtual/All
+		a idle
+		! mail Work/c
+		a within 8 3 EXISTS
+		! mail d
+		a within 8 4 EXISTS
+		! rm "$TMP/store/a.eml"
+		a within 8 EXPUNGE
+		a done
+	END
+	assert_line '* 4 EXISTS'
+	assert_line '* 1 EXPUNGE'
+	assert_clean_log
+}
+
 @test "MOVE out of a virtual mailbox into a maildir is refused, and leaves no copy" {
 	virtual
 	cat >>"$TMP/conf" <<-END

@@ -20,6 +20,14 @@ session() {
 	refute_output --partial 'a OK'
 }
 
+@test "a number that is none, or out of range, stops with the setting's name and value" {
+	for value in many -1 10001; do
+		session "bridge_watch_max=$value"
+		assert_output --partial "bridge_watch_max = $value: a number from 0 to 10000 is needed"
+		refute_output --partial 'a OK'
+	done
+}
+
 @test "a command with an open quote stops with the setting's name and value" {
 	session "bridge_command=/bin/x 'y"
 	assert_output --partial "bridge_command = /bin/x 'y: it has a ' that is not closed"

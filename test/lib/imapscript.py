@@ -11,6 +11,10 @@ Each line is one of
                         mailbox (UID, subject, flags but \\Recent), "."
     a append INBOX one,two (\\Seen)  an APPEND of a message for each subject, with
                         the flags and date behind them, if any
+    a idle              IDLE, until the server waits
+    a within 5 EXISTS   wait at most 5 seconds for an untagged answer with EXISTS in
+                        it; what comes is printed, "a waited" if that did not
+    a done              DONE, to the end of IDLE
     a end               close its input, wait for it
     a kill              kill -9, wait for it
     ! rm "$TMP/x"       a line for bash
@@ -18,16 +22,20 @@ Each line is one of
 
 Untagged answers are printed as they come, the tagged one with the session's
 name as its tag and without the time that Dovecot says at its end. The sessions
-end with the script. FILE gets their stderr.
+end with the script. FILE gets their stderr, and a line that begins with "Fatal:" if
+a signal ended one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 from imapclient import STOP_SECS
@@ -38,26 +46,43 @@ ANSWER_SECS = 60  # longer than anything that a test asks for
 
 class Session:
     def __init__(self, name: str, argv: list[str], log: str) -> None:
+        self.log = log
         with open(log, "ab") as file:
             self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file)
         assert self.process.stdin and self.process.stdout
         self.name, self.input, self.output = name, self.process.stdin, self.process.stdout
+        self.text = b""  # what was read and is not used yet
         self.answer()  # the greeting, which nobody asked for
+
+    def more(self, secs: float | None = None) -> bool:
+        """Read more; False at the end of the session, or when so many seconds have passed."""
+        if secs is not None and not select.select([self.output], [], [], max(0, secs))[0]:
+            return False
+        data = os.read(self.output.fileno(), 1 << 16)
+        self.text += data
+        return bool(data)
+
+    def take(self, size: int) -> bytes:
+        taken, self.text = self.text[:size], self.text[size:]
+        return taken
+
+    def line(self) -> bytes:
+        while b"\n" not in self.text and self.more():
+            pass
+        return self.take(self.text.find(b"\n") + 1 or len(self.text))
 
     def answer(self) -> bytes:
         """One answer, its literals included; empty at the end of the session."""
-        text = self.output.readline()
+        text = self.line()
         while literal := re.search(rb"\{(\d+)\}\r\n$", text):
-            text += self.output.read(int(literal[1])) + self.output.readline()
+            while len(self.text) < int(literal[1]) and self.more():
+                pass
+            text += self.take(int(literal[1])) + self.line()
         return text.replace(b"\r\n", b"\n")
 
     def answers(self, text: str) -> Iterator[bytes]:
         """Of one command, the tagged one last."""
-        try:
-            self.input.write(f"{self.name} {text}\r\n".encode())
-            self.input.flush()
-        except BrokenPipeError:
-            pass
+        self.send(text if text == "DONE" else f"{self.name} {text}")
         tag = f"{self.name} ".encode()
         while answer := self.answer():
             if answer.startswith(tag):
@@ -90,6 +115,32 @@ class Session:
             text += "".join(f" {part}" for part in more) + f" {{{len(message.encode())}+}}\r\n{message}"
         self.command(text)
 
+    def send(self, text: str) -> None:
+        try:
+            self.input.write(f"{text}\r\n".encode())
+            self.input.flush()
+        except BrokenPipeError:
+            pass
+
+    def idle(self) -> None:
+        self.send(f"{self.name} IDLE")
+        while answer := self.answer():
+            show(answer)
+            if answer.startswith((b"+", f"{self.name} ".encode())):
+                break
+
+    def within(self, secs: float, text: str) -> None:
+        deadline = time.monotonic() + secs
+        while True:
+            while b"\n" not in self.text:
+                if not self.more(deadline - time.monotonic()):
+                    show(f"{self.name} waited\n".encode())
+                    return
+            answer = self.answer()
+            show(answer)
+            if text.encode() in answer:
+                return
+
     def end(self, kill: bool = False) -> None:
         if kill:
             self.process.kill()
@@ -103,6 +154,10 @@ class Session:
             self.process.kill()
             self.process.wait()
         self.output.close()
+        if not kill and self.process.returncode < 0:
+            # a crash at the very end, which nobody would notice
+            with open(self.log, "a", encoding="ascii") as file:
+                print(f"Fatal: {self.name} was killed by signal {-self.process.returncode}", file=file)
 
 
 def show(text: bytes) -> None:
@@ -123,6 +178,13 @@ def play(lines: list[str], argv: list[str], log: str) -> None:
             sessions[name].messages()
         elif text.startswith("append ") and name in sessions:
             sessions[name].append(text.removeprefix("append "))
+        elif text == "idle":
+            sessions[name].idle()
+        elif text == "done":
+            sessions[name].command("DONE")
+        elif text.startswith("within "):
+            secs, found = text.split(" ", 2)[1:]
+            sessions[name].within(float(secs), found)
         elif text in ("end", "kill"):
             sessions.pop(name).end(kill=text == "kill")
         elif name and not name.startswith("#"):
