@@ -431,22 +431,6 @@ static void test_text_limit(void)
 	session_deinit(&session);
 }
 
-#define MEMORY_BYTES (30UL * 1024 * 1024)
-
-/* The tools that check memory use too much of it to be limited. */
-static bool memory_is_small(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	unsigned long pages = 0;
-
-	if (f != NULL && fscanf(f, "%lu", &pages) != 1)
-		pages = 0;
-	if (f != NULL)
-		(void)fclose(f);
-	return pages > 0 &&
-		pages * (unsigned long)sysconf(_SC_PAGESIZE) < MEMORY_BYTES / 2;
-}
-
 /* A third of the limit is far less than the backend writes. */
 static void test_memory(void)
 {
@@ -480,7 +464,7 @@ int main(void)
 	test_id_limit();
 	/* under a tool that checks memory the first cannot be limited, the
 	   second takes minutes */
-	if (memory_is_small()) {
+	if (kit_memory_is_small()) {
 		test_memory();
 		test_text_limit();
 	} else {
