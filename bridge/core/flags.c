@@ -121,6 +121,27 @@ void flags_marked(struct view set, struct buf *out)
 	}
 }
 
+bool flags_has_marks(struct view set)
+{
+	struct view elem;
+
+	while (wire_list_next(&set, &elem)) {
+		if (flags_is_mark(elem))
+			return true;
+	}
+	return false;
+}
+
+void flags_unmarked(struct view set, struct buf *out)
+{
+	struct view elem;
+
+	while (wire_list_next(&set, &elem)) {
+		if (!flags_is_mark(elem))
+			list_add(out, "", elem, 0);
+	}
+}
+
 static bool set_has_mark(struct view set, char sign, struct view name)
 {
 	struct view elem;

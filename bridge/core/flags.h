@@ -25,6 +25,9 @@ void flags_unmark(struct view change, struct buf *out);
 void flags_inverse(struct view change, struct buf *out);
 /* The change that the marks in a set stand for; empty if there are none. */
 void flags_marked(struct view set, struct buf *out);
+bool flags_has_marks(struct view set);
+/* A set without its marks. */
+void flags_unmarked(struct view set, struct buf *out);
 /* What becomes of a message's set when the store says it is listed: what the
  * store keeps is as it says, seen through the marks; the rest stays. */
 void flags_listed(const struct caps *caps, struct view set,

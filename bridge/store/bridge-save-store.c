@@ -109,8 +109,8 @@ static int save_appends(struct bridge_save_context *ctx, unsigned int n,
 	}
 }
 
-/* COPY or MOVE from the nth on, as long as they come from one mailbox. Returns
-   their number, -1 and a fault: FAULT_NONE if a message is gone. */
+/* COPY or MOVE from the nth on, as long as they come from one mailbox and are not
+   too many at once. Returns their number, -1 and a fault: FAULT_NONE if a message is gone. */
 static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 		       struct fault *fault)
 {
@@ -120,7 +120,8 @@ static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 	int ret;
 
 	saved = array_get_modifiable(&ctx->saved, &count);
-	for (end = n; end < count && saved[end].src == saved[n].src &&
+	for (end = n; end < count && end < n + BRIDGE_WRITE_MAX &&
+	     saved[end].src == saved[n].src &&
 	     saved[end].moving == saved[n].moving; end++) ;
 	count = end - n;
 	saved += n;
@@ -148,37 +149,56 @@ static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 	return ret < 0 ? -1 : (int)count;
 }
 
+/* Returns how many of them are still there, with a fault. */
+static unsigned int
+save_expunge(struct bridge_save_context *ctx, struct write_item *items,
+	     unsigned int count, struct fault *fault)
+{
+	unsigned int i, left = 0;
+
+	if (count == 0)
+		return 0;
+	(void)write_expunge(ctx->mbox->list->session, ctx->mbox->wire_name,
+			    items, count, fault);
+	for (i = 0; i < count; i++) {
+		if (items[i].status != WRITE_DONE &&
+		    items[i].status != WRITE_GONE && left++ == 0)
+			*fault = items[i].fault;
+	}
+	write_items_free(items, count);
+	return left;
+}
+
 /* One failed: take back what the store has taken. A message that was moved is in
    one place only, and stays there. */
 static void save_take_back(struct bridge_save_context *ctx)
 {
-	struct session *session = ctx->mbox->list->session;
 	const struct bridge_saved *saved;
-	ARRAY(struct write_item) items;
-	struct write_item *item;
+	struct write_item *items;
 	const struct caps *caps;
 	struct fault fault;
-	unsigned int count;
+	unsigned int count = 0, left = 0;
 
-	caps = session_caps(session, &fault);
+	caps = session_caps(ctx->mbox->list->session, &fault);
 	if (caps == NULL || !caps->verbs[VERB_EXPUNGE])
 		return;
-	i_array_init(&items, 8);
+	items = i_new(struct write_item,
+		      I_MIN(array_count(&ctx->saved), BRIDGE_WRITE_MAX));
 	array_foreach(&ctx->saved, saved) {
 		if (saved->id == NULL || saved->moving)
 			continue;
-		item = array_append_space(&items);
-		item->id = view_of(saved->id);
+		items[count++].id = view_of(saved->id);
+		if (count == BRIDGE_WRITE_MAX) {
+			left += save_expunge(ctx, items, count, &fault);
+			count = 0;
+		}
 	}
-	item = array_get_modifiable(&items, &count);
-	if (count > 0 && write_expunge(session, ctx->mbox->wire_name, item,
-				       count, &fault) < 0)
+	left += save_expunge(ctx, items, count, &fault);
+	i_free(items);
+	if (left > 0)
 		e_error(ctx->mbox->box.event, "bridge: %u messages of a save "
-			"that failed could not be taken back: %s", count,
+			"that failed could not be taken back: %s", left,
 			fault.log);
-	if (count > 0)
-		write_items_free(item, count);
-	array_free(&items);
 }
 
 int bridge_save_store(struct bridge_save_context *ctx, struct fault *fault)

@@ -24,6 +24,7 @@
 #include "bridge-fault.h"
 #include "bridge-flags.h"
 #include "bridge-save.h"
+#include "bridge-sync.h"
 #include "bridge-transaction.h"
 
 #include "rmtree.h"
@@ -381,6 +382,7 @@ static int bridge_save_assign(struct bridge_save_context *ctx)
 		return bridge_fault_box(&mbox->box, &fault);
 	array_foreach_modifiable(&ctx->saved, saved)
 		bridge_save_to_index(ctx, saved);
+	bridge_sync_stays_in_step(mbox, t->itrans);
 	bridge_save_check_rewritten(ctx);
 	t->changes->uid_validity = idmap_header(mbox->map)->uidvalidity;
 	return 0;

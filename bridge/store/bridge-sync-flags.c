@@ -77,7 +77,7 @@ void bridge_sync_local_flags(struct bridge_sync *sync)
 			if (*change != '\0')
 				bridge_sync_take_change(sync, rec.uid1,
 							rec.uid2, change);
-			if (array_is_created(&sync->updates)) {
+			if (array_is_created(&sync->updates) || sync->behind) {
 				if (!array_is_created(&sync->recs))
 					i_array_init(&sync->recs, 8);
 				array_push_back(&sync->recs, &rec);
@@ -113,7 +113,7 @@ void bridge_sync_parse_flags(struct bridge_sync *sync, struct view list,
 
 	*flags_r = 0;
 	while (wire_list_next(&list, &elem)) {
-		if (elem.len == 0)
+		if (elem.len == 0 || flags_is_mark(elem))
 			continue;
 		if (elem.p[0] != '\\') {
 			bridge_sync_keyword(sync, elem, keywords);
@@ -267,6 +267,21 @@ static void update_clients(struct bridge_sync *sync, uint32_t seq, uint32_t uid)
 			update_change(sync, seq,
 				      bridge_sync_change(sync, rec));
 	}
+}
+
+void bridge_sync_follow_flags(struct bridge_sync *sync, uint32_t seq,
+			      uint32_t uid, uint32_t set)
+{
+	struct idmap *map = sync->mbox->map;
+	struct buf flags = { NULL, 0, 0 };
+
+	flags_unmarked(idmap_flags_text(map, set), &flags);
+	if (bridge_sync_index_set(sync, sync->view, seq) !=
+	    idmap_flags_number(map, view_of_buf(&flags))) T_BEGIN {
+		update_apply(sync, seq, view_of_buf(&flags), MODIFY_REPLACE);
+		update_clients(sync, seq, uid);
+	} T_END;
+	buf_free(&flags);
 }
 
 void bridge_sync_apply_updates(struct bridge_sync *sync)

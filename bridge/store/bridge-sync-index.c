@@ -10,7 +10,8 @@
  *				below it: a UID cannot be put in between, so
  *				the message gets a new one
  *	in the index only	expunged
- *	in both			stays, unless the list says otherwise
+ *	in both			stays, unless the list says otherwise, with
+ *				the flags that the map keeps
  *
  * Dovecot holds a transaction in memory several times over while it commits it.
  * A long list is therefore appended in several rounds. The map is committed in
@@ -25,6 +26,8 @@
 #include <malloc.h>
 #include "bridge-fault.h"
 #include "bridge-sync.h"
+
+#include "flags.h"
 
 /* Messages that are appended in one round. Dovecot takes about 110 bytes for
    each until it is over. */
@@ -137,7 +140,23 @@ bridge_sync_keep(struct bridge_sync *sync, size_t k, uint32_t seq)
 	if (data == NULL || memcmp(data, &rec, sizeof(rec)) != 0)
 		mail_index_update_ext(sync->trans, seq, sync->mbox->ext_id,
 				      &rec, NULL);
+	if (sync->behind)
+		bridge_sync_follow_flags(sync, seq, known->uid,
+			idmap_known_flags(sync->mbox->map, known));
 	return 0;
+}
+
+/* An index that lags behind does not know whether there are marks. */
+static void bridge_sync_look_for_marks(struct bridge_sync *sync,
+				       const struct idmap_known *known)
+{
+	uint32_t set = idmap_known_flags(sync->mbox->map, known);
+
+	if (sync->marks_found || set == sync->unmarked_set)
+		return;
+	sync->marks_found =
+		flags_has_marks(idmap_flags_text(sync->mbox->map, set));
+	sync->unmarked_set = set;
 }
 
 /* A message that the map knew. Returns the same. */
@@ -147,6 +166,8 @@ bridge_sync_known(struct bridge_sync *sync, size_t k, uint32_t seq)
 	enum reconcile_fate fate = sync->rec == NULL ? RECONCILE_KEEP :
 		reconcile_fate(sync->rec, k);
 
+	if (sync->behind)
+		bridge_sync_look_for_marks(sync, &sync->known[k]);
 	if (fate != RECONCILE_EXPUNGE && fate != RECONCILE_REPLACE)
 		return bridge_sync_keep(sync, k, seq);
 	if (seq != 0)
@@ -276,27 +297,56 @@ bridge_sync_raise_modseq(struct bridge_sync *sync,
 	return TRUE;
 }
 
+/* What the index says of itself when it has taken over all that the map says. */
+static void
+bridge_sync_make_header(struct bridge_mailbox *mbox, bool marks,
+			struct bridge_index_header *hdr_r)
+{
+	const struct idmap_header *map = idmap_header(mbox->map);
+
+	i_zero(hdr_r);
+	memcpy(hdr_r->guid, map->guid, sizeof(hdr_r->guid));
+	hdr_r->generation = map->generation;
+	hdr_r->map_end = idmap_end(mbox->map);
+	hdr_r->marks = marks ? 1 : 0;
+}
+
+static bool bridge_sync_marks_are_left(struct bridge_sync *sync)
+{
+	if (array_is_created(&sync->pushes) || sync->marks_left)
+		return TRUE;
+	if (sync->pushed)
+		return FALSE;
+	return sync->behind ? sync->marks_found :
+		bridge_sync_has_marks(sync->mbox, sync->view);
+}
+
 /* After the map's commit: how far the index has taken it over. */
 static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 {
-	const struct idmap_header *map = idmap_header(sync->mbox->map);
 	struct bridge_index_header hdr;
 	const void *old;
 	size_t old_size;
 
-	i_zero(&hdr);
-	memcpy(hdr.guid, map->guid, sizeof(hdr.guid));
-	hdr.generation = map->generation;
-	hdr.map_end = idmap_end(sync->mbox->map);
-	hdr.marks = array_is_created(&sync->pushes) || sync->marks_left ||
-		(!sync->pushed && bridge_sync_has_marks(sync->mbox,
-							sync->view));
+	bridge_sync_make_header(sync->mbox, bridge_sync_marks_are_left(sync),
+				&hdr);
 	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
 				  &old_size);
 	if (reset || old_size != sizeof(hdr) ||
 	    memcmp(old, &hdr, sizeof(hdr)) != 0)
 		mail_index_update_header_ext(sync->trans, sync->mbox->ext_id,
 					     0, &hdr, sizeof(hdr));
+}
+
+void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
+			       struct mail_index_transaction *trans)
+{
+	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
+	struct bridge_index_header hdr;
+
+	bridge_sync_make_header(mbox, bridge_sync_has_marks(mbox, view), &hdr);
+	mail_index_update_header_ext(trans, mbox->ext_id, 0, &hdr, sizeof(hdr));
+	mail_index_view_close(&view);
 }
 
 static void bridge_sync_finish_uids(struct bridge_sync *sync)
@@ -462,7 +512,8 @@ int bridge_sync_index(struct bridge_sync *sync)
 	int ret;
 
 	/* nothing to do but what clients may have changed */
-	if (sync->partial && !idmap_has_changes(sync->mbox->map))
+	if (sync->partial && !sync->pushed &&
+	    !idmap_has_changes(sync->mbox->map))
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);
 	sync->optimization = sync->mbox->box.index->optimization_set;

@@ -26,8 +26,6 @@
 #include "flags.h"
 #include "write.h"
 
-#define PUSH_MAX 1000		/* messages that are asked for at once */
-
 /* Messages that get the same change. */
 struct push_batch {
 	struct bridge_sync *sync;
@@ -320,7 +318,9 @@ static int push_message(struct push_batch *batch, uint32_t seq,
 		item->id = view_of(id);
 	}
 	buf_free(&buf);
-	return ret < 0 ? -1 : array_count(&batch->items) < PUSH_MAX ? 0 :
+	if (ret < 0)
+		return -1;
+	return array_count(&batch->items) < BRIDGE_WRITE_MAX ? 0 :
 		push_ask(batch, fault);
 }
 

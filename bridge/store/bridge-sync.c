@@ -225,8 +225,10 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
 	bridge_sync_first_uid(sync, view);
-	if (!whole && bridge_sync_is_in_step(mbox, view) &&
-	    !bridge_sync_has_marks(mbox, view))
+	sync->behind = !bridge_sync_is_in_step(mbox, view);
+	/* the index does not know the marks of what lines name */
+	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
+					!bridge_sync_has_marks(mbox, view)))
 		ret = bridge_sync_find_named(sync, view);
 	mail_index_view_close(&view);
 	if (ret < 0) {

@@ -50,6 +50,8 @@ struct bridge_sync {
 
 	/* bridge_sync_begin: what the map says, before anything is staged. */
 	bool begun;
+	bool behind;		/* the index has not taken over all that the
+				   map says */
 	bool partial;		/* the index says what the map says, so known
 				   is only what the list names */
 	const struct idmap_known *known;	/* by UID */
@@ -83,10 +85,12 @@ struct bridge_sync {
 	/* flags */
 	ARRAY(struct bridge_push) pushes;
 	ARRAY(struct bridge_flag_update) updates;
-	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, while
-						   there are updates */
+	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, where it
+						   may be overwritten */
 	bool pushed;		/* marks_left is known */
 	bool marks_left;
+	bool marks_found;	/* while the index is behind */
+	uint32_t unmarked_set;	/* a set without marks */
 
 	/* the index */
 	struct mail_index_sync_ctx *index_ctx;
@@ -182,6 +186,9 @@ void bridge_sync_update_flags(struct bridge_sync *sync, uint32_t uid,
 			      const char *change);
 /* Bring the index to what updates say. */
 void bridge_sync_apply_updates(struct bridge_sync *sync);
+/* Bring a message of the index to this set of the map; before the updates. */
+void bridge_sync_follow_flags(struct bridge_sync *sync, uint32_t seq,
+			      uint32_t uid, uint32_t set);
 /* What clients did to flags since the last time: the map keeps it, so that it
  * survives the index. */
 void bridge_sync_local_flags(struct bridge_sync *sync);
@@ -198,5 +205,9 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
  * what the map says then. Locked. Returns 0, -1 with the storage's error set
  * and nothing changed in either, or only in the map (taken up next time). */
 int bridge_sync_index(struct bridge_sync *sync);
+/* A transaction of the index adds what was committed to the map just now, and
+ * nothing else was: the index stays in step. Locked. */
+void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
+			       struct mail_index_transaction *trans);
 
 #endif

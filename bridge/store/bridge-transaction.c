@@ -141,7 +141,6 @@ static void bridge_transaction_take_spared(struct bridge_transaction *bt)
 
 struct transaction_expunge {
 	struct bridge_mailbox *mbox;
-	ARRAY(struct write_item) items;
 	ARRAY_TYPE(const_string) ids;	/* i_strdup()ed */
 	unsigned int failed;
 	struct fault fault;	/* of the first that failed */
@@ -160,7 +159,6 @@ static int expunge_ids(struct bridge_transaction *bt,
 {
 	struct idmap_entry entry;
 	struct buf buf = { NULL, 0, 0 };
-	struct write_item *item;
 	const char *id;
 	uint32_t uid, seq;
 	int ret = 0;
@@ -176,45 +174,64 @@ static int expunge_ids(struct bridge_transaction *bt,
 			continue;
 		id = i_strndup(entry.id.p, entry.id.len);
 		array_push_back(&ctx->ids, &id);
-		item = array_append_space(&ctx->items);
-		item->id = view_of(id);
 	}
 	buf_free(&buf);
 	return ret < 0 ? -1 : 0;
 }
 
-/* Ask the store. Afterwards ids are those that are gone. */
-static void expunge_ask(struct transaction_expunge *ctx)
+/* Ask the store for some of them, from the nth on. Those that are gone come to the
+   front, behind the gone ones of before. Returns 0, -1 if the rest need not be
+   asked for. */
+static int expunge_some(struct transaction_expunge *ctx,
+			struct write_item *items, unsigned int n,
+			unsigned int count, unsigned int *gone)
 {
 	struct bridge_mailbox *mbox = ctx->mbox;
-	struct write_item *items;
-	const char **ids;
-	unsigned int i, count, gone = 0;
+	const char **ids = array_front_modifiable(&ctx->ids), *id;
 	struct fault fault;
+	unsigned int i;
+	int ret;
 
-	items = array_get_modifiable(&ctx->items, &count);
-	if (count == 0)
-		return;
+	for (i = 0; i < count; i++)
+		items[i].id = view_of(ids[n + i]);
 	mbox->list->busy_box = &mbox->box;
-	(void)write_expunge(mbox->list->session, mbox->wire_name, items,
-			    count, &fault);
+	ret = write_expunge(mbox->list->session, mbox->wire_name, items, count,
+			    &fault);
 	mbox->list->busy_box = NULL;
-	ids = array_front_modifiable(&ctx->ids);
 	for (i = 0; i < count; i++) {
 		if (items[i].status == WRITE_DONE ||
 		    items[i].status == WRITE_GONE) {
-			const char *id = ids[i];
-
-			ids[i] = ids[gone];
-			ids[gone++] = id;
+			id = ids[n + i];
+			ids[n + i] = ids[*gone];
+			ids[(*gone)++] = id;
 		} else if (ctx->failed++ == 0) {
 			ctx->fault = items[i].fault;
 		}
 	}
 	write_items_free(items, count);
+	return ret;
+}
+
+/* Ask the store. Afterwards ids are those that are gone. */
+static void expunge_ask(struct transaction_expunge *ctx)
+{
+	unsigned int n = 0, some, gone = 0, count = array_count(&ctx->ids);
+	struct write_item *items;
+	const char *const *ids;
+	int ret = 0;
+
+	if (count == 0)
+		return;
+	items = i_new(struct write_item, I_MIN(count, BRIDGE_WRITE_MAX));
+	for (; ret == 0 && n < count; n += some) {
+		some = I_MIN(count - n, BRIDGE_WRITE_MAX);
+		ret = expunge_some(ctx, items, n, some, &gone);
+	}
+	i_free(items);
 	/* the strings of the others are still there, behind */
 	while (array_count(&ctx->ids) > gone) {
-		free_id(ids[array_count(&ctx->ids) - 1]);
+		ids = array_back(&ctx->ids);
+		free_id(*ids);
 		array_pop_back(&ctx->ids);
 	}
 }
@@ -231,7 +248,6 @@ static int bridge_transaction_expunge(struct bridge_transaction *bt)
 	ctx.mbox = BRIDGE_MAILBOX(bt->t.box);
 	if (bridge_transaction_lock(&bt->t) < 0)
 		return -1;
-	i_array_init(&ctx.items, 16);
 	i_array_init(&ctx.ids, 16);
 	ret = expunge_ids(bt, &ctx);
 	if (ret == 0) {
@@ -246,7 +262,6 @@ static int bridge_transaction_expunge(struct bridge_transaction *bt)
 	array_foreach_elem(&ctx.ids, id)
 		free_id(id);
 	array_free(&ctx.ids);
-	array_free(&ctx.items);
 	return ret;
 }
 

@@ -79,6 +79,7 @@ load filter
 		b show
 	END
 	assert_shows a '1 one \Answered \Flagged \Seen' '2 two \Flagged'
+	[ "$(logged 'left out')" -eq 0 ]
 	assert_equal "$(grep -c '^1 one .Answered .Flagged .Seen$' <<<"$output")" 3
 	assert_equal "$(grep -c '^2 two .Flagged$' <<<"$output")" 3
 	assert_stored INBOX 'one \Answered \Flagged \Seen' 'two \Flagged'
@@ -440,4 +441,28 @@ load filter
 	[ "$(logged 'flags are kept here until the store takes them')" -eq 1 ]
 	run grep ^STORE "$TMP/db/trace"
 	assert_equal "$(cut -d ' ' -f 3 <<<"$output" | sort -u)" '+\Seen'
+}
+
+# An index that lags behind the map is also what kill -9 leaves between the two.
+@test "an old index follows the map: also in flags, and in what is pending" {
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX one,two,three (\Answered)
+		a NOOP
+		a end
+		! (cd "$TMP/state" && find . -name 'dovecot.index*' -exec tar -cf "$TMP/old.tar" {} +)
+		b SELECT INBOX
+		! sql "UPDATE mail SET flags = '\Flagged,Own' WHERE instr(data, 'Subject: one')"
+		b NOOP
+		! faults "STORE no BUSY"
+		b STORE 2 FLAGS (\Seen $Work)
+		b end
+		! lose_index; tar -C "$TMP/state" -xpf "$TMP/old.tar"
+		! faults
+		c SELECT INBOX
+		c show
+		c NOOP
+	END
+	assert_shows c '1 one Own \Flagged' '2 two $Work \Seen' '3 three \Answered'
+	assert_stored INBOX 'one Own \Flagged' 'two $Work \Seen' 'three \Answered'
 }
