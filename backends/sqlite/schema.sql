@@ -73,12 +73,13 @@ CREATE TRIGGER body_fixed BEFORE UPDATE ON body BEGIN
     SELECT RAISE(ABORT, 'a message does not change: delete it and insert another');
 END
 
-CREATE TRIGGER message_insert AFTER INSERT ON message BEGIN
+-- Whoever counts for many messages at once gives `changed` along.
+CREATE TRIGGER message_insert AFTER INSERT ON message WHEN NEW.changed = 0 BEGIN
     UPDATE mailbox SET state = state + 1 WHERE n = NEW.mailbox;
     UPDATE message SET changed = (SELECT state FROM mailbox WHERE n = NEW.mailbox) WHERE uid = NEW.uid;
 END
 
-CREATE TRIGGER message_update AFTER UPDATE OF flags, date ON message BEGIN
+CREATE TRIGGER message_update AFTER UPDATE OF flags, date ON message WHEN NEW.changed = OLD.changed BEGIN
     UPDATE mailbox SET state = state + 1 WHERE n = NEW.mailbox;
     UPDATE message SET changed = (SELECT state FROM mailbox WHERE n = NEW.mailbox) WHERE uid = NEW.uid;
 END

@@ -404,6 +404,10 @@ class Store:
 
     # The verbs that write.
 
+    def count_change(self, box: sqlite3.Row) -> int:
+        """The state of a mailbox of which messages are about to change, all in one step."""
+        return self.one("UPDATE mailbox SET state = state + 1 WHERE n = ? RETURNING state", box["n"])[0]
+
     def store(self, field: str, change: str, *ids: str) -> Iterator[str]:
         box, changed, todo = self.box_to_change(field), {}, {}
         decode_bytes(change)
@@ -421,8 +425,9 @@ class Store:
             if new != old:
                 todo.setdefault(new, []).append(uid)
             yield f"* MSG {i} flags={new}{self.uid(uid)}\n"
+        state = self.count_change(box) if todo else 0
         for new, uids in todo.items():
-            self.run(f"UPDATE message SET flags = ? WHERE uid IN {UIDS}", new, str(uids))
+            self.run(f"UPDATE message SET flags = ?, changed = ? WHERE uid IN {UIDS}", new, state, str(uids))
         yield "OK\n"
 
     def append(self, field: str, message: str | io.BufferedIOBase, *options: str) -> Iterator[str]:
@@ -449,8 +454,9 @@ class Store:
             self.check_quota(size)
             body, vsize = self.insert_body(file, size)
         i, uid = self.one(
-            "INSERT INTO message (id, mailbox, body, flags, date, size, vsize) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " RETURNING id, uid", key or os.urandom(11).hex(), box["n"], body, flags, date, size, vsize,
+            "INSERT INTO message (id, mailbox, body, flags, date, size, vsize, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " RETURNING id, uid",
+            key or os.urandom(11).hex(), box["n"], body, flags, date, size, vsize, self.count_change(box),
         )  # fmt: skip
         yield f"* MSG {i} size={size}{self.uid(uid)}\nOK\n"
 
@@ -489,15 +495,21 @@ class Store:
 
     def copies(self, found: list[tuple[str, tuple | None]], target: str) -> Iterator[str]:
         dest = self.box_to_change(target)
+        old = [row[0] for _, row in found if row]
+        last = self.one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'")[0]
+        if old:
+            self.run(  # CROSS: in this order
+                "INSERT INTO message (mailbox, body, flags, date, size, vsize, changed)"
+                " SELECT ?, body, flags, date, size, vsize, ? FROM json_each(?) CROSS JOIN message ON uid = value",
+                dest["n"], self.count_change(dest), str(old),
+            )  # fmt: skip
+        made = iter(self.run("SELECT id, uid, body FROM message WHERE uid > ? ORDER BY uid", last))
         for i, row in found:
             if row is None:
                 yield f"* GONE {i}\n"
                 continue
-            new, uid = self.one(
-                "INSERT INTO message (mailbox, body, flags, date, size, vsize)"
-                " SELECT ?, body, flags, date, size, vsize FROM message WHERE uid = ?"
-                " RETURNING id, uid", dest["n"], row[0],
-            )  # fmt: skip
+            new, uid, body = next(made)
+            assert body == row[1]
             yield f"* NEW {i} {encode(new)}{self.uid(uid)}\n"
 
     def create(self, field: str, *_: str) -> Iterator[str]:

@@ -44,9 +44,18 @@ static void item_free(struct write_item *item)
 {
 	buf_free(&item->flags);
 	buf_free(&item->new_id);
+	free(item->fault);
+	item->fault = NULL;
 	item->flags_said = false;
 	item->uid = 0;
 	item->status = WRITE_UNKNOWN;
+}
+
+static struct fault *item_fault(struct write_item *item)
+{
+	if (item->fault == NULL)
+		item->fault = mem_new(1, sizeof(*item->fault));
+	return item->fault;
 }
 
 void write_items_free(struct write_item *items, size_t count)
@@ -176,7 +185,8 @@ static int write_line(struct session_request *request,
 		item->status = WRITE_GONE;
 	} else if (view_is(line->keyword, "FAIL")) {
 		item->status = WRITE_FAILED;
-		session_fault_item(ctx->session, request, line, &item->fault);
+		session_fault_item(ctx->session, request, line,
+				   item_fault(item));
 	} else {
 		return write_done_item(ctx, item, line, error_r);
 	}
@@ -189,7 +199,7 @@ static void item_not_named(struct write_request *ctx, struct write_item *item)
 	char quoted[WIRE_QUOTE_SIZE], request[WIRE_QUOTE_SIZE];
 
 	item->status = WRITE_FAILED;
-	(void)fault_set(&item->fault, FAULT_INTERNAL, FAULT_SCOPE_MESSAGE,
+	(void)fault_set(item_fault(item), FAULT_INTERNAL, FAULT_SCOPE_MESSAGE,
 		"%s: did not name %s while answering %s",
 		session_settings(ctx->session)->argv[0],
 		wire_quote(item->id, quoted, sizeof(quoted)),
@@ -295,7 +305,7 @@ static void items_not_sent(struct write_job *job, struct write_item *items,
 		fault_context(&fault, "not sent any more after");
 	}
 	for (i = 0; i < count; i++)
-		items[i].fault = fault;
+		*item_fault(&items[i]) = fault;
 }
 
 static void items_failed(struct write_request *ctx)
@@ -307,7 +317,7 @@ static void items_failed(struct write_request *ctx)
 		write_reset(&ctx->request);
 	for (i = 0; i < ctx->count; i++) {
 		if (ctx->items[i].status == WRITE_UNKNOWN)
-			ctx->items[i].fault = ctx->request.fault;
+			*item_fault(&ctx->items[i]) = ctx->request.fault;
 	}
 }
 

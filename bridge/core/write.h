@@ -29,7 +29,8 @@ struct write_item {
 	struct view id;
 
 	enum write_status status;
-	struct fault fault;	/* of UNKNOWN and FAILED */
+	struct fault *fault;	/* of UNKNOWN and FAILED, else NULL; it takes
+				   more than 2 KiB */
 	struct buf flags;	/* STORE: what they are now, if flags_said; at
 				   most IDMAP_FLAGS_MAX bytes, else not said */
 	bool flags_said;

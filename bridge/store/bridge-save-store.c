@@ -139,7 +139,7 @@ static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 		} else if (ret == 0) {
 			ret = -1;
 			if (items[i].status == WRITE_FAILED)
-				*fault = items[i].fault;
+				*fault = *items[i].fault;
 			else
 				fault->code = FAULT_NONE;
 		}
@@ -163,7 +163,7 @@ save_expunge(struct bridge_save_context *ctx, struct write_item *items,
 	for (i = 0; i < count; i++) {
 		if (items[i].status != WRITE_DONE &&
 		    items[i].status != WRITE_GONE && left++ == 0)
-			*fault = items[i].fault;
+			*fault = *items[i].fault;
 	}
 	write_items_free(items, count);
 	return left;

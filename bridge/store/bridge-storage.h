@@ -12,9 +12,9 @@
 #define BRIDGE_INDEX_PREFIX "dovecot.index"
 #define BRIDGE_MAP_NAME "dovebridge-map"
 #define BRIDGE_AWAKE_NAME "dovebridge-not-hibernated"	/* never made */
-/* Messages that the store is asked to change at once: each takes more than 2 KiB
-   meanwhile (struct write_item). */
-#define BRIDGE_WRITE_MAX 1000
+/* Messages that the store is asked to change at once: they are in memory meanwhile,
+   and each that fails takes more than 2 KiB there (struct write_item). */
+#define BRIDGE_WRITE_MAX 10000
 
 /* The header extension "bridge" of dovecot.index: which map it follows. */
 struct bridge_index_header {

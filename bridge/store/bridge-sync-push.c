@@ -204,14 +204,14 @@ static void push_result(struct push_batch *batch, const struct write_item *item,
 	struct bridge_sync *sync = batch->sync;
 
 	if (!push_is_settled(item)) {
-		if (fault_retry(item->fault.code) == FAULT_RETRY_NEVER) {
-			push_back_out(batch, uid, &item->fault);
+		if (fault_retry(item->fault->code) == FAULT_RETRY_NEVER) {
+			push_back_out(batch, uid, item->fault);
 			return;
 		}
 		sync->marks_left = TRUE;
 		if (item->status == WRITE_FAILED && batch->later++ == 0 &&
 		    batch->failed == 0)
-			batch->fault = item->fault;
+			batch->fault = *item->fault;
 	} else if (item->flags_said) {
 		bridge_sync_listed_flags(sync, uid,
 			bridge_sync_index_set(sync, batch->view, seq),

@@ -205,7 +205,7 @@ static int expunge_some(struct transaction_expunge *ctx,
 			ids[n + i] = ids[*gone];
 			ids[(*gone)++] = id;
 		} else if (ctx->failed++ == 0) {
-			ctx->fault = items[i].fault;
+			ctx->fault = *items[i].fault;
 		}
 	}
 	write_items_free(items, count);

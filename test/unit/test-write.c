@@ -46,7 +46,7 @@ static void show_item(const struct write_item *item)
 	if (item->uid > 0)
 		buf_printf(&shown, " uid=%u", item->uid);
 	if (item->status == WRITE_UNKNOWN || item->status == WRITE_FAILED)
-		buf_printf(&shown, " %s", fault_code_name(item->fault.code));
+		buf_printf(&shown, " %s", fault_code_name(item->fault->code));
 }
 
 static int run(struct session *session, enum verb_id verb,
@@ -219,16 +219,16 @@ static void test_fail_texts(void)
 
 	is_num(run(session, VERB_STORE, items, count, &fault), 0,
 	       "a message that failed is no failed request");
-	is_num(items[0].fault.retry_secs, 7, "its retry=");
-	is_num(items[0].fault.scope, FAULT_SCOPE_MESSAGE, "its scope");
-	ok(items[0].fault.from_backend, "it was the backend");
-	is_str(items[0].fault.user, "come  later", "its words");
-	is_str(kit_short(items[0].fault.log), "@/backend answered \"STORE Box "
+	is_num(items[0].fault->retry_secs, 7, "its retry=");
+	is_num(items[0].fault->scope, FAULT_SCOPE_MESSAGE, "its scope");
+	ok(items[0].fault->from_backend, "it was the backend");
+	is_str(items[0].fault->user, "come  later", "its words");
+	is_str(kit_short(items[0].fault->log), "@/backend answered \"STORE Box "
 	       "+\\Seen,-$Work a b\" with FAIL: BUSY retry=7 come  later",
 	       "and the log's");
 	write_items_free(items, count);
 	is_num(run(session, VERB_COPY, items, count, &fault), 0, "a copy");
-	is_str(kit_short(items[1].fault.log), "@/backend: did not name \"b\" "
+	is_str(kit_short(items[1].fault->log), "@/backend: did not name \"b\" "
 	       "while answering \"COPY Box Dest a b\"",
 	       "that does not name a message");
 	write_items_free(items, count);
@@ -426,7 +426,7 @@ static void test_pipeline_no_long(void)
 	items = items_of(ids.p, &count);
 	is_num(run(session, VERB_EXPUNGE, items, count, &fault), -1,
 	       "NO to the first of many");
-	is_num(items[9].fault.code, FAULT_BUSY, "is that of the last, which");
+	is_num(items[9].fault->->code, FAULT_BUSY, "is that of the last, which");
 	ok(kit_count("requests", "EXPUNGE") < 10, "was not sent");
 	write_items_free(items, count);
 	free(items);
@@ -476,11 +476,11 @@ static void test_not_sent_text(void)
 	struct fault fault;
 
 	(void)run(session, VERB_MOVE, items, count, &fault);
-	is_str(items[0].fault.user, fault_code_text(FAULT_UNCERTAIN),
+	is_str(items[0].fault->user, fault_code_text(FAULT_UNCERTAIN),
 	       "who may have been moved is told so");
-	is_str(items[1].fault.user, fault_code_text(FAULT_UNAVAILABLE),
+	is_str(items[1].fault->user, fault_code_text(FAULT_UNAVAILABLE),
 	       "who was not is told to come again");
-	is_str(kit_short(items[1].fault.log), "not sent any more after: "
+	is_str(kit_short(items[1].fault->log), "not sent any more after: "
 	       "@/backend: ended while answering \"MOVE Box Dest a\": exited "
 	       "with status 1", "and the log says why");
 	write_items_free(items, count);
