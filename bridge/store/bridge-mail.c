@@ -4,10 +4,10 @@
 #include "compat.h"
 #include "hex-binary.h"
 #include "istream.h"
-#include "istream-sized.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-stream.h"
 #include "bridge-transaction.h"
 
 struct bridge_mail {
@@ -235,33 +235,6 @@ bridge_mail_forget(struct mail *mail, const struct fault *fault)
 	mail_set_expunged(mail);
 }
 
-static void bridge_mail_free_data(char *data)
-{
-	free(data);
-}
-
-static struct istream *bridge_mail_stream(struct fetched *fetched)
-{
-	struct istream *file, *range, *input;
-
-	if (fetched->status == FETCH_MEMORY) {
-		input = i_stream_create_from_data(buf_str(&fetched->data),
-						  fetched->data.len);
-		i_stream_add_destroy_callback(input, bridge_mail_free_data,
-					      fetched->data.p);
-		i_zero(&fetched->data);
-		return input;
-	}
-	file = i_stream_create_fd_autoclose(&fetched->fd,
-					    MAIL_READ_FULL_BLOCK_SIZE);
-	range = i_stream_create_range(file, fetched->offset, fetched->size);
-	/* a file that gets shorter while it is read is an error, not an end */
-	input = i_stream_create_sized(range, fetched->size);
-	i_stream_unref(&range);
-	i_stream_unref(&file);
-	return input;
-}
-
 static void bridge_mail_set_failed(struct mail *_mail,
 				   const struct fault *fault)
 {
@@ -380,7 +353,7 @@ static int bridge_mail_ask(struct mail *mail, enum fetch_want want,
 
 /* The store has answered. Returns 0 with the open stream, -1 with the error set. */
 static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
-			       struct istream **input_r)
+			       enum fetch_want want, struct istream **input_r)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
@@ -393,7 +366,7 @@ static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
 		mail_set_expunged(mail);
 		return -1;
 	}
-	*input_r = bridge_mail_stream(fetched);
+	*input_r = bridge_stream_create(fetched, want == FETCH_HEADER);
 	i_stream_set_name(*input_r, t_strdup_printf("bridge %s UID %u",
 						    mbox->wire_name,
 						    mail->uid));
@@ -447,7 +420,7 @@ static int bridge_mail_fetch(struct mail *mail, bool get_body,
 		ret = bridge_mail_ask(mail, want, &fetched, &fault);
 	mbox->list->busy_box = NULL;
 	if (ret >= 0)
-		ret = bridge_mail_fetched(mail, &fetched, input_r);
+		ret = bridge_mail_fetched(mail, &fetched, want, input_r);
 	else if (fetched.size_differs)
 		bridge_mail_size_differs(mail, &fault);
 	else if (fault.code != FAULT_NONE)

@@ -349,6 +349,18 @@ void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
 	mail_index_view_close(&view);
 }
 
+/* Dovecot keeps the RFC822.SIZE that it has found out by reading a message only
+   in an index that has a place for it (index_mail_cache_sizes(), 2.3.19.1), else
+   it reads the message again in the next session. */
+static void bridge_sync_make_place(struct bridge_sync *sync)
+{
+	uint32_t ext_id = sync->mbox->box.mail_vsize_ext_id;
+
+	if (!compat_has_ext(sync->view, ext_id))
+		mail_index_ext_resize(sync->trans, ext_id, 0, sizeof(uint32_t),
+				      sizeof(uint32_t));
+}
+
 static void bridge_sync_finish_uids(struct bridge_sync *sync)
 {
 	uint32_t next_uid = sync->next_uid;
@@ -465,6 +477,7 @@ static int bridge_sync_round(struct bridge_sync *sync)
 	    (!sync->walked && bridge_sync_apply(sync, count) < 0) ||
 	    bridge_sync_commit_map(sync) < 0)
 		return -1;
+	bridge_sync_make_place(sync);
 	last = bridge_sync_append_round(sync);
 	bridge_sync_hold(sync, !last);
 	if (last) {

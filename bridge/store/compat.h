@@ -45,6 +45,15 @@ compat_parse_msecs(const char *str, unsigned int *msecs_r,
 	return settings_get_time_msecs(str, msecs_r, error_r);
 }
 
+/* Do the records that this view sees have a place for an extension? */
+static inline bool
+compat_has_ext(struct mail_index_view *view, uint32_t ext_id)
+{
+	uint32_t idx;
+
+	return mail_index_map_get_ext_idx(view->map, ext_id, &idx);
+}
+
 /* The records of an extension, of a view that was opened just now: one after
  * the other, *stride_r bytes apart, without a call for each. NULL if there are
  * none of at least this size. (MAIL_INDEX_REC_AT_SEQ and struct mail_index_ext

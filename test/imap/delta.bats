@@ -190,6 +190,21 @@ lists() { grep '^LIST INBOX' "$TMP/trace"; }
 	run -1 grep FETCH "$TMP/trace"
 }
 
+@test "RFC822.SIZE that had to be read is known to the next session" {
+	imap <<-'END'
+		a SELECT INBOX
+		a FETCH 1:* RFC822.SIZE
+	END
+	run -0 grep FETCH "$TMP/trace"
+	: >"$TMP/trace"
+	imap <<-'END'
+		a SELECT INBOX
+		a FETCH 1:* RFC822.SIZE
+	END
+	assert_output --partial '* 4 FETCH (RFC822.SIZE '
+	run -1 grep FETCH "$TMP/trace"
+}
+
 @test "with crlf, size= is RFC822.SIZE too" {
 	steps 'add INBOX v size=31'
 	BACKEND+=(--caps 'delta crlf')

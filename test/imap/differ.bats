@@ -178,8 +178,8 @@ with_all_deliveries() {
 	run "$DIFFCHECK" run whole,search-numbers,sort "$TMP/work" -- "$BACKEND" --date "$TMP/work/mail"
 	assert_failure 1
 	assert_output --partial "DIFFERENT: 'a FETCH 1:* BODY.PEEK[]'"
-	assert_output --regexp "maildir +117 answers, number 50: .*51 FETCH .*Another\..*
-  bridge +117 answers, number 50: .*51 FETCH "
+	assert_output --regexp "maildir +118 answers, number 50: .*51 FETCH .*Another\..*
+  bridge +118 answers, number 50: .*51 FETCH "
 	assert_output --partial "DIFFERENT: 'b SEARCH SENT"
 	assert_output --partial "DIFFERENT: 'a SORT (SUBJECT) UTF-8 ALL'"
 }

@@ -426,7 +426,7 @@ static void test_pipeline_no_long(void)
 	items = items_of(ids.p, &count);
 	is_num(run(session, VERB_EXPUNGE, items, count, &fault), -1,
 	       "NO to the first of many");
-	is_num(items[9].fault->->code, FAULT_BUSY, "is that of the last, which");
+	is_num(items[9].fault->code, FAULT_BUSY, "is that of the last, which");
 	ok(kit_count("requests", "EXPUNGE") < 10, "was not sent");
 	write_items_free(items, count);
 	free(items);
