@@ -171,8 +171,9 @@ static void push_lift(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 	buf_free(&lift);
 }
 
-/* The store will never take it. Lists were seen through a mark that is old, so only
-   a full one tells what the store has. */
+/* The store will never take it. The flag goes back at once; whether that is what
+   the store has, only a full list tells: the change may have said again what was
+   so before, and lists were seen through a mark that is old. */
 static void push_back_out(struct push_batch *batch, uint32_t uid,
 			  const struct fault *fault)
 {
@@ -186,7 +187,7 @@ static void push_back_out(struct push_batch *batch, uint32_t uid,
 	push_lift(batch->sync, uid, uid, batch->change);
 	idmap_flags(map, uid, uid, buf_str(&back));
 	bridge_sync_update_flags(batch->sync, uid, buf_str(&back));
-	if (batch->had_marks && strcmp(idmap_header(map)->state, "-") != 0)
+	if (strcmp(idmap_header(map)->state, "-") != 0)
 		idmap_set_state(map, "-");
 	buf_free(&back);
 }
