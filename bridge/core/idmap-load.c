@@ -56,7 +56,8 @@ void idmap_unload(struct idmap *map)
 	idmap_flags_free(&map->flags);
 	idmap_flags_init(&map->flags);
 	map->loaded = map->loaded_lines = 0;
-	map->loaded_uid = map->loaded_next_uid = 0;
+	map->loaded_uid = map->loaded_next_uid = map->loaded_listed_uid = 0;
+	buf_clear(&map->loaded_state);
 	buf_clear(&map->window);
 }
 
@@ -275,6 +276,12 @@ static const char *replay_commit(struct replay *replay, struct view line)
 	    commit.next_uid <= map->loaded_uid)
 		return "the next UID goes back";
 	map->loaded_next_uid = commit.next_uid;
+	if (!view_equals(commit.state, view_of_buf(&map->loaded_state))) {
+		buf_clear(&map->loaded_state);
+		buf_append(&map->loaded_state, commit.state.p,
+			   commit.state.len);
+		map->loaded_listed_uid = commit.next_uid;
+	}
 	replay->start = replay->offset + line.len + 1;
 	replay->sum = 0;
 	return NULL;
@@ -423,6 +430,11 @@ const struct idmap_known *idmap_known(const struct idmap *map, size_t *count_r)
 {
 	*count_r = map->count;
 	return map->known;
+}
+
+uint32_t idmap_listed_uid(const struct idmap *map)
+{
+	return map->loaded_listed_uid;
 }
 
 /* --- one line ------------------------------------------------------------ */

@@ -138,6 +138,8 @@ struct idmap {
 	uint64_t loaded_lines;
 	uint32_t loaded_uid;	/* highest UID of any A line */
 	uint32_t loaded_next_uid;
+	uint32_t loaded_listed_uid;	/* the next UID of the commit that */
+	struct buf loaded_state;	/* brought this state */
 
 	/* idmap_read_entry: a piece of the file, none when len is 0 */
 	struct buf window;

@@ -106,6 +106,7 @@ void idmap_deinit(struct idmap **_map)
 	buf_free(&map->staged);
 	buf_free(&map->committed.state);
 	buf_free(&map->now.state);
+	buf_free(&map->loaded_state);
 	free(map->path);
 	free(map->lock_path);
 	free(map);

@@ -106,6 +106,10 @@ int idmap_create(struct idmap *map, uint32_t uidvalidity,
 int idmap_load(struct idmap *map, struct fault *fault);
 const struct idmap_known *idmap_known(const struct idmap *map,
 				      size_t *count_r);
+/* The next UID when the state was set that the map has: what came by that list is
+ * below, what was saved since is not. As far as the file tells: one that was
+ * compacted since counts all as listed. Valid after idmap_load. */
+uint32_t idmap_listed_uid(const struct idmap *map);
 /* The whole entry of a message, loading the map; its views point into buf, or
  * are valid as long as what is loaded. Returns 1, 0 if there is none, -1 and
  * a fault. */

@@ -173,12 +173,18 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 	  struct wire_error *error_r)
 {
 	struct reconcile_item item;
+	enum reconcile_verdict verdict;
 	size_t known;
 
 	memcpy(item.hash, msg->hash, sizeof(item.hash));
 	item.size = msg->size;
 	item.gone = msg->gone;
-	switch (reconcile_line(sync->rec, &item, &known)) {
+	verdict = reconcile_line(sync->rec, &item, &known);
+	if ((verdict == RECONCILE_LISTED || verdict == RECONCILE_OTHER ||
+	     verdict == RECONCILE_GONE) &&
+	    sync->known[known].uid >= sync->listed_uid)
+		sync->unlisted--;
+	switch (verdict) {
 	case RECONCILE_TWICE:
 		return listing_twice(msg, error_r);
 	case RECONCILE_LISTED:
@@ -313,6 +319,11 @@ list_end(void *context, const struct listing_end *end,
 		bridge_uids_end(sync, end);
 	if (sync->fault.code != FAULT_NONE)
 		return 0;
+	/* What the store was given since its state, a delta repeats. If it does
+	   not, that may have come and gone between two of the store's looks, and
+	   nothing would ever say so. */
+	sync->again = !end->full && sync->unlisted > 0;
+	sync->listed = TRUE;
 	list_judge(sync, end);
 	held_at = reconcile_held(sync->rec) > 0 ? sync->now : 0;
 	if (held_at != idmap_brake(map))
@@ -333,6 +344,7 @@ static void list_reset(void *context)
 	adds_free(sync);
 	sync->moves_count = 0;
 	sync->bad_keywords = 0;
+	sync->listed = sync->again = FALSE;
 	bridge_uids_free(sync);
 	bridge_sync_free_flags(sync);
 	sync->next_uid = sync->first_uid;

@@ -93,6 +93,16 @@ static void bridge_sync_deinit(struct bridge_sync *sync)
 
 /* --- the dialogue ---------------------------------------------------------- */
 
+/* Whether all that is known was in a list. */
+static bool bridge_sync_is_listed(struct bridge_mailbox *mbox)
+{
+	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
+	uint32_t uid = bridge_sync_listed_uid(mbox, view);
+
+	mail_index_view_close(&view);
+	return uid == idmap_header(mbox->map)->next_uid;
+}
+
 /* When the mailbox was opened just now, by this very command, LIST may have told
    its state: then there is nothing to ask. */
 static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
@@ -104,30 +114,40 @@ static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 		!mbox->relist && !mbox->id_from_ok && strcmp(state, "-") != 0 &&
 		timeval_cmp(&mbox->list->boxes_timeval,
 			    &ioloop_timeval) == 0 &&
-		strcmp(mbox->open_state, state) == 0;
+		strcmp(mbox->open_state, state) == 0 &&
+		bridge_sync_is_listed(mbox);
 }
 
-/* The store gives UIDs under another uidvalidity than the map has: nothing of it
-   holds any more. A new map, and the whole list. Returns 0, or -1 and a fault. */
-static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
+/* Forget the list that was read, and read the whole list. Returns 0, or -1 and
+   a fault. */
+static int bridge_sync_list_again(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	const struct caps *caps = sync->caps;
-	uint32_t uid_validity = sync->new_uidvalidity;
 	bool force = sync->force, crlf = sync->crlf;
-	guid_128_t guid;
 
 	idmap_rollback(mbox->map);
-	guid_128_generate(guid);
-	if (idmap_create(mbox->map, uid_validity, guid, 1, fault) < 0 ||
-	    idmap_open(mbox->map, fault) < 0)
-		return -1;
 	bridge_sync_deinit(sync);
 	bridge_sync_start(sync, mbox);
 	sync->caps = caps;
 	sync->force = force;
 	sync->crlf = crlf;
 	return bridge_sync_read_list(sync, "-", fault);
+}
+
+/* The store gives UIDs under another uidvalidity than the map has: nothing of it
+   holds any more. A new map. Returns the same. */
+static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	guid_128_t guid;
+
+	idmap_rollback(mbox->map);
+	guid_128_generate(guid);
+	if (idmap_create(mbox->map, sync->new_uidvalidity, guid, 1, fault) < 0 ||
+	    idmap_open(mbox->map, fault) < 0)
+		return -1;
+	return bridge_sync_list_again(sync, fault);
 }
 
 /* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
@@ -156,6 +176,8 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	if (bridge_sync_read_list(sync, state, fault) < 0 &&
 	    (sync->new_uidvalidity == 0 ||
 	     bridge_sync_begin_anew(sync, fault) < 0))
+		return -1;
+	if (sync->again && bridge_sync_list_again(sync, fault) < 0)
 		return -1;
 	ret = bridge_identity_check(mbox, sync->end.box_id, fault);
 	if (ret <= 0) {
@@ -220,6 +242,8 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	struct mail_index_view *view;
+	uint32_t seq1, seq2;
+	size_t n;
 	int ret = -1;
 
 	(void)mail_index_refresh(mbox->box.index);
@@ -230,11 +254,21 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
 					!bridge_sync_has_marks(mbox, view)))
 		ret = bridge_sync_find_named(sync, view);
+	sync->listed_uid = bridge_sync_listed_uid(mbox, view);
+	if (mail_index_lookup_seq_range(view, I_MAX(sync->listed_uid, 1),
+					UINT32_MAX, &seq1, &seq2))
+		sync->unlisted = seq2 - seq1 + 1;
 	mail_index_view_close(&view);
 	if (ret < 0) {
 		if (idmap_load(mbox->map, fault) < 0)
 			return -1;
-		sync->known = idmap_known(mbox->map, &sync->known_count);
+		sync->known = idmap_known(mbox->map, &n);
+		sync->known_count = n;
+		if (sync->listed_uid == 0)
+			sync->listed_uid = idmap_listed_uid(mbox->map);
+		for (sync->unlisted = 0; n > 0 && sync->known[n - 1].uid >=
+		     sync->listed_uid; n--)
+			sync->unlisted++;
 	}
 	sync->begun = TRUE;
 	return 0;

@@ -58,12 +58,17 @@ struct bridge_sync {
 	size_t known_count;
 	struct idmap_known *named;	/* known, when partial */
 	uint32_t *named_flags;	/* numbers of their sets of flags */
+	uint32_t listed_uid;	/* messages below were in the last list */
+	size_t unlisted;	/* of the messages from there on, those that
+				   the list has not named */
 	uint32_t first_uid;	/* of adds; they follow each other */
 	uint32_t next_uid;	/* the next UID to give out */
 
 	/* the list; rec is NULL if the backend was not asked */
 	struct reconciler *rec;
 	struct listing_end end;
+	bool listed;		/* it has come to its end */
+	bool again;		/* only a full one will do */
 	struct listing_msg *waiting;	/* lines that are not taken yet */
 	size_t waiting_count, waiting_bytes;
 	struct arena waiting_text;
@@ -103,6 +108,11 @@ struct bridge_sync {
 	size_t next_known, next_add;	/* to be appended next */
 	ARRAY_TYPE(uint32_t) expunged_uids;
 };
+
+/* From which UID on messages may be in no list yet: they were saved since the last
+ * one; 0 if the index does not know. */
+uint32_t bridge_sync_listed_uid(struct bridge_mailbox *mbox,
+				struct mail_index_view *view);
 
 /* What a record of the index can say of an offset: 0 = read the whole map. */
 static inline uint32_t bridge_sync_offset(uint64_t offset)

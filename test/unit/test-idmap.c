@@ -208,6 +208,40 @@ static void test_next_uid(void)
 	idmap_deinit(&map);
 }
 
+/* As the file tells: read by somebody else. */
+static uint32_t listed_uid(void)
+{
+	struct idmap *map = open_locked();
+	uint32_t uid;
+
+	if (idmap_load(map, &fault) < 0)
+		abort();
+	uid = idmap_listed_uid(map);
+	idmap_deinit(&map);
+	return uid;
+}
+
+static void test_listed_uid(void)
+{
+	struct idmap *map = created(1);
+
+	(void)add(map, 1, "listed");
+	idmap_set_state(map, "s1");
+	(void)commit(map);
+	(void)add(map, 2, "saved");
+	(void)commit(map);
+	idmap_unlock(map);
+	is_num(listed_uid(), 2, "what was saved since the state is not listed");
+	(void)idmap_lock(map, 0, NULL, NULL, &fault);
+	(void)idmap_open(map, &fault);
+	(void)add(map, 3, "new");
+	idmap_set_state(map, "s2");
+	(void)commit(map);
+	idmap_unlock(map);
+	is_num(listed_uid(), 4, "by the next state it is");
+	idmap_deinit(&map);
+}
+
 static void test_misuse(void)
 {
 	static char long_id[1026];
@@ -582,6 +616,7 @@ int main(int argc, char **argv)
 	test_many_flags();
 	test_rollback();
 	test_next_uid();
+	test_listed_uid();
 	test_misuse();
 	test_long_state();
 	test_read_entry();
