@@ -127,6 +127,13 @@ lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev
 	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
 
+SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
+
+soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SECS=60
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory -s all
+	test/lib/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+
 # --- benchmarks --------------------------------------------------------------
 BENCH = $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/*.c))
 BENCH_OPTIONS = $(if $(SIZE),--size $(SIZE)) $(if $(ROWS),--rows $(ROWS)) \
@@ -191,6 +198,6 @@ help:				## this list
 		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-valgrind lint install uninstall dist clean help
+	check-bats check-asan check-valgrind soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

@@ -11,6 +11,8 @@ first that is left holds. VERB is as in a request; LIST with a mailbox is LISTBO
 
     pass                it goes on (to reach the third APPEND: "2 APPEND pass")
     no CODE [TEXT]      it does not go on, the answer is NO
+    lost CODE           it goes on, the answer is NO
+    twice               of APPEND: it goes on twice, without a key the first time
     fail CODE ID...     it goes on without these ids, for which the answer is FAIL; an ID
                         may be #1, the first id of the request
     gone ID...          the same, the answer is GONE
@@ -133,6 +135,12 @@ class Filter:
                 return self.ask(line)
             case ["no", code, *text]:
                 return [f"NO {code} {' '.join(text)}\n".encode()]
+            case ["lost", code]:
+                self.ask(line)
+                return [f"NO {code}\n".encode()]
+            case ["twice"]:
+                self.ask(re.sub(rb" key=\S+", b"", line))
+                return self.ask(line)
             case ["fail", code, *ids]:
                 return self.without_ids(line, verb, ids, f"* FAIL {{}} {code} by-filter")
             case ["gone", *ids]:
@@ -189,7 +197,10 @@ def main() -> None:
     parser.add_argument("--without", default="")
     parser.add_argument("--with", default="", dest="having")
     parser.add_argument("--flags", default="")
-    Filter(parser.parse_args(args[:split]), args[split + 1 :]).serve()
+    try:
+        Filter(parser.parse_args(args[:split]), args[split + 1 :]).serve()
+    except BrokenPipeError:
+        os._exit(1)  # whoever asked is dead, or the backend is
 
 
 if __name__ == "__main__":

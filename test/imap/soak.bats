@@ -1,0 +1,48 @@
+# Sessions and a third process on one store, at random: soak.py says what must be so.
+# A longer run is `make soak`.
+load ../lib/common
+
+# soak STORE [OPTION...]: a seed of one's own in $SOAK_SEED.
+soak() { run --separate-stderr "$ROOT/test/lib/soak.py" --seed "${SOAK_SEED:-1}" "$@"; }
+
+# catches FAULT TEXT: in a store that lies so the checker finds that.
+catches() {
+	soak --secs 20 --lie "$1" sqlite
+	assert_failure 1
+	assert_output --regexp "$2"
+	assert_line --regexp '^sqlite, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, [1-9][0-9]* violations$'
+}
+
+@test "sessions, a third process and sqlite agree message by message, whatever is killed" {
+	soak --secs 6 sqlite
+	assert_line --regexp '^sqlite, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, 0 violations$'
+	assert_success
+}
+
+@test "sessions, a third process and maildir agree message by message, whatever is killed" {
+	soak --secs 6 maildir
+	assert_line --regexp '^maildir, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, 0 violations$'
+	assert_success
+}
+
+@test "the soak test catches a store that loses a message, and tells its history" {
+	catches '2 APPEND pass;APPEND say MSG~nowhere' 'lost: m[0-9]+ for .*
+    [abc]: APPEND "'
+}
+
+@test "the soak test catches a store that doubles a message" {
+	catches '2 APPEND pass;APPEND twice' 'nobody wanted m[0-9]+ of'
+}
+
+@test "the soak test catches a store that changes a message" {
+	catches '2 APPEND pass;APPEND stamp X-Lie:yes' 'changed: m[0-9]+ of|nobody wanted unknown'
+}
+
+@test "the soak test catches a store that drops a flag, and tells its history" {
+	catches '2 STORE pass;STORE skip #1' '(flag .* is wrong|sees the flags).*(
+    .*)*STORE'
+}
+
+@test "the soak test catches a store that keeps what it says it has removed" {
+	catches 'EXPUNGE skip #1' '(still there:|does not see) m[0-9]+ of'
+}
