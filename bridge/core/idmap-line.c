@@ -297,6 +297,7 @@ const char *idmap_parse_commit(const struct idmap_crc *crc, struct view line,
 const char *idmap_parse_message(struct view line, struct idmap_entry *entry_r)
 {
 	bool update = line.len > 0 && line.p[0] == 'U';
+	struct view word;
 
 	memset(entry_r, 0, sizeof(*entry_r));
 	if (!next_is(&line, update ? "U" : "A"))
@@ -315,6 +316,11 @@ const char *idmap_parse_message(struct view line, struct idmap_entry *entry_r)
 		entry_r->flags.len = 0;
 	else if (!idmap_flags_list_is_sound(entry_r->flags))
 		return "a message's line has bad flags";
+	entry_r->has_guid = line.len > 0;
+	if (entry_r->has_guid &&
+	    (!word_next(&line, &word) ||
+	     !word_hex(word, entry_r->guid, IDMAP_GUID_SIZE)))
+		return "a message's line has a bad GUID";
 	return line.len > 0 ? "a message's line has too many words" : NULL;
 }
 
@@ -347,15 +353,23 @@ const char *idmap_parse_suspect(struct view line, uint32_t *uid_r,
 	return NULL;
 }
 
+static void write_guid(struct buf *buf,
+		       const unsigned char guid[IDMAP_GUID_SIZE])
+{
+	size_t i;
+
+	for (i = 0; i < IDMAP_GUID_SIZE; i++)
+		buf_printf(buf, "%02x", guid[i]);
+}
+
 void idmap_write_header(const struct idmap_crc *crc, struct buf *buf,
 			const struct idmap_header *header)
 {
-	size_t i, start = buf->len;
+	size_t start = buf->len;
 
 	buf_printf(buf, "%s %d %"PRIu32" ", IDMAP_MAGIC, IDMAP_VERSION,
 		   header->uidvalidity);
-	for (i = 0; i < IDMAP_GUID_SIZE; i++)
-		buf_printf(buf, "%02x", header->guid[i]);
+	write_guid(buf, header->guid);
 	buf_printf(buf, " %"PRIu32, header->generation);
 	line_seal(crc, buf, start);
 }
@@ -412,6 +426,10 @@ void idmap_write_message(struct buf *buf, char type,
 			buf_append_c(buf, '-');
 		else
 			idmap_flags_canonical(entry->flags, buf);
+	}
+	if (entry->has_guid) {
+		buf_append_c(buf, ' ');
+		write_guid(buf, entry->guid);
 	}
 	buf_append_c(buf, '\n');
 }

@@ -23,6 +23,22 @@ void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE])
 	memcpy(hash_r, digest, IDMAP_HASH_SIZE);
 }
 
+void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],
+		const struct idmap_entry *entry,
+		unsigned char guid_r[IDMAP_GUID_SIZE])
+{
+	unsigned char both[IDMAP_GUID_SIZE + IDMAP_HASH_SIZE];
+	struct view view = { (const char *)both, sizeof(both) };
+
+	if (entry->has_guid) {
+		memcpy(guid_r, entry->guid, IDMAP_GUID_SIZE);
+		return;
+	}
+	memcpy(both, mailbox_guid, IDMAP_GUID_SIZE);
+	memcpy(both + IDMAP_GUID_SIZE, entry->hash, IDMAP_HASH_SIZE);
+	idmap_hash(view, guid_r);
+}
+
 uint32_t idmap_spelling(const struct idmap *map, struct view id)
 {
 	if (memchr(id.p, '%', id.len) == NULL)

@@ -392,6 +392,7 @@ struct rewrite {
 	uint64_t first;		/* where the records begin */
 	uint32_t sum;		/* of all records written */
 	struct idmap_header header;
+	bool keep_guids;	/* header has another GUID than the map */
 	struct idmap_commit commit;
 	char seal[IDMAP_SEAL_LEN];
 };
@@ -560,6 +561,11 @@ static int compact_message(struct rewrite *rewrite, struct idmap_lines *lines,
 	if (idmap_lines_read(rewrite->map, lines, known, SPILL_SIZE, &entry,
 			     fault) < 0)
 		return -1;
+	/* what it was made of may be another one from now on */
+	if (rewrite->keep_guids && !entry.has_guid) {
+		idmap_guid(rewrite->map->header.guid, &entry, entry.guid);
+		entry.has_guid = true;
+	}
 	idmap_write_message(out, 'A', &entry);
 	known->offset = rewrite->offset + pos;
 	known->len = (uint32_t)(out->len - pos);
@@ -614,6 +620,8 @@ static int rewrite_all(struct idmap *map, const struct idmap_header *header,
 	rewrite.commit.next_uid = next_uid;
 	rewrite.commit.brake = map->committed.brake;
 	rewrite.commit.state = view_of_buf(&map->now.state);
+	rewrite.keep_guids = memcmp(header->guid, map->header.guid,
+				    IDMAP_GUID_SIZE) != 0;
 	ret = rewrite_begin(map, &rewrite, fault);
 	if (ret == 0 && fstat(rewrite.fd, &st) < 0)
 		ret = idmap_sys_fault(map, fault, "fstat()");

@@ -10,8 +10,8 @@
  * is the first line and never changes while the file lives. All that follows
  * is transactions: any number of records, then one commit line.
  *
- *	A UID ID SIZE DATE FIRST_SEEN FLAGS	a new message
- *	U UID ID SIZE DATE FIRST_SEEN		it is spelt or known otherwise
+ *	A UID ID SIZE DATE FIRST_SEEN FLAGS [GUID]	a new message
+ *	U UID ID SIZE DATE FIRST_SEEN [GUID]	it is spelt or known otherwise
  *	G UID					it is gone
  *	F UID1 UID2 CHANGE			local flags of a range change
  *	B UID SINCE				suspect since then; 0: no more
@@ -20,7 +20,8 @@
  * UIDs of A lines ascend in the whole file and are below NEXT_UID of their
  * commit; NEXT_UID never falls. Records are replayed in order; U, G, F and B
  * say nothing about a UID that is not there. The hash of a message is that of
- * its decoded id and is worked out when the line is read. START is the offset
+ * its decoded id and is worked out when the line is read. A message without
+ * a GUID of its own has one made of that hash (idmap_guid). START is the offset
  * at which the transaction begins, that is where the last one ended. HELD is
  * when the brake last held a list back. DEAD estimates how many bytes of the
  * file are superseded. BODYCRC is the CRC-32 of the records, LINECRC that of

@@ -40,6 +40,9 @@ struct idmap_entry {
 				   IDMAP_DATE_UNKNOWN */
 	int64_t first_seen;	/* when the bridge first saw it */
 	uint64_t offset;	/* of its line in the file */
+	bool has_guid;		/* it was saved with a GUID (by dsync, or a copy
+				   from another storage) */
+	unsigned char guid[IDMAP_GUID_SIZE];	/* that GUID */
 	struct view flags;	/* local flags and keywords: wire form list
 				   "$Work,\Flagged,\Seen", sorted without case,
 				   "" = none. At most IDMAP_FLAGS_MAX bytes: a
@@ -61,6 +64,11 @@ struct idmap_known {
 
 /* First 128 bits of SHA-256 of the decoded id. */
 void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE]);
+/* The GUID of a message: the one that it was saved with, else a hash of the
+ * mailbox's GUID and entry's hash: stable, and never the id itself. */
+void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],
+		const struct idmap_entry *entry,
+		unsigned char guid_r[IDMAP_GUID_SIZE]);
 /* Tells two spellings of one id apart: 0 for the one without a "%", else
  * a checksum. */
 uint32_t idmap_spelling(const struct idmap *map, struct view id);
@@ -139,7 +147,7 @@ int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
  * to whom it is staged by. Much that is staged is written ahead, so memory
  * does not grow. What cannot be written (a malformed id, a UID given out) is
  * refused: the offset returned is 0, and the commit fails with INTERNAL. */
-/* A new message: uid, id, size, date, first_seen and flags are taken from
+/* A new message: uid, id, size, date, first_seen, GUID and flags are taken from
  * entry (the hash is that of the id). entry->uid must be >= next_uid, which
  * moves past it; after idmap_create, until the map is closed, also any UID
  * above all that were added: messages of a lost map are restored in the order
@@ -148,7 +156,8 @@ uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry);
 /* The message is gone; its UID is never used again. */
 void idmap_gone(struct idmap *map, uint32_t uid);
 /* The backend spells the id differently now, or its size became known: hash,
- * id, size, date, first_seen are taken from entry; flags and suspicion stay. */
+ * id, size, date, first_seen and GUID are taken from entry; flags and suspicion
+ * stay. */
 uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry);
 /* Local flags of uid1..uid2 change: "+\Seen,-\Flagged,+$Work" (protocol.md's
  * change), or "=\Seen,$Work" for the whole set. */
@@ -184,7 +193,8 @@ bool idmap_wants_compaction(const struct idmap *map);
  * only syncing the folder failed: the new one). */
 int idmap_compact(struct idmap *map, bool sync, struct fault *fault);
 /* The same, and the mailbox is another one from then on: uidvalidity unless 0,
- * guid unless NULL, and the next UID if it is higher. Its messages stay. */
+ * guid unless NULL, and the next UID if it is higher. Its messages stay, and keep
+ * the GUIDs that they had. */
 int idmap_identify(struct idmap *map, uint32_t uidvalidity,
 		   const unsigned char guid[IDMAP_GUID_SIZE],
 		   uint32_t next_uid, bool sync, struct fault *fault);

@@ -70,16 +70,13 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 	    bridge_mailbox_may_write(mbox, VERB_APPEND,
 				     "mailboxes cannot be changed", &caps) < 0)
 		return -1;
-	if (caps->uids && update->uid_validity != 0) {
-		mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
-			"This mail store gives its own UIDs");
-		return -1;
-	}
+	if (caps->uids && update->uid_validity != 0)
+		return bridge_refuse_uids(box);
 	if (bridge_sync_lock_in_step(mbox) < 0)
 		return -1;
 	ret = idmap_identify(mbox->map, update->uid_validity,
 		guid_128_is_empty(update->mailbox_guid) ? NULL :
-		update->mailbox_guid, update->min_next_uid,
+		update->mailbox_guid, caps->uids ? 0 : update->min_next_uid,
 		bridge_mailbox_fsyncs(mbox), &fault);
 	if (ret < 0)
 		(void)bridge_fault_box(box, &fault);
@@ -96,12 +93,18 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 		      bool directory)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	const struct caps *caps;
 	struct fault fault;
 
 	/* "CREATE a/" says that mailboxes below a will be made: a store needs no
 	   a for that */
 	if (directory)
 		return 0;
+	/* before there is a mailbox that dsync takes for another one */
+	caps = session_caps(mbox->list->session, &fault);
+	if (caps != NULL && caps->uids && update != NULL &&
+	    update->uid_validity != 0)
+		return bridge_refuse_uids(box);
 	if (bridge_box_ask(mbox->list, VERB_CREATE, bridge_box_wire(box->name),
 			   NULL, &fault) < 0)
 		return bridge_fault_box(box, &fault);

@@ -54,6 +54,9 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		saved->src = src;
 		saved->src_uid = mail->uid;
 		saved->src_id = i_strndup(entry.id.p, entry.id.len);
+		/* with a new UID it stays the message that it was */
+		saved->has_guid = ctx->ctx.moving && src == ctx->mbox;
+		idmap_guid(idmap_header(src->map)->guid, &entry, saved->guid);
 		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
 		saved->size = entry.size;
 		saved->date = entry.date;
@@ -88,23 +91,46 @@ static int bridge_copy_save(struct mail_save_context *_ctx, struct mail *mail)
 	return ret < 0 ? -1 : 0;
 }
 
+static int bridge_copy_may(struct mail_save_context *_ctx, struct mail *mail)
+{
+	if (!_ctx->moving || mail->box->storage->v.mailbox_alloc !=
+	    bridge_mailbox_alloc ||
+	    bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box)))
+		return 0;
+	/* see bridge-guard.c */
+	mail_storage_set_error(_ctx->transaction->box->storage,
+		MAIL_ERROR_NOTPOSSIBLE, "[NOPERM] This mail store is "
+		"read-only: messages cannot be removed");
+	index_save_context_free(_ctx);
+	return -1;
+}
+
+/* dsync (2.3.19, dsync-mailbox-import.c) gives messages other UIDs by moving them
+   within the mailbox. If that fails it crashes, or removes the message; if the commit
+   fails, it takes all back. */
+static void bridge_copy_refuse_later(struct bridge_save_context *ctx)
+{
+	const char *text = mail_storage_get_last_error(ctx->mbox->box.storage,
+						       &ctx->refused_error);
+
+	i_free(ctx->refused_text);
+	ctx->refused_text = i_strdup(text);
+}
+
 int bridge_copy(struct mail_save_context *_ctx, struct mail *mail)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	struct mailbox_transaction_context *t = _ctx->transaction;
 	bool own_move = _ctx->moving && mail->box == &ctx->mbox->box;
 
-	if (_ctx->moving && mail->box->storage->v.mailbox_alloc ==
-	    bridge_mailbox_alloc &&
-	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
-		/* see bridge-guard.c */
-		mail_storage_set_error(_ctx->transaction->box->storage,
-			MAIL_ERROR_NOTPOSSIBLE, "[NOPERM] This mail store is "
-			"read-only: messages cannot be removed");
-		index_save_context_free(_ctx);
-		return -1;
+	if (bridge_copy_may(_ctx, mail) < 0 ||
+	    bridge_copy_save(_ctx, mail) < 0) {
+		if (!own_move ||
+		    (t->flags & MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS) == 0)
+			return -1;
+		bridge_copy_refuse_later(ctx);
+		return 0;
 	}
-	if (bridge_copy_save(_ctx, mail) < 0)
-		return -1;
 	if (own_move)
 		array_push_back(&ctx->own_moves, &mail->uid);
 	return 0;

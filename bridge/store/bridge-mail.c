@@ -2,7 +2,6 @@
  * at all. */
 #include "lib.h"
 #include "compat.h"
-#include "hex-binary.h"
 #include "istream.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
@@ -519,26 +518,20 @@ static int bridge_mail_get_save_date(struct mail *_mail, time_t *date_r)
 	return 1;
 }
 
-/* A hash of the mailbox's GUID and the id: stable, and never the id itself. */
+/* As good as the mail: dsync keeps it longer than the data stack does. */
 static int bridge_mail_get_guid(struct mail *mail, const char **value_r)
 {
-	const struct bridge_index_header *hdr;
-	const struct bridge_index_record *rec =
-		bridge_map_record(BRIDGE_MAILBOX(mail->box),
-				  mail->transaction->view, mail->seq, &hdr);
-	unsigned char both[IDMAP_GUID_SIZE + IDMAP_HASH_SIZE];
-	unsigned char hash[IDMAP_HASH_SIZE];
-	struct view view = { (const char *)both, sizeof(both) };
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct bridge_mail_entry entry;
+	guid_128_t guid;
 
-	if (rec == NULL) {
-		mail_set_critical(mail, "bridge: the index has no record of "
-				  "UID %u", mail->uid);
+	if (bridge_mail_entry(mail, &entry) < 0)
 		return -1;
-	}
-	memcpy(both, hdr->guid, IDMAP_GUID_SIZE);
-	memcpy(both + IDMAP_GUID_SIZE, rec->hash, IDMAP_HASH_SIZE);
-	idmap_hash(view, hash);
-	*value_r = binary_to_hex(hash, sizeof(hash));
+	idmap_guid(idmap_header(mbox->map)->guid, &entry.entry, guid);
+	buf_free(&entry.buf);
+	*value_r = p_strdup(bmail->imail.mail.data_pool,
+			    guid_128_to_string(guid));
 	return 0;
 }
 
@@ -546,6 +539,7 @@ static int
 bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 			const char **value_r)
 {
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct bridge_mail_entry entry;
 
 	switch (field) {
@@ -554,7 +548,8 @@ bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 	case MAIL_FETCH_STORAGE_ID:
 		if (bridge_mail_entry(mail, &entry) < 0)
 			return -1;
-		*value_r = t_strndup(entry.entry.id.p, entry.entry.id.len);
+		*value_r = p_strndup(bmail->imail.mail.data_pool,
+				     entry.entry.id.p, entry.entry.id.len);
 		buf_free(&entry.buf);
 		return 0;
 	default:

@@ -237,6 +237,13 @@ int bridge_refuse(struct mailbox *box, const char *what)
 	return -1;
 }
 
+int bridge_refuse_uids(struct mailbox *box)
+{
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			       "This mail store gives its own UIDs");
+	return -1;
+}
+
 int bridge_mailbox_may_write(struct bridge_mailbox *mbox, enum verb_id verb,
 			     const char *what, const struct caps **caps_r)
 {

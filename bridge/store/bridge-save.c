@@ -73,6 +73,7 @@ static void bridge_save_free(struct bridge_save_context *ctx)
 	if (ctx->dir != NULL)
 		(void)rmtree_remove(ctx->dir);
 	i_free(ctx->dir);
+	i_free(ctx->refused_text);
 	i_free(ctx);
 }
 
@@ -89,7 +90,10 @@ struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx)
 		bridge_flags_list(t->box, data->flags, NULL, 0) :
 		bridge_flags_list(t->box, data->flags, data->keywords->idx,
 				  data->keywords->count));
-	saved->want_uid = data->uid;
+	saved->wants_uid = data->uid != 0;
+	saved->has_guid = data->guid != NULL && *data->guid != '\0';
+	if (saved->has_guid)
+		mail_generate_guid_128_hash(data->guid, saved->guid);
 	saved->date = IDMAP_DATE_UNKNOWN;
 	saved->size = saved->stored_size = IDMAP_SIZE_UNKNOWN;
 	mail_index_append(t->itrans, data->uid, &saved->seq);
@@ -309,14 +313,15 @@ int bridge_save_get_stream(struct mail *mail, struct istream **input_r)
 
 /* A message that the store has, under its new UID. The map's side. */
 static void
-bridge_save_to_map(struct bridge_save_context *ctx,
-		   struct bridge_saved *saved, uint32_t uid)
+bridge_save_to_map(struct bridge_save_context *ctx, struct bridge_saved *saved)
 {
 	struct idmap_entry entry;
 
 	i_zero(&entry);
-	entry.uid = uid;
+	entry.uid = saved->uid;
 	entry.id = view_of(saved->id);
+	entry.has_guid = saved->has_guid;
+	memcpy(entry.guid, saved->guid, sizeof(entry.guid));
 	entry.size = saved->stored_size != IDMAP_SIZE_UNKNOWN ?
 		saved->stored_size : saved->size;
 	entry.date = saved->date;
@@ -357,6 +362,27 @@ static void bridge_save_check_rewritten(struct bridge_save_context *ctx)
 	}
 }
 
+static int bridge_saved_cmp(struct bridge_saved *const *a,
+			    struct bridge_saved *const *b)
+{
+	return (*a)->uid < (*b)->uid ? -1 : (*a)->uid > (*b)->uid;
+}
+
+/* dsync asks for UIDs, and in any order; to the map they go in theirs. */
+static void bridge_save_all_to_map(struct bridge_save_context *ctx)
+{
+	ARRAY(struct bridge_saved *) by_uid;
+	struct bridge_saved *saved;
+
+	i_array_init(&by_uid, array_count(&ctx->saved));
+	array_foreach_modifiable(&ctx->saved, saved)
+		array_push_back(&by_uid, &saved);
+	array_sort(&by_uid, bridge_saved_cmp);
+	array_foreach_elem(&by_uid, saved)
+		bridge_save_to_map(ctx, saved);
+	array_free(&by_uid);
+}
+
 /* Give out the UIDs, to the map first. Returns 0, -1 with the storage's error
    set. */
 static int bridge_save_assign(struct bridge_save_context *ctx)
@@ -368,16 +394,15 @@ static int bridge_save_assign(struct bridge_save_context *ctx)
 	struct seq_range_iter iter;
 	struct fault fault;
 	unsigned int n = 0;
-	uint32_t uid;
 
 	mail_index_append_finish_uids(t->itrans,
 		bridge_transaction_next_uid(t), uids);
 	seq_range_array_iter_init(&iter, uids);
 	array_foreach_modifiable(&ctx->saved, saved) {
-		if (!seq_range_array_iter_nth(&iter, n++, &uid))
+		if (!seq_range_array_iter_nth(&iter, n++, &saved->uid))
 			i_unreached();
-		bridge_save_to_map(ctx, saved, uid);
 	}
+	bridge_save_all_to_map(ctx);
 	if (idmap_commit(mbox->map, bridge_mailbox_fsyncs(mbox), &fault) < 0)
 		return bridge_fault_box(&mbox->box, &fault);
 	array_foreach_modifiable(&ctx->saved, saved)
@@ -437,6 +462,31 @@ static int bridge_save_failed(struct mailbox *box, const struct fault *fault)
 	return -1;
 }
 
+/* dsync saves under UIDs that a store with its own does not give, and would move
+   messages with each run to make up for it. Not refused before all is to be
+   committed: dsync (2.3.19, dsync-mailbox-import.c) takes back what it was about to
+   remove only if that fails. */
+static int bridge_save_check(struct bridge_save_context *ctx)
+{
+	const struct bridge_saved *saved;
+	const struct caps *caps;
+	struct fault fault;
+
+	if (ctx->refused_text != NULL) {
+		mail_storage_set_error(ctx->mbox->box.storage,
+				       ctx->refused_error, ctx->refused_text);
+		return -1;
+	}
+	caps = session_caps(ctx->mbox->list->session, &fault);
+	if (caps == NULL)
+		return bridge_fault_box(&ctx->mbox->box, &fault);
+	array_foreach(&ctx->saved, saved) {
+		if (caps->uids && saved->wants_uid)
+			return bridge_refuse_uids(&ctx->mbox->box);
+	}
+	return 0;
+}
+
 int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
@@ -445,9 +495,11 @@ int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 	struct fault fault;
 	int ret;
 
-	if (array_count(&ctx->saved) == 0)
+	if (array_count(&ctx->saved) == 0 && ctx->refused_text == NULL)
 		return 0;
-	ret = bridge_transaction_lock(t);
+	ret = bridge_save_check(ctx);
+	if (ret == 0)
+		ret = bridge_transaction_lock(t);
 	if (ret == 0 && bridge_save_store(ctx, &fault) < 0)
 		ret = bridge_save_failed(t->box, &fault);
 	caps = ret < 0 ? NULL :

@@ -9,7 +9,9 @@
 /* One message of a transaction: spooled to a file, or to be copied by the store. */
 struct bridge_saved {
 	uint32_t seq;		/* in the transaction */
-	uint32_t want_uid;	/* dsync restores UIDs; 0 = any */
+	bool wants_uid;		/* dsync gives it the UID that it has elsewhere */
+	bool has_guid;		/* it is a message that had a GUID elsewhere */
+	guid_128_t guid;
 	char *flags;		/* wire form list, all of them */
 	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it */
 	int64_t first_seen;	/* 0 = now */
@@ -31,6 +33,7 @@ struct bridge_saved {
 	char *id;
 	uint64_t stored_size;
 	uint32_t stored_uid;
+	uint32_t uid;		/* that it gets */
 	uint64_t offset;	/* of its line in the map */
 };
 
@@ -40,6 +43,8 @@ struct bridge_save_context {
 	ARRAY(struct bridge_saved) saved;
 	ARRAY_TYPE(uint32_t) own_moves;	/* UIDs that come from the mailbox
 					   itself, and are to go there */
+	char *refused_text;	/* why the commit is to fail; NULL = it is not */
+	enum mail_error refused_error;
 	char *dir;		/* of the spool files; NULL = none yet */
 	unsigned int files;
 

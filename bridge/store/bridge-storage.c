@@ -63,6 +63,7 @@ struct mail_storage bridge_storage = {
 	.class_flags = MAIL_STORAGE_CLASS_FLAG_NO_ROOT |
 		       MAIL_STORAGE_CLASS_FLAG_UNIQUE_ROOT |
 		       MAIL_STORAGE_CLASS_FLAG_HAVE_MAIL_GUIDS |
+		       MAIL_STORAGE_CLASS_FLAG_HAVE_MAIL_SAVE_GUIDS |
 		       MAIL_STORAGE_CLASS_FLAG_HAVE_MAIL_GUID128 |
 		       MAIL_STORAGE_CLASS_FLAG_SECONDARY_INDEX,
 	.event_category = &event_category_bridge,

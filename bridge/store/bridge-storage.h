@@ -146,6 +146,8 @@ int bridge_save_get_stream(struct mail *mail, struct istream **input_r);
 /* bridge-copy.c */
 int bridge_copy(struct mail_save_context *ctx, struct mail *mail);
 
+/* dsync: the store gives UIDs itself. Always returns -1. */
+int bridge_refuse_uids(struct mailbox *box);
 /* NO [NOPERM]: always returns -1. */
 int bridge_refuse(struct mailbox *box, const char *what);
 

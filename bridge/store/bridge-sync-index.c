@@ -78,10 +78,25 @@ bridge_sync_append(struct bridge_sync *sync, uint32_t uid,
 	return seq;
 }
 
+/* With its GUID, which the log of the index keeps: dsync learns from it which
+   message is gone. */
 static void bridge_sync_expunge(struct bridge_sync *sync, uint32_t seq,
 				uint32_t uid)
 {
-	mail_index_expunge(sync->trans, seq);
+	struct idmap *map = sync->mbox->map;
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	struct fault fault;
+	guid_128_t guid;
+
+	if (bridge_map_entry(sync->mbox, sync->view, seq, uid, &entry, &buf,
+			     &fault) > 0) {
+		idmap_guid(idmap_header(map)->guid, &entry, guid);
+		mail_index_expunge_guid(sync->trans, seq, guid);
+	} else {
+		mail_index_expunge(sync->trans, seq);
+	}
+	buf_free(&buf);
 	array_push_back(&sync->expunged_uids, &uid);
 }
 

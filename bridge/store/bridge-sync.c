@@ -136,14 +136,18 @@ static int bridge_sync_list_again(struct bridge_sync *sync, struct fault *fault)
 }
 
 /* The store gives UIDs under another uidvalidity than the map has: nothing of it
-   holds any more. A new map. Returns the same. */
+   holds any more. A new map; a mailbox that was never listed is still the one
+   whose GUID was told. Returns the same. */
 static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 	guid_128_t guid;
 
 	idmap_rollback(mbox->map);
-	guid_128_generate(guid);
+	if (idmap_header(mbox->map)->next_uid == 1)
+		memcpy(guid, idmap_header(mbox->map)->guid, sizeof(guid));
+	else
+		guid_128_generate(guid);
 	if (idmap_create(mbox->map, sync->new_uidvalidity, guid, 1, fault) < 0 ||
 	    idmap_open(mbox->map, fault) < 0)
 		return -1;

@@ -544,6 +544,69 @@ static void test_compact(void)
 	buf_free(&buf);
 }
 
+/* --- GUIDs --------------------------------------------------------------- */
+
+/* The GUID of a message, as text. */
+static const char *guid_of(struct idmap *map, uint32_t uid)
+{
+	static char text[2][2 * IDMAP_GUID_SIZE + 1];
+	static unsigned int n;
+	unsigned char bytes[IDMAP_GUID_SIZE];
+	struct idmap_entry entry;
+	struct buf buf = { NULL, 0, 0 };
+	size_t i;
+
+	n = !n;
+	strcpy(text[n], "none");
+	if (idmap_open(map, &fault) > 0 &&
+	    idmap_lookup(map, uid, &entry, &buf, &fault) > 0) {
+		idmap_guid(idmap_header(map)->guid, &entry, bytes);
+		for (i = 0; i < sizeof(bytes); i++)
+			snprintf(text[n] + 2 * i, 3, "%02x", bytes[i]);
+	}
+	buf_free(&buf);
+	return text[n];
+}
+
+static void test_guids(void)
+{
+	static const char given[] = "000102030405060708090a0b0c0d0eff";
+	static const unsigned char other[IDMAP_GUID_SIZE] = "another mailbox";
+	struct idmap *map = created(1);
+	struct idmap_entry entry = message(1, "one");
+	struct buf buf = { NULL, 0, 0 };
+	char made[2 * IDMAP_GUID_SIZE + 1];
+	unsigned int i;
+
+	for (i = 0; i < IDMAP_GUID_SIZE; i++)
+		entry.guid[i] = (unsigned char)(i < 15 ? i : 255);
+	entry.has_guid = true;
+	(void)idmap_add(map, &entry);
+	(void)add(map, 2, "two");
+	(void)commit(map);
+	is_str(guid_of(map, 1), given, "a GUID that was given is kept");
+	strcpy(made, guid_of(map, 2));
+	ok(strcmp(made, given) != 0 && strlen(made) == 32,
+	   "without, it is made of the mailbox's and the id");
+	ok(idmap_lookup(map, 1, &entry, &buf, &fault) == 1 && entry.has_guid,
+	   "it is read with the message");
+	entry.size = 7;
+	(void)idmap_update(map, &entry);
+	(void)commit(map);
+	is_str(guid_of(map, 1), given, "an update keeps it");
+	ok(idmap_identify(map, 0, other, 0, false, &fault) == 0 &&
+	   strcmp(guid_of(map, 1), given) == 0 &&
+	   strcmp(guid_of(map, 2), made) == 0,
+	   "messages keep theirs when the mailbox gets another");
+	idmap_gone(map, 2);
+	(void)add(map, 3, "two");
+	(void)commit(map);
+	ok(strcmp(guid_of(map, 3), made) != 0,
+	   "what comes later is of the other mailbox");
+	idmap_deinit(&map);
+	buf_free(&buf);
+}
+
 /* --- a million ----------------------------------------------------------- */
 
 static long memory_kib(void)
@@ -625,6 +688,7 @@ int main(int argc, char **argv)
 	test_cut_off();
 	test_two_writers();
 	test_compact();
+	test_guids();
 	test_million(argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 10) :
 		     100000);
 	return test_end();
