@@ -208,8 +208,8 @@ static const char *read_file(struct boxes *boxes, struct listing_boxes *known,
 	return reason;
 }
 
-/* Know what the file says, if it is not what we know already. */
-static void load(struct boxes *boxes)
+/* If it is not what we know already. */
+void boxes_load(struct boxes *boxes)
 {
 	struct file_identity now = file_identity(boxes);
 	struct listing_boxes known;
@@ -503,7 +503,7 @@ void boxes_forget(struct boxes *boxes, const char *name, bool children)
 	int fd = file_lock(boxes->lock_path, BOXES_LOCK_WAIT_MSECS);
 	size_t i, count;
 
-	load(boxes);
+	boxes_load(boxes);
 	memset(&gone, 0, sizeof(gone));
 	gone.boxes = mem_new(known->count, sizeof(*gone.boxes));
 	count = known->count;
@@ -537,7 +537,7 @@ static int ask_once(struct boxes *boxes, struct session *session,
 	memset(&update, 0, sizeof(update));
 	update.boxes = boxes;
 	update.known = &boxes->known;
-	load(boxes);
+	boxes_load(boxes);
 	if (listing_boxes(session, &update.now, fault) < 0)
 		return -1;
 	full.full = !update.now.delta;

@@ -19,6 +19,8 @@ struct boxes *boxes_init(const char *path,
 /* Sets *boxes to NULL; NULL is fine. */
 void boxes_deinit(struct boxes **boxes);
 
+/* Know what the file says; the store is not asked. */
+void boxes_load(struct boxes *boxes);
 /* Ask the store for its list and make of it what is known now. Of the policy
  * full is ignored: the list says that. Returns 0; -1 and a fault if the store
  * gave no list, and then nothing has changed. A file that is damaged or cannot

@@ -117,6 +117,7 @@ struct idmap {
 	struct idmap_crc crc;
 	struct buf scratch;
 
+	bool readonly;		/* idmap_set_readonly */
 	int lock_fd;		/* -1 = not locked */
 	bool fresh;		/* opened since it was locked */
 

@@ -91,6 +91,11 @@ struct idmap *idmap_init(const char *path)
 	return map;
 }
 
+void idmap_set_readonly(struct idmap *map)
+{
+	map->readonly = true;
+}
+
 void idmap_deinit(struct idmap **_map)
 {
 	struct idmap *map = *_map;
@@ -443,7 +448,8 @@ static int open_file(struct idmap *map, struct stat *st, struct fault *fault)
 			return 1;
 		idmap_close(map);
 	}
-	map->fd = open(map->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	map->fd = open(map->path, (map->readonly ? O_RDONLY : O_RDWR) |
+		       O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (map->fd < 0 && errno == ENOENT)
 		return 0;
 	if (map->fd < 0)
@@ -502,7 +508,7 @@ int idmap_open(struct idmap *map, struct fault *fault)
 	if (ret <= 0)
 		return ret;
 	header_show(map);
-	map->fresh = idmap_is_locked(map);
+	map->fresh = idmap_is_locked(map) && !map->readonly;
 	/* whoever left a torn tail is gone: nobody shall search it again. If
 	   this fails, writing does it. */
 	if (map->fresh)

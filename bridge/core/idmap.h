@@ -75,6 +75,9 @@ uint32_t idmap_spelling(const struct idmap *map, struct view id);
 
 /* path: the map file; its lock file is path + ".lock". Nothing is opened yet. */
 struct idmap *idmap_init(const char *path);
+/* Never write to the file, not even to cut a torn tail off: for who only looks.
+ * Nothing can be staged. Before idmap_open. */
+void idmap_set_readonly(struct idmap *map);
 /* Unlocks, forgets what is staged, sets *map to NULL; NULL is fine. */
 void idmap_deinit(struct idmap **map);
 
@@ -118,6 +121,13 @@ const struct idmap_known *idmap_known(const struct idmap *map,
  * below, what was saved since is not. As far as the file tells: one that was
  * compacted since counts all as listed. Valid after idmap_load. */
 uint32_t idmap_listed_uid(const struct idmap *map);
+/* Read the whole file from its beginning, whatever is loaded, and look for all that
+ * can be wrong with it: what idmap_load says, that is the checksum of each
+ * transaction, malformed lines, UIDs that do not ascend and a next UID that goes
+ * back; and two messages with one id, of which found is told. Returns how many
+ * found was told of, -1 and a fault if the file is damaged or cannot be read. */
+int idmap_check(struct idmap *map, void (*found)(void *context, const char *text),
+		void *context, struct fault *fault);
 /* The whole entry of a message, loading the map; its views point into buf, or
  * are valid as long as what is loaded. Returns 1, 0 if there is none, -1 and
  * a fault. */

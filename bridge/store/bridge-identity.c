@@ -178,9 +178,9 @@ remember_id(struct bridge_mailbox_list *list, const char *name,
 	return write_file(list, folder_of(name, NULL), ID_FILE, line, fault);
 }
 
-static const char *
-known_folder(struct bridge_mailbox_list *list, const char *name,
-	     const char *box_id)
+const char *
+bridge_identity_known_folder(struct bridge_mailbox_list *list, const char *name,
+			     const char *box_id)
 {
 	const char *id = remembered_id(list, name, box_id);
 
@@ -195,8 +195,22 @@ int bridge_identity_folder(struct bridge_mailbox_list *list, const char *name,
 	if (list->boxes == NULL && bridge_list_refresh(list, FALSE) < 0)
 		return -1;
 	box = listing_box_find(list->boxes, view_of(name));
-	*folder_r = known_folder(list, name, box == NULL ? NULL : box->id);
+	*folder_r = bridge_identity_known_folder(list, name,
+					box == NULL ? NULL : box->id);
 	return 0;
+}
+
+const char *bridge_identity_last_name(struct bridge_mailbox_list *list,
+				      const char *folder)
+{
+	const char *const *words = read_words(list, folder, NAME_FILE, 1);
+	struct buf decoded = { NULL, 0, 0 };
+	const char *name = NULL;
+
+	if (words != NULL && wire_decode(view_of(words[0]), &decoded) == 0)
+		name = t_strdup(buf_str(&decoded));
+	buf_free(&decoded);
+	return name;
 }
 
 /* --- whose id it is -------------------------------------------------------- */
@@ -321,8 +335,10 @@ replaced_fault(struct bridge_mailbox *mbox, const char *ok_id,
 int bridge_identity_check_listed(struct bridge_mailbox *mbox,
 				 struct fault *fault)
 {
-	return strcmp(known_folder(mbox->list, mbox->box.name, mbox->box_id),
-		      mbox->folder) == 0 ? 0 :
+	const char *folder = bridge_identity_known_folder(mbox->list,
+					mbox->box.name, mbox->box_id);
+
+	return strcmp(folder, mbox->folder) == 0 ? 0 :
 		replaced_fault(mbox, NULL, fault);
 }
 

@@ -13,6 +13,16 @@
 int bridge_identity_folder(struct bridge_mailbox_list *list, const char *name,
 			   const char **folder_r);
 
+/* The folder of a mailbox of this name and the id that BOX gave it (NULL = none),
+ * as far as is known; the store is not asked. From the data stack. */
+const char *
+bridge_identity_known_folder(struct bridge_mailbox_list *list, const char *name,
+			     const char *box_id);
+/* The name under which the mailbox of a folder was last seen; NULL if the folder
+ * does not say it. From the data stack. */
+const char *bridge_identity_last_name(struct bridge_mailbox_list *list,
+				      const char *folder);
+
 /* The folder of a name, where nothing has an id: from the data stack. */
 const char *bridge_identity_name_folder(const char *name);
 

@@ -206,25 +206,23 @@ static void bridge_sync_log_brake(struct bridge_sync *sync)
 		  mbox->list->set.brake_pause_secs);
 }
 
-/* Whether the index has taken over all that the map says. */
-static bool
-bridge_sync_is_in_step(struct bridge_mailbox *mbox,
-		       struct mail_index_view *view)
+bool bridge_sync_is_in_step(struct idmap *idmap, uint32_t ext_id,
+			    struct mail_index_view *view)
 {
 	const struct mail_index_header *hdr = mail_index_get_header(view);
-	const struct idmap_header *map = idmap_header(mbox->map);
+	const struct idmap_header *map = idmap_header(idmap);
 	const struct bridge_index_header *ours;
 	const void *data;
 	size_t size;
 
-	mail_index_get_header_ext(view, mbox->ext_id, &data, &size);
+	mail_index_get_header_ext(view, ext_id, &data, &size);
 	ours = data;
 	return size == sizeof(*ours) && hdr->uid_validity == map->uidvalidity &&
 		hdr->next_uid >= map->next_uid &&
 		(hdr->flags & MAIL_INDEX_HDR_FLAG_FSCKD) == 0 &&
 		memcmp(ours->guid, map->guid, sizeof(ours->guid)) == 0 &&
 		ours->generation == map->generation &&
-		ours->map_end == idmap_end(mbox->map);
+		ours->map_end == idmap_end(idmap);
 }
 
 /* UIDs are given out above all that the map or the index has seen. */
@@ -253,7 +251,7 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
 	bridge_sync_first_uid(sync, view);
-	sync->behind = !bridge_sync_is_in_step(mbox, view);
+	sync->behind = !bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
 	/* the index does not know the marks of what lines name */
 	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
 					!bridge_sync_has_marks(mbox, view)))
@@ -398,7 +396,7 @@ int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
 	if (ret == 0) {
 		(void)mail_index_refresh(mbox->box.index);
 		view = mail_index_view_open(mbox->box.index);
-		in_step = bridge_sync_is_in_step(mbox, view);
+		in_step = bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
 		mail_index_view_close(&view);
 		if (!in_step) {
 			bridge_sync_start(&sync, mbox);

@@ -129,6 +129,10 @@ int bridge_sync_lock_in_step(struct bridge_mailbox *mbox);
 int bridge_sync_gone(struct bridge_mailbox *mbox,
 		     const ARRAY_TYPE(const_string) *ids);
 
+/* Whether the index has taken over all that the map says; ext_id is its extension
+ * "bridge". The map is open, and locked if that shall stay so. */
+bool bridge_sync_is_in_step(struct idmap *map, uint32_t ext_id,
+			    struct mail_index_view *view);
 /* Find out what the map knows: all of it, or, if the index is in step with it,
  * only what the lines name that are waiting. Locked, with the map open. Returns
  * 0, or -1 and a fault. */

@@ -32,3 +32,16 @@ help_section() { "$DOVEBRIDGE" --help | sed -n "/^$1/,/^\$/{s/^  //p;}"; }
 	run diff "$TMP/code" "$TMP/page"
 	assert_success
 }
+
+@test "the columns and options of doveadm bridge map are in its page, and the other way round" {
+	local page=$ROOT/man/doveadm-bridge.1 source=$ROOT/bridge/store/doveadm-bridge.c
+	sed -n '/_columns\[\] = {/,/^};/p' "$source" | grep -oE '"[a-z]+"' | tr -d '"' | sort -u >"$TMP/code"
+	sed -n '/^\.Sh DESC/,/^\.Sh EXIT/p' "$page" | grep -E '^\.(It )?Sy [a-z]+' |
+		grep -vE 'Sy (bridge|mail_plugins)' | grep -oE '\<[a-z]{2,}\>' | sort -u >"$TMP/page"
+	run diff "$TMP/code" "$TMP/page"
+	assert_success
+	grep -oE 'PARAM\(.[a-z]., "[a-z]+"' "$source" | sed -E 's/.*\((.[a-z]).*"(.*)"/\1 --\2/; s/^./-/' >"$TMP/code"
+	sed -nE 's/^\.It Fl ([a-z]) , Fl -([a-z]+)$/-\1 --\2/p' "$page" >"$TMP/page"
+	run diff "$TMP/code" "$TMP/page"
+	assert_success
+}

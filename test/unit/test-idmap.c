@@ -607,6 +607,64 @@ static void test_guids(void)
 	buf_free(&buf);
 }
 
+/* --- looking only -------------------------------------------------------- */
+
+static void note_text(void *context, const char *text)
+{
+	struct buf *all = context;
+
+	buf_printf(all, "%s;", text);
+}
+
+static void test_check(void)
+{
+	struct idmap *map = created(1), *looking;
+	struct buf found = { NULL, 0, 0 };
+	off_t size;
+	int fd;
+
+	(void)add(map, 1, "one");
+	(void)add(map, 2, "two");
+	(void)commit(map);
+	idmap_unlock(map);
+	fd = open(path, O_WRONLY | O_APPEND);
+	ok(write(fd, "A 3 torn", 8) == 8, "a map with a torn tail");
+	(void)close(fd);
+	size = file_size(path);
+	looking = idmap_init(path);
+	idmap_set_readonly(looking);
+	ok(idmap_lock(looking, 0, NULL, NULL, &fault) == 0 &&
+	   idmap_open(looking, &fault) == 1 &&
+	   idmap_check(looking, note_text, &found, &fault) == 0 &&
+	   found.len == 0 && file_size(path) == size,
+	   "is sound, and whoever only looks leaves the tail");
+	(void)add(looking, 3, "three");
+	ok(idmap_commit(looking, false, &fault) < 0 && file_size(path) == size,
+	   "and cannot write");
+	idmap_unlock(looking);
+	(void)idmap_lock(map, 0, NULL, NULL, &fault);
+	ok(idmap_open(map, &fault) == 1 && file_size(path) == size - 8,
+	   "who may write cuts it off");
+	(void)add(map, 3, "%6fne");
+	(void)add(map, 4, "four");
+	(void)add(map, 5, "one");
+	(void)commit(map);
+	idmap_unlock(map);
+	ok(idmap_open(looking, &fault) == 1 &&
+	   idmap_check(looking, note_text, &found, &fault) == 2,
+	   "ids that are there twice are found");
+	is_str(buf_str(&found), "UID 1 and UID 3 have the same id;"
+	       "UID 3 and UID 5 have the same id;", "and told of");
+	fd = open(path, O_WRONLY);
+	ok(pwrite(fd, "X", 1, file_size(path) / 2) == 1, "a byte is wrong");
+	(void)close(fd);
+	ok(idmap_check(looking, note_text, &found, &fault) == -1,
+	   "that is found in what was loaded before");
+	idmap_deinit(&looking);
+	idmap_deinit(&map);
+	buf_free(&found);
+}
+
 /* --- a million ----------------------------------------------------------- */
 
 static long memory_kib(void)
@@ -689,6 +747,7 @@ int main(int argc, char **argv)
 	test_two_writers();
 	test_compact();
 	test_guids();
+	test_check();
 	test_million(argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 10) :
 		     100000);
 	return test_end();
