@@ -1,5 +1,6 @@
 #include "caps.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <strings.h>
@@ -219,6 +220,72 @@ bool caps_owns_flag(const struct caps *caps, struct view flag)
 	}
 	buf_free(&scratch);
 	return owns;
+}
+
+static const char *const system_flags[] = {
+	"\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen",
+};
+
+#define SYSTEM_FLAGS (sizeof(system_flags) / sizeof(system_flags[0]))
+#define KEEPS_SAID 0x01U
+#define KEEPS_SYSTEM(i) (0x02U << (i))
+#define KEEPS_KEYWORDS 0x40U	/* all of them */
+#define KEEPS_UIDS 0x80U
+#define KEEPS_LOCAL 0x100U	/* not even the first value */
+#define KEEPS_SUM_SHIFT 16	/* of keywords that are named */
+
+/* The same for all orders and for all spellings of the letters. */
+static uint32_t keywords_sum(const struct caps *caps)
+{
+	struct view list = view_of_buf(&caps->flags_list), elem;
+	uint32_t hash, sum = 0;
+	size_t i;
+
+	while (wire_list_next(&list, &elem)) {
+		if (elem.len == 0 || elem.p[0] == '\\' || view_is(elem, "*"))
+			continue;
+		hash = 2166136261U;
+		for (i = 0; i < elem.len; i++)
+			hash = (hash ^ (unsigned char)
+				tolower((unsigned char)elem.p[i])) * 16777619U;
+		sum += hash ^ hash >> 16;
+	}
+	return sum & 0xffff;
+}
+
+uint32_t caps_keeps(const struct caps *caps)
+{
+	uint32_t keeps = KEEPS_SAID;
+	size_t i;
+
+	for (i = 0; i < SYSTEM_FLAGS; i++) {
+		if (caps_owns_flag(caps, view_of(system_flags[i])))
+			keeps |= KEEPS_SYSTEM(i);
+	}
+	/* no store names this one alone */
+	if (caps_owns_flag(caps, view_of("*")))
+		keeps |= KEEPS_KEYWORDS;
+	if (caps->uids)
+		keeps |= KEEPS_UIDS;
+	if (caps->flags == CAPS_FLAGS_LOCAL)
+		keeps |= KEEPS_LOCAL;
+	return keeps | keywords_sum(caps) << KEEPS_SUM_SHIFT;
+}
+
+bool caps_gained_flag(const struct caps *caps, uint32_t before,
+		      struct view flag)
+{
+	size_t i;
+
+	if (!caps_owns_flag(caps, flag))
+		return false;
+	for (i = 0; i < SYSTEM_FLAGS; i++) {
+		if (view_is_nocase(flag, system_flags[i]))
+			return (before & KEEPS_SYSTEM(i)) == 0;
+	}
+	return (before & KEEPS_KEYWORDS) == 0 &&
+		(before >> KEEPS_SUM_SHIFT == 0 ||
+		 before >> KEEPS_SUM_SHIFT != keywords_sum(caps));
 }
 
 int caps_finish(struct caps *caps, struct wire_error *error_r)

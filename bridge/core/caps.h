@@ -56,6 +56,14 @@ int caps_item(struct caps *caps, const struct wire_line *line,
 /* Whether the store keeps this flag itself: flag is an element of a list in wire
  * form, "\Seen" or a keyword. Flags and keywords compare without case. */
 bool caps_owns_flag(const struct caps *caps, struct view flag);
+/* What the store keeps itself, flags and UIDs, in one number above 0 that can be
+ * remembered: another one means that it has changed. Keywords that are named one
+ * by one are in it as a checksum. */
+uint32_t caps_keeps(const struct caps *caps);
+/* Whether the store keeps this flag, and did not when caps_keeps was before. Of a
+ * keyword the answer is yes if it is not known. */
+bool caps_gained_flag(const struct caps *caps, uint32_t before,
+		      struct view flag);
 /* The answer is complete: was a version named, what follows from the rest. */
 int caps_finish(struct caps *caps, struct wire_error *error_r);
 

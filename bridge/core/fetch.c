@@ -367,7 +367,23 @@ static void fetch_done(struct session_request *request)
 		fetch_free(ctx);
 }
 
+/* A copy that has taken the place of another may take fewer ids. The caller asks
+   for each by itself then. */
+static int fetch_prepare(struct session_request *request,
+			 const struct caps *caps, struct fault *fault_r)
+{
+	struct fetch *ctx = (struct fetch *)request;
+
+	if (ctx->count <= caps->batch)
+		return 0;
+	return fault_set(fault_r, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+		"%s: has only batch=%u now, not enough for %zu ids",
+		session_settings(ctx->session)->argv[0], caps->batch,
+		ctx->count);
+}
+
 static const struct session_handler fetch_handler = {
+	.prepare = fetch_prepare,
 	.item = fetch_line,
 	.octets = fetch_octets,
 	.final = fetch_final,

@@ -43,9 +43,10 @@ void flags_mark(const struct caps *caps, struct view change,
 
 	while (change_next(&change, &elem, &plus, &name)) {
 		list_add(map_change, "", elem, 0);
+		/* one that was the store's may be marked */
+		list_add(map_change, plus ? "-%-" : "-%+", name, 0);
 		if (caps != NULL && !caps_owns_flag(caps, name))
 			continue;
-		list_add(map_change, plus ? "-%-" : "-%+", name, 0);
 		list_add(map_change, plus ? "+%+" : "+%-", name, 0);
 		list_add(push, "", elem, 0);
 	}
@@ -158,7 +159,7 @@ static bool set_has_mark(struct view set, char sign, struct view name)
 void flags_listed(const struct caps *caps, struct view set,
 		  struct view listed, struct buf *out)
 {
-	struct view left = listed, elem;
+	struct view left = listed, elem, name;
 
 	while (wire_list_next(&left, &elem)) {
 		if (elem.len > 0 && caps_owns_flag(caps, elem) &&
@@ -169,10 +170,25 @@ void flags_listed(const struct caps *caps, struct view set,
 	while (wire_list_next(&left, &elem)) {
 		if (flags_is_mark(elem)) {
 			list_add(out, "", elem, 0);
-			if (elem.p[1] == '+')
-				list_add(out, "", elem, 2);
+			name.p = elem.p + 2;
+			name.len = elem.len - 2;
+			if (elem.p[1] == '+' && caps_owns_flag(caps, name))
+				list_add(out, "", name, 0);
 		} else if (!caps_owns_flag(caps, elem)) {
 			list_add(out, "", elem, 0);
 		}
+	}
+}
+
+void flags_adopt(const struct caps *caps, uint32_t before, struct view set,
+		 struct buf *change)
+{
+	struct view left = set, elem;
+
+	while (wire_list_next(&left, &elem)) {
+		if (elem.len > 0 && !flags_is_mark(elem) &&
+		    caps_gained_flag(caps, before, elem) &&
+		    !set_has_mark(set, '+', elem))
+			list_add(change, "+%+", elem, 0);
 	}
 }

@@ -33,4 +33,9 @@ void flags_unmarked(struct view set, struct buf *out);
 void flags_listed(const struct caps *caps, struct view set,
 		  struct view listed, struct buf *out);
 
+/* The store keeps flags now that it did not keep before (caps_keeps): the change
+ * that marks those of a set, to be pushed. Appended to. */
+void flags_adopt(const struct caps *caps, uint32_t before, struct view set,
+		 struct buf *change);
+
 #endif

@@ -420,6 +420,7 @@ struct msgs_request {
 	const struct listing_sink *sink;
 	void *context;
 	struct listing_end *end;
+	const char *box, *state;
 	uint64_t text_bytes;	/* of all lines */
 	size_t lines, msgs;
 	struct buf id;
@@ -592,7 +593,21 @@ static void msgs_reset(struct session_request *request)
 	ctx->sink->reset(ctx->context);
 }
 
+/* A state is for a copy that has delta: another one may have taken its place. */
+static int msgs_prepare(struct session_request *request,
+			const struct caps *caps, struct fault *fault_r)
+{
+	struct msgs_request *ctx = (struct msgs_request *)request;
+
+	(void)fault_r;
+	buf_clear(&request->line);
+	buf_printf(&request->line, "LIST %s %s", ctx->box,
+		   caps->delta ? ctx->state : "-");
+	return 0;
+}
+
 static const struct session_handler msgs_handler = {
+	.prepare = msgs_prepare,
 	.item = msgs_item,
 	.final = msgs_final,
 	.reset = msgs_reset,
@@ -612,7 +627,8 @@ int listing_read(struct session *session, const char *box, const char *state,
 	ctx.end = end_r;
 	ctx.request.verb = VERB_LIST;
 	ctx.request.handler = &msgs_handler;
-	buf_printf(&ctx.request.line, "LIST %s %s", box, state);
+	ctx.box = box;
+	ctx.state = state;
 	ret = session_run(session, &ctx.request);
 	if (ret < 0) {
 		*fault = ctx.request.fault;

@@ -26,9 +26,12 @@
  *
  * The share is counted over all that is absent, suspects included: otherwise a
  * store that loses a fifth with every listing would never meet the brake. When
- * the share falls below the limits again (the disk came back, but for some
- * messages), the brake does not hold, and what is absent goes at once, suspect
- * or not: it is what a user deleting a few messages looks like. A message with
+ * some of the suspects are listed and the share has fallen below the limits again
+ * (the disk came back, but for some messages), the brake does not hold, and what
+ * is absent goes at once, suspect or not: it is what a user deleting a few
+ * messages looks like. As long as no suspect is listed the brake holds, however
+ * many others there are by now: what came meanwhile says nothing about what went
+ * (another disk is mounted there, or the same messages have other ids). A message with
  * other bytes is listed, so it is no absence. GONE counts as known, and as not
  * listed: statements that take away all but the absent do not make the absent
  * few.
@@ -260,15 +263,22 @@ void reconcile_expect(const struct reconciler *rec, const unsigned char *hash)
 static bool brake_holds(const struct reconciler *rec)
 {
 	size_t k, counts[STATE_SUSPECT + 1] = { 0 };
+	size_t suspect[STATE_SUSPECT + 1] = { 0 };
 	size_t known, absent, listed;
 
-	for (k = 0; k < rec->known_count; k++)
+	for (k = 0; k < rec->known_count; k++) {
 		counts[rec->states[k]]++;
+		if (rec->known[k].suspect_since != 0)
+			suspect[rec->states[k]]++;
+	}
 	known = rec->known_count - counts[STATE_OUTDONE];
 	absent = counts[STATE_ABSENT];
 	listed = counts[STATE_LISTED] + counts[STATE_OTHER];
 	if (absent == 0)
 		return false;
+	if (suspect[STATE_ABSENT] >= RECONCILE_BRAKE_ALL_MIN &&
+	    suspect[STATE_LISTED] + suspect[STATE_OTHER] == 0)
+		return true;
 	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
 		return true;
 	return known >= RECONCILE_BRAKE_QUARTER_MIN && absent >= known / 4 &&

@@ -8,7 +8,8 @@
 
 /* The brake holds when at least this many messages are known and ... */
 #define RECONCILE_BRAKE_QUARTER_MIN 20	/* ... a quarter or more would vanish */
-#define RECONCILE_BRAKE_ALL_MIN 3	/* ... all would vanish */
+#define RECONCILE_BRAKE_ALL_MIN 3	/* ... all would vanish, or none of those
+					   that it holds back is listed */
 
 /* One line of a listing: MSG, or GONE. */
 struct reconcile_item {

@@ -536,8 +536,8 @@ static ssize_t session_read_idle(struct session *session)
 	return ret;
 }
 
-/* The copy broke while nothing was in flight. The request that waits has done
-   no harm: a fresh copy gets it, once. */
+/* The copy broke while nothing was in flight. The request that waits, if there is
+   one, has done no harm: a fresh copy gets it, once. */
 static void session_break_idle(struct session *session,
 			       const struct fault *fault)
 {
@@ -545,7 +545,10 @@ static void session_break_idle(struct session *session,
 
 	session_copy_end(session, PROC_END_FORCE);
 	session_back_off(session, fault);
-	if (head->retried) {
+	if (head == NULL) {
+		/* nobody is to be told of it later */
+		session_log(session, SESSION_LOG_WARNING, fault->log);
+	} else if (head->retried) {
 		session_fail(session, head, fault);
 	} else {
 		head->fault = *fault;
@@ -745,6 +748,8 @@ int session_run(struct session *session, struct session_request *request)
 
 const struct caps *session_caps(struct session *session, struct fault *fault)
 {
+	/* those of a copy that has ended say nothing about the next one */
+	session_check_idle(session);
 	while (session->proc == NULL || !session->caps_done) {
 		if (session->proc == NULL &&
 		    session_start(session, fault) < 0)

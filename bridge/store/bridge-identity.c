@@ -74,10 +74,8 @@ static const char *
 control_path(struct bridge_mailbox_list *list, const char *folder,
 	     const char *file)
 {
-	return t_strconcat(
-		mailbox_list_get_root_forced(&list->list,
-					     MAILBOX_LIST_PATH_TYPE_CONTROL),
-		"/"BRIDGE_MAILBOXES_DIR"/", folder, "/", file, NULL);
+	return t_strconcat(bridge_list_control_dir(list),
+			   "/"BRIDGE_MAILBOXES_DIR"/", folder, "/", file, NULL);
 }
 
 /* --- what is remembered ---------------------------------------------------- */
@@ -96,8 +94,7 @@ write_file(struct bridge_mailbox_list *list, const char *folder,
 {
 	const char *path = control_path(list, folder, file);
 	const char *dir = control_path(list, folder, "");
-	const char *root = mailbox_list_get_root_forced(&list->list,
-		MAILBOX_LIST_PATH_TYPE_CONTROL);
+	const char *root = bridge_list_control_dir(list);
 	int fd, ret;
 
 	if (text == NULL) {
@@ -315,6 +312,7 @@ int bridge_identity_open(struct bridge_mailbox *mbox)
 	mbox->id_from_ok = mbox->wire_name != NULL &&
 		remembered_id(mbox->list, mbox->box.name, mbox->box_id) != NULL;
 	mbox->shown = mbox->replaced = FALSE;
+	mbox->keeps = 0;
 	return 0;
 }
 

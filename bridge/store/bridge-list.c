@@ -179,6 +179,7 @@ static int
 bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		     enum mailbox_list_path_type type, const char **path_r)
 {
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 	const char *root, *folder;
 
 	if (!mailbox_list_set_get_root_path(&_list->set, type, &root)) {
@@ -189,24 +190,26 @@ bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		*path_r = root;
 		return 1;
 	}
-	if (bridge_identity_folder(BRIDGE_LIST(_list), name, &folder) < 0) {
+	if (bridge_identity_folder(list, name, &folder) < 0) {
 		*path_r = NULL;
 		return -1;
 	}
-	*path_r = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
-				  folder);
+	*path_r = t_strdup_printf("%s%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
+				  list->set.store_dir, folder);
 	return 1;
 }
 
 const char *
-bridge_list_path_by_name(struct mailbox_list *list, const char *name,
+bridge_list_path_by_name(struct mailbox_list *_list, const char *name,
 			 enum mailbox_list_path_type type)
 {
+	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 	const char *root;
 
-	if (!mailbox_list_set_get_root_path(&list->set, type, &root))
+	if (!mailbox_list_set_get_root_path(&_list->set, type, &root))
 		return NULL;
-	return t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
+	return t_strdup_printf("%s%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
+			       list->set.store_dir,
 			       bridge_identity_name_folder(name));
 }
 
@@ -244,14 +247,20 @@ static void bridge_list_warn(void *context, const char *text)
 	bridge_list_log(context, SESSION_LOG_WARNING, text);
 }
 
+const char *bridge_list_control_dir(struct bridge_mailbox_list *list)
+{
+	return t_strconcat(mailbox_list_get_root_forced(&list->list,
+					MAILBOX_LIST_PATH_TYPE_CONTROL),
+			   list->set.store_dir, NULL);
+}
+
 /* Where the list of mailboxes is kept. Its folder is made for it; if that fails
    the error is logged, and only this process knows the list. */
 static void bridge_list_init_known(struct bridge_mailbox_list *list)
 {
 	const char *root;
 
-	root = mailbox_list_get_root_forced(&list->list,
-					    MAILBOX_LIST_PATH_TYPE_CONTROL);
+	root = bridge_list_control_dir(list);
 	if (mailbox_list_mkdir_root(&list->list, root,
 				    MAILBOX_LIST_PATH_TYPE_CONTROL) < 0)
 		mailbox_list_clear_error(&list->list);

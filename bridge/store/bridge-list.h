@@ -56,6 +56,8 @@ int bridge_list_refresh(struct bridge_mailbox_list *list, bool force);
 const char *
 bridge_list_path_by_name(struct mailbox_list *list, const char *name,
 			 enum mailbox_list_path_type type);
+/* The folder below CONTROL for what is kept of this store; on the data stack. */
+const char *bridge_list_control_dir(struct bridge_mailbox_list *list);
 /* Dovecot's flags of a listed mailbox. */
 enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box);
 

@@ -11,6 +11,7 @@
 #define BRIDGE_TIME_MAX_MSECS (24 * 60 * 60 * 1000)
 #define BRIDGE_WATCH_DEFAULT 4
 #define BRIDGE_WATCH_MAX 10000
+#define BRIDGE_STORE_ID_MAX 64
 
 static const char *const setting_names[] = {
 	"bridge_command",
@@ -20,6 +21,7 @@ static const char *const setting_names[] = {
 	"bridge_lock_timeout",
 	"bridge_directory",
 	"bridge_watch_max",
+	"bridge_store_id",
 };
 
 /* A misspelt name would silently leave the default in force. */
@@ -100,6 +102,32 @@ setting_get_number(struct mail_namespace *ns, const char *name,
 	return 0;
 }
 
+/* It becomes the name of a folder. */
+static int
+setting_get_store(struct mail_namespace *ns, const char **dir_r,
+		  const char **error_r)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const char *value, *used;
+	size_t len;
+
+	*dir_r = "";
+	value = setting_get(ns, "bridge_store_id", &used);
+	if (value == NULL)
+		return 0;
+	len = strlen(value);
+	if (len == 0 || len > BRIDGE_STORE_ID_MAX ||
+	    strspn(value, allowed) != len) {
+		*error_r = t_strdup_printf("%s = %s: 1 to %d letters, digits, "
+			"and .-_ are needed", used, value,
+			BRIDGE_STORE_ID_MAX);
+		return -1;
+	}
+	*dir_r = p_strdup_printf(ns->user->pool, "/store=%s", value);
+	return 0;
+}
+
 static int
 setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 		    const char **error_r)
@@ -148,7 +176,8 @@ int bridge_settings_read(struct mail_namespace *ns,
 	    setting_get_time(ns, "bridge_lock_timeout", 1,
 			     &set_r->lock_timeout_msecs, error_r) < 0 ||
 	    setting_get_number(ns, "bridge_watch_max", BRIDGE_WATCH_MAX,
-			       &set_r->watch_max, error_r) < 0)
+			       &set_r->watch_max, error_r) < 0 ||
+	    setting_get_store(ns, &set_r->store_dir, error_r) < 0)
 		return -1;
 	set_r->brake_pause_secs = (pause_msecs + 999) / 1000;
 	set_r->directory = setting_get(ns, "bridge_directory", &used);

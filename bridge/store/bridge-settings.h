@@ -12,6 +12,9 @@ struct bridge_settings {
 	unsigned int lock_timeout_msecs;
 	unsigned int watch_max;		/* copies of idling clients */
 	const char *directory;		/* working directory; NULL = home */
+	/* where below a root what is kept of the store lies: "" or
+	   "/store=ID" */
+	const char *store_dir;
 };
 
 /* Read the settings of a namespace: NAME_<namespace> wins over NAME. Returns

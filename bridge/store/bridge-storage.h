@@ -24,7 +24,8 @@ struct bridge_index_header {
 	uint32_t listed_uid;	/* the next UID when the store was listed last:
 				   from it on are messages that it was given
 				   since */
-	uint32_t unused;
+	uint32_t keeps;		/* what the store kept when it was asked last
+				   (caps_keeps); 0 = not known */
 	uint64_t map_end;	/* the index says what the map of this
 				   generation said up to here */
 };
@@ -54,6 +55,8 @@ struct bridge_mailbox {
 	bool shown;		/* it was synchronised since it was opened */
 	bool replaced;		/* another mailbox has its name now */
 	bool ro;		/* marked ro */
+	uint32_t keeps;		/* what the store kept when it was opened
+				   (caps_keeps); 0 = it was not asked */
 	struct idmap *map;
 	uint32_t ext_id;	/* "bridge" */
 	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */

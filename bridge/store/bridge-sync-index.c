@@ -315,23 +315,23 @@ bridge_sync_raise_modseq(struct bridge_sync *sync,
 uint32_t bridge_sync_listed_uid(struct bridge_mailbox *mbox,
 				struct mail_index_view *view)
 {
-	const struct bridge_index_header *hdr;
-	const void *data;
-	size_t size;
+	const struct bridge_index_header *hdr =
+		bridge_sync_index_header(view, mbox->ext_id);
 
-	mail_index_get_header_ext(view, mbox->ext_id, &data, &size);
-	hdr = data;
-	return size == sizeof(*hdr) &&
-		memcmp(hdr->guid, idmap_header(mbox->map)->guid,
-		       sizeof(hdr->guid)) == 0 ? hdr->listed_uid : 0;
+	return hdr != NULL && memcmp(hdr->guid, idmap_header(mbox->map)->guid,
+				     sizeof(hdr->guid)) == 0 ?
+		hdr->listed_uid : 0;
 }
 
 /* What the index says of itself when it has taken over all that the map says. */
 static void
-bridge_sync_make_header(struct bridge_mailbox *mbox, bool marks,
+bridge_sync_make_header(struct bridge_mailbox *mbox,
+			struct mail_index_view *view, bool marks,
 			uint32_t listed_uid, struct bridge_index_header *hdr_r)
 {
 	const struct idmap_header *map = idmap_header(mbox->map);
+	const struct bridge_index_header *old =
+		bridge_sync_index_header(view, mbox->ext_id);
 
 	i_zero(hdr_r);
 	memcpy(hdr_r->guid, map->guid, sizeof(hdr_r->guid));
@@ -339,6 +339,8 @@ bridge_sync_make_header(struct bridge_mailbox *mbox, bool marks,
 	hdr_r->map_end = idmap_end(mbox->map);
 	hdr_r->marks = marks ? 1 : 0;
 	hdr_r->listed_uid = listed_uid;
+	hdr_r->keeps = mbox->keeps != 0 || old == NULL ? mbox->keeps :
+		old->keeps;
 }
 
 static bool bridge_sync_marks_are_left(struct bridge_sync *sync)
@@ -358,8 +360,8 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 	const void *old;
 	size_t old_size;
 
-	bridge_sync_make_header(sync->mbox, bridge_sync_marks_are_left(sync),
-				sync->listed ?
+	bridge_sync_make_header(sync->mbox, sync->view,
+				bridge_sync_marks_are_left(sync), sync->listed ?
 				idmap_header(sync->mbox->map)->next_uid :
 				sync->listed_uid, &hdr);
 	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
@@ -379,7 +381,7 @@ void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
 	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
 	struct bridge_index_header hdr;
 
-	bridge_sync_make_header(mbox, bridge_sync_has_marks(mbox, view),
+	bridge_sync_make_header(mbox, view, bridge_sync_has_marks(mbox, view),
 				bridge_sync_listed_uid(mbox, view), &hdr);
 	mail_index_update_header_ext(trans, mbox->ext_id, 0, &hdr, sizeof(hdr));
 	mail_index_view_close(&view);

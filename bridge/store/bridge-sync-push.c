@@ -357,13 +357,10 @@ static int push_group(struct push_batch *batch, const struct bridge_push *push,
 bool bridge_sync_has_marks(struct bridge_mailbox *mbox,
 			   struct mail_index_view *view)
 {
-	const struct bridge_index_header *hdr;
-	const void *data;
-	size_t size;
+	const struct bridge_index_header *hdr =
+		bridge_sync_index_header(view, mbox->ext_id);
 
-	mail_index_get_header_ext(view, mbox->ext_id, &data, &size);
-	hdr = data;
-	return size != sizeof(*hdr) || hdr->marks != 0;
+	return hdr == NULL || hdr->marks != 0;
 }
 
 /* What of a change is for the store; the rest was marked while nobody knew. */
@@ -406,12 +403,9 @@ static int push_all(struct bridge_sync *sync, struct mail_index_view *view,
 
 		for (end = i + 1; end < count &&
 		     strcmp(push[end].change, push[i].change) == 0; end++) ;
+		/* the mark of what is not the store's stays: it may be again */
 		if (*batch.owned != '\0' && ret == 0)
 			ret = push_group(&batch, push + i, end - i, fault);
-		else if (*batch.owned == '\0')
-			for (; i < end; i++)
-				push_lift(sync, push[i].uid1, push[i].uid2,
-					  push[i].change);
 	} T_END;
 	return ret;
 }

@@ -154,7 +154,15 @@ static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 	return bridge_sync_list_again(sync, fault);
 }
 
-/* Returns 1 if the backend was asked, 0 if it is not its turn, -1 and a
+/* Whether there is a store to ask for a list, and it may be asked now. */
+static bool bridge_sync_may_list(struct bridge_mailbox *mbox, bool force)
+{
+	return mbox->wire_name != NULL &&
+		(force || reconcile_may_list(idmap_brake(mbox->map), time(NULL),
+					     mbox->list->set.brake_pause_secs));
+}
+
+/* Returns 1 if the backend was asked, 0 if there is no need for it, -1 and a
    fault. */
 static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 {
@@ -163,11 +171,7 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	const char *state;
 	int ret;
 
-	if (mbox->wire_name == NULL || bridge_sync_is_unchanged(sync))
-		return 0;
-	if (!sync->force &&
-	    !reconcile_may_list(idmap_brake(mbox->map), sync->now,
-				mbox->list->set.brake_pause_secs))
+	if (bridge_sync_is_unchanged(sync))
 		return 0;
 	caps = session_caps(mbox->list->session, fault);
 	if (caps == NULL)
@@ -182,6 +186,8 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	     bridge_sync_begin_anew(sync, fault) < 0))
 		return -1;
 	if (sync->again && bridge_sync_list_again(sync, fault) < 0)
+		return -1;
+	if (bridge_sync_same_keeps(mbox, caps, fault) < 0)
 		return -1;
 	ret = bridge_identity_check(mbox, sync->end.box_id, fault);
 	if (ret <= 0) {
@@ -211,13 +217,10 @@ bool bridge_sync_is_in_step(struct idmap *idmap, uint32_t ext_id,
 {
 	const struct mail_index_header *hdr = mail_index_get_header(view);
 	const struct idmap_header *map = idmap_header(idmap);
-	const struct bridge_index_header *ours;
-	const void *data;
-	size_t size;
+	const struct bridge_index_header *ours =
+		bridge_sync_index_header(view, ext_id);
 
-	mail_index_get_header_ext(view, ext_id, &data, &size);
-	ours = data;
-	return size == sizeof(*ours) && hdr->uid_validity == map->uidvalidity &&
+	return ours != NULL && hdr->uid_validity == map->uidvalidity &&
 		hdr->next_uid >= map->next_uid &&
 		(hdr->flags & MAIL_INDEX_HDR_FLAG_FSCKD) == 0 &&
 		memcmp(ours->guid, map->guid, sizeof(ours->guid)) == 0 &&
@@ -338,8 +341,9 @@ bridge_sync_locked(struct bridge_mailbox *mbox, bool full, bool force)
 {
 	struct mailbox *box = &mbox->box;
 	struct bridge_sync sync;
-	bool marks = bridge_sync_index_has_marks(mbox);
-	int ret = 0;
+	struct fault fault;
+	bool asks, marks = bridge_sync_index_has_marks(mbox);
+	int keeps = 0, ret = 0;
 
 	/* the index is being marked as deleted, which one round of Dovecot's
 	   does, and the mailbox goes: nothing is pushed or listed any more */
@@ -349,13 +353,19 @@ bridge_sync_locked(struct bridge_mailbox *mbox, bool full, bool force)
 		bridge_sync_deinit(&sync);
 		return ret;
 	}
+	asks = full && bridge_sync_may_list(mbox, force);
+	if (asks)
+		keeps = bridge_sync_check_keeps(mbox, &fault);
+	marks = marks || keeps > 0;
 	if (marks || mail_index_sync_have_any(box->index,
 					index_storage_get_sync_flags(box)))
 		ret = bridge_sync_flags(mbox, marks);
+	if (ret == 0 && keeps < 0)
+		ret = bridge_fault_box(box, &fault);
 	if (ret == 0 && full) {
 		bridge_sync_start(&sync, mbox);
 		sync.force = force;
-		ret = bridge_sync_pass(&sync, TRUE);
+		ret = bridge_sync_pass(&sync, asks);
 		bridge_sync_deinit(&sync);
 	}
 	return ret;

@@ -120,6 +120,20 @@ static inline uint32_t bridge_sync_offset(uint64_t offset)
 	return offset <= UINT32_MAX ? (uint32_t)offset : 0;
 }
 
+/* bridge-sync-keeps.c */
+/* What the index says of itself, NULL if it says nothing. */
+const struct bridge_index_header *
+bridge_sync_index_header(struct mail_index_view *view, uint32_t ext_id);
+/* Before the store is asked: if it keeps other flags than it did, or UIDs, what is
+ * kept here is made ready for that. Locked, with the map open. Returns 1 if
+ * something is for bridge_sync_push, 0 if not, -1 and a fault if it cannot be
+ * asked. */
+int bridge_sync_check_keeps(struct bridge_mailbox *mbox, struct fault *fault);
+/* After a list, in the caps that it came with. Returns 0; -1 and a fault if
+ * another copy has made it, that keeps something else: it must not be used. */
+int bridge_sync_same_keeps(struct bridge_mailbox *mbox,
+			   const struct caps *caps, struct fault *fault);
+
 /* bridge-sync.c, for transactions. */
 /* Take the mailbox's lock, and bring the index in step with the map. Returns 0, -1
  * with the storage's error set, not locked. */

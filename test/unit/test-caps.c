@@ -146,12 +146,47 @@ static void test_errors(void)
 	buf_free(&lines);
 }
 
+/* What the store keeps with these FLAGS. */
+static uint32_t keeps(const char *lines)
+{
+	is_str(answer(lines), "", "an answer is sound");
+	return caps_keeps(&caps);
+}
+
+static void test_keeps(void)
+{
+	uint32_t seed = keeps("* CAPS 1\n"), all = keeps("* CAPS 1 STORE\n");
+	uint32_t seen = keeps("* CAPS 1\n* FLAGS backend=\\Seen,one,Two\n");
+
+	ok(seed != 0 && seed != all && seed != seen && all != seen,
+	   "what is kept is told apart");
+	is_num(keeps("* CAPS 1 delta batch=9\n* FLAGS seed\n"), seed,
+	       "other features do not matter");
+	ok(keeps("* CAPS 1\n* FLAGS local\n") != seed, "local is not seed");
+	ok(keeps("* CAPS 1 uids\n") != seed, "UIDs are kept, too");
+	is_num(keeps("* CAPS 1\n* FLAGS backend=two,ONE,\\Seen\n"), seen,
+	       "order and case do not matter");
+	ok(keeps("* CAPS 1\n* FLAGS backend=\\Seen,one,three\n") != seen,
+	   "each keyword does");
+	(void)answer("* CAPS 1\n* FLAGS backend=\\seen,\\Flagged,one,Two\n");
+	ok(!caps_gained_flag(&caps, seen, view_of("\\Seen")) &&
+	   caps_gained_flag(&caps, seen, view_of("\\Flagged")) &&
+	   caps_gained_flag(&caps, seed, view_of("\\Seen")) &&
+	   !caps_gained_flag(&caps, seed, view_of("\\Draft")) &&
+	   !caps_gained_flag(&caps, all, view_of("\\Flagged")) &&
+	   !caps_gained_flag(&caps, seen, view_of("one")) &&
+	   !caps_gained_flag(&caps, all, view_of("one")) &&
+	   caps_gained_flag(&caps, seed, view_of("one")),
+	   "a flag is gained that is kept and was not");
+}
+
 int main(void)
 {
 	test_least();
 	test_all();
 	test_flags();
 	test_keys();
+	test_keeps();
 	test_errors();
 	caps_deinit(&caps);
 	return done_testing();

@@ -398,6 +398,7 @@ static void test_sink(void)
 {
 	struct sink_trace trace = { 0, 0, NULL, false };
 	struct session *session = kit_session(
+		"'CAPS 1 '*) say '* CAPS 1 delta' OK ;;\n"
 		"'LIST Box s%201') say '* MSG a' '* GONE b'\n"
 		"	[ $copy -ne 1 ] || exit 1\n"
 		"	say '* MSG c' 'OK full' ;;", KIT_TIMEOUT_MSECS);
@@ -414,6 +415,22 @@ static void test_sink(void)
 	ok(strstr(trace_of(session, &trace), "wrote a list that takes more than "
 		  "268435456 bytes of memory (the most for any list)") != NULL,
 	   "so does an end that is refused");
+	session_deinit(&session);
+}
+
+static void test_state(void)
+{
+	struct sink_trace trace = { 0, 0, NULL, false };
+	struct session *session = kit_session(
+		"'CAPS 1 '*) [ $copy -ne 1 ] || say '* CAPS 1 delta'\n"
+		"	[ $copy -eq 1 ] || say '* CAPS 1'\n"
+		"	say OK ;;\n"
+		"'LIST Box s%201') exit 1 ;;\n"
+		"'LIST Box -') say '* MSG a' 'OK full' ;;", KIT_TIMEOUT_MSECS);
+
+	is_str(trace_of(session, &trace), "", "a copy without delta that takes "
+	       "the place of one with delta is sent no state");
+	is_num(trace.msgs, 1, "and its list is taken");
 	session_deinit(&session);
 }
 
@@ -461,6 +478,7 @@ int main(void)
 	test_msgs();
 	test_msgs_again();
 	test_sink();
+	test_state();
 	test_id_limit();
 	/* under a tool that checks memory the first cannot be limited, the
 	   second takes minutes */

@@ -90,6 +90,11 @@ static const struct {
 	  "ssssskkkkkkkkkkkkkkk", "", true },
 	{ "a young suspect goes if the brake does not hold",
 	  "a?bc", "bc", true, false, "ekk", "", false },
+	{ "as long as no suspect is back, what came meanwhile is not counted",
+	  "a?b?c?defghijklmnopq", "defghijklmnopqrstu", true, false,
+	  "ssskkkkkkkkkkkkkk", "rstu", true },
+	{ "two suspects alone keep no brake on",
+	  "a?b?cd", "cd", true, false, "eekk", "", false },
 	{ "a suspect that is listed stays",
 	  "a!b!c!", "abc", true, false, "kkk", "", false },
 	{ "a suspect that a delta lists stays",
@@ -380,7 +385,7 @@ static char plain_fate(const struct idmap_known *known, size_t k, size_t count,
 		       const struct reconcile_item *items, size_t n,
 		       const struct reconcile_policy *policy)
 {
-	size_t i, j, absent = 0, listed = 0;
+	size_t i, j, absent = 0, listed = 0, suspects = 0, back = 0;
 	bool found, brake;
 
 	for (i = 0; i < n; i++) {
@@ -388,15 +393,20 @@ static char plain_fate(const struct idmap_known *known, size_t k, size_t count,
 			return items[i].gone ? 'e' : 'k';
 	}
 	for (j = 0; j < count; j++) {
+		bool suspect = known[j].suspect_since != 0;
+
 		for (found = false, i = 0; i < n && !found; i++) {
 			found = memcmp(items[i].hash, known[j].hash, 16) == 0;
-			if (found && !items[i].gone)
+			if (found && !items[i].gone) {
 				listed++;
+				back += suspect;
+			}
 		}
 		absent += !found;
+		suspects += !found && suspect;
 	}
 	brake = (count >= 20 && (double)absent / (double)count >= 0.25) ||
-		(count >= 3 && listed == 0);
+		(count >= 3 && listed == 0) || (suspects >= 3 && back == 0);
 	if (!policy->full)
 		return 'k';
 	if (!brake || (known[k].suspect_since > 0 &&
