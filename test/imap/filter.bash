@@ -1,7 +1,7 @@
 # A store to read and to write, behind test/lib/filter.py: load filter
 
 # shellcheck source=test/imap/store.bash
-load ../imap/store
+load "${BASH_SOURCE[0]%/*}/store.bash"
 
 setup() {
 	common_setup
