@@ -93,7 +93,7 @@ line_vsize(const struct bridge_sync *sync, const struct listing_msg *msg)
 void bridge_sync_add_line(struct bridge_sync *sync,
 			  const struct listing_msg *msg)
 {
-	struct buf seed = { NULL, 0, 0 };
+	struct buf seed = { NULL, 0, 0 }, carried = { NULL, 0, 0 };
 	struct idmap_entry entry;
 
 	i_zero(&entry);
@@ -106,8 +106,11 @@ void bridge_sync_add_line(struct bridge_sync *sync,
 		bridge_sync_seed(sync, msg->flags, &seed);
 	} T_END;
 	entry.flags = view_of_buf(&seed);
+	if (bridge_uids_carried(sync, entry.hash, entry.flags, &carried))
+		entry.flags = view_of_buf(&carried);
 	bridge_sync_add(sync, &entry, line_vsize(sync, msg));
 	buf_free(&seed);
+	buf_free(&carried);
 }
 
 /* The id as the backend spells it now, and a size that became known. */
@@ -426,6 +429,10 @@ void bridge_sync_list_free(struct bridge_sync *sync)
 	free(sync->moves);
 	free(sync->named);
 	free(sync->named_flags);
+	free(sync->carried);
+	arena_free(&sync->carried_text);
+	sync->carried = NULL;
+	sync->carried_count = 0;
 	sync->waiting = NULL;
 	sync->moves = NULL;
 	sync->named = NULL;

@@ -3,10 +3,13 @@
  * New messages are held until the list has ended, for a UID must come in ascending
  * order and a list need not. A UID that was passed already, or that changed, can
  * never be put right: the mailbox is unavailable until the store shows another
- * uidvalidity, and then everything begins anew. */
+ * uidvalidity, and then everything begins anew: with the flags that the old map has,
+ * for an id is the same message under any UID. */
 #include "lib.h"
 #include "compat.h"
 #include "bridge-sync.h"
+
+#include "flags.h"
 
 #include <stdlib.h>
 
@@ -109,4 +112,61 @@ void bridge_uids_free(struct bridge_sync *sync)
 	sync->held = NULL;
 	sync->uids = NULL;
 	sync->held_count = sync->held_alloc = 0;
+}
+
+/* --- the flags of the old map ---------------------------------------------- */
+
+static int carried_cmp(const void *_a, const void *_b)
+{
+	const struct bridge_carried *a = _a, *b = _b;
+
+	return memcmp(a->hash, b->hash, sizeof(a->hash));
+}
+
+int bridge_uids_carry(struct bridge_sync *sync, struct fault *fault)
+{
+	struct idmap *map = sync->mbox->map;
+	const struct idmap_known *known;
+	struct bridge_carried *to;
+	uint32_t set, last_set = 0;
+	size_t i, count;
+
+	if (idmap_load(map, fault) < 0)
+		return -1;
+	known = idmap_known(map, &count);
+	sync->carried = mem_grow(NULL, count, sizeof(*sync->carried));
+	for (i = 0; i < count; i++) {
+		set = idmap_known_flags(map, &known[i]);
+		if (set == 0)
+			continue;
+		to = &sync->carried[sync->carried_count++];
+		memcpy(to->hash, known[i].hash, sizeof(to->hash));
+		/* most have what the one before has */
+		to->flags = set == last_set ? to[-1].flags :
+			arena_add(&sync->carried_text,
+				  idmap_flags_text(map, set));
+		last_set = set;
+	}
+	if (sync->carried_count > 1)
+		qsort(sync->carried, sync->carried_count,
+		      sizeof(*sync->carried), carried_cmp);
+	return 0;
+}
+
+bool bridge_uids_carried(struct bridge_sync *sync, const uint8_t *hash,
+			 struct view listed, struct buf *set)
+{
+	struct bridge_carried key, *found;
+
+	if (sync->carried_count == 0)
+		return FALSE;
+	memcpy(key.hash, hash, sizeof(key.hash));
+	found = bsearch(&key, sync->carried, sync->carried_count,
+			sizeof(key), carried_cmp);
+	if (found == NULL)
+		return FALSE;
+	flags_listed(sync->caps, found->flags, listed, set);
+	if (flags_has_marks(found->flags))
+		sync->marks_found = TRUE;
+	return TRUE;
 }

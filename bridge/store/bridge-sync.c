@@ -118,21 +118,35 @@ static bool bridge_sync_is_unchanged(struct bridge_sync *sync)
 		bridge_sync_is_listed(mbox);
 }
 
-/* Forget the list that was read, and read the whole list. Returns 0, or -1 and
-   a fault. */
+/* Another synchronisation of the same kind. */
+static void bridge_sync_start_again(const struct bridge_sync *sync,
+				    struct bridge_sync *anew)
+{
+	bridge_sync_start(anew, sync->mbox);
+	anew->caps = sync->caps;
+	anew->force = sync->force;
+	anew->crlf = sync->crlf;
+}
+
+/* It takes the place of the one before, and reads the whole list. Returns 0, or
+   -1 and a fault. */
+static int
+bridge_sync_list_anew(struct bridge_sync *sync, const struct bridge_sync *anew,
+		      struct fault *fault)
+{
+	bridge_sync_deinit(sync);
+	*sync = *anew;
+	return bridge_sync_read_list(sync, "-", fault);
+}
+
+/* Forget the list that was read, and read the whole list. Returns the same. */
 static int bridge_sync_list_again(struct bridge_sync *sync, struct fault *fault)
 {
-	struct bridge_mailbox *mbox = sync->mbox;
-	const struct caps *caps = sync->caps;
-	bool force = sync->force, crlf = sync->crlf;
+	struct bridge_sync anew;
 
-	idmap_rollback(mbox->map);
-	bridge_sync_deinit(sync);
-	bridge_sync_start(sync, mbox);
-	sync->caps = caps;
-	sync->force = force;
-	sync->crlf = crlf;
-	return bridge_sync_read_list(sync, "-", fault);
+	bridge_sync_start_again(sync, &anew);
+	idmap_rollback(sync->mbox->map);
+	return bridge_sync_list_anew(sync, &anew, fault);
 }
 
 /* The store gives UIDs under another uidvalidity than the map has: nothing of it
@@ -141,17 +155,23 @@ static int bridge_sync_list_again(struct bridge_sync *sync, struct fault *fault)
 static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
+	struct bridge_sync anew;
 	guid_128_t guid;
 
+	bridge_sync_start_again(sync, &anew);
 	idmap_rollback(mbox->map);
 	if (idmap_header(mbox->map)->next_uid == 1)
 		memcpy(guid, idmap_header(mbox->map)->guid, sizeof(guid));
 	else
 		guid_128_generate(guid);
-	if (idmap_create(mbox->map, sync->new_uidvalidity, guid, 1, fault) < 0 ||
-	    idmap_open(mbox->map, fault) < 0)
+	if (bridge_uids_carry(&anew, fault) < 0 ||
+	    idmap_create(mbox->map, sync->new_uidvalidity, guid, 1,
+			 fault) < 0 ||
+	    idmap_open(mbox->map, fault) < 0) {
+		bridge_sync_deinit(&anew);
 		return -1;
-	return bridge_sync_list_again(sync, fault);
+	}
+	return bridge_sync_list_anew(sync, &anew, fault);
 }
 
 /* Whether there is a store to ask for a list, and it may be asked now. */

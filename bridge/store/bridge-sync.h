@@ -38,6 +38,12 @@ struct bridge_sync_move {
 	uint64_t offset;
 };
 
+/* Flags of a message of a map that another one takes the place of. */
+struct bridge_carried {
+	uint8_t hash[IDMAP_HASH_SIZE];
+	struct view flags;	/* a set, with its marks */
+};
+
 #define BRIDGE_SYNC_REOPEN_MAX 2	/* for the sake of another id */
 
 struct bridge_sync {
@@ -80,6 +86,9 @@ struct bridge_sync {
 	struct arena held_text;
 	uint32_t new_uidvalidity;	/* that the store tells; 0 = ours */
 	uint32_t *uids;		/* of adds, if the store gives them; else NULL */
+	struct bridge_carried *carried;	/* sorted; NULL = none */
+	size_t carried_count;
+	struct arena carried_text;
 	struct bridge_sync_add **adds;	/* BRIDGE_SYNC_BLOCK in each */
 	size_t adds_count;
 	struct bridge_sync_move *moves;
@@ -185,6 +194,13 @@ void bridge_uids_check(struct bridge_sync *sync, const struct listing_msg *msg,
 void bridge_uids_hold(struct bridge_sync *sync, const struct listing_msg *msg);
 void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end);
 void bridge_uids_free(struct bridge_sync *sync);
+/* The map is to be made anew: keep the flags of its messages. Locked, nothing
+ * staged. Returns 0, or -1 and a fault. */
+int bridge_uids_carry(struct bridge_sync *sync, struct fault *fault);
+/* What was kept of the message with this hash, as listed with these flags now:
+ * appended to set. Returns FALSE if it was nothing. */
+bool bridge_uids_carried(struct bridge_sync *sync, const uint8_t *hash,
+			 struct view listed, struct buf *set);
 /* A new message, whose line this is. */
 void bridge_sync_add_line(struct bridge_sync *sync,
 			  const struct listing_msg *msg);

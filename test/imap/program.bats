@@ -28,7 +28,7 @@ program() {
 	END
 }
 
-# history STEPS...: it is opstore.py over this history.
+# history_of STEPS...: it is opstore.py over this history.
 history_of() {
 	printf '%s\n' "$@" >"$TMP/steps"
 	script <<-END
@@ -78,6 +78,20 @@ lists_of() { sed -n "s/^LIST $1 //p" "$TMP/db/trace"; }
 	assert_shows a '5 one' '6 two'
 	run in_store
 	assert_equal "$(sort <<<"$output")" $'one\ntwo'
+}
+
+@test "the copy that watches for a client that idles is of the new program" {
+	imap <<-'END'
+		a SELECT INBOX
+		! sed -i "2i touch $TMP/db/second" "$TMP/program"
+		a idle
+		! sql "INSERT INTO mail (mailbox, data) VALUES ('INBOX', 'Subject: one')"
+		a within 10 EXISTS
+		a done
+		a show
+	END
+	assert_shows a '1 one'
+	assert [ -e "$TMP/db/second" ]
 }
 
 @test "a program without delta takes over: the list is asked for in full, and nothing is lost" {
@@ -280,6 +294,34 @@ lists_of() { sed -n "s/^LIST $1 //p" "$TMP/db/trace"; }
 	run uidvalidities
 	assert_equal "${#lines[@]}" 2
 	assert_line 'UIDVALIDITY 9'
+}
+
+@test "flags, and changes that wait, are kept when the store begins to give UIDs" {
+	program --flags 'backend=\\Seen'
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX one,two,three
+		a STORE 1 +FLAGS (\Flagged $Work)
+		a NOOP
+		! faults "STORE no UNAVAILABLE"
+		a STORE 2:3 +FLAGS (\Seen)
+		a STORE 2 -FLAGS (\Seen)
+		a end
+		! sql "UPDATE mailbox SET uidvalidity = 9"
+		! sql "UPDATE mail SET flags = '\Seen' WHERE instr(data, 'Subject: one') OR instr(data, 'Subject: two')"
+		! STORE_COMMAND="$STORE_COMMAND --uids" program --flags "'backend=\\Seen'"
+		b SELECT INBOX
+		b show
+		b end
+		! faults
+		c SELECT INBOX
+		c NOOP
+		c show
+	END
+	assert_line '* OK [UIDVALIDITY 9] UIDs valid'
+	assert_shows b '1 one $Work \Flagged \Seen' '2 two' '3 three \Seen'
+	assert_shows c '1 one $Work \Flagged \Seen' '2 two' '3 three \Seen'
+	assert_stored INBOX 'one \Seen' two 'three \Seen'
 }
 
 @test "two sessions, one with the old and one with the new program, write at once: nothing is doubled or lost" {
@@ -494,6 +536,23 @@ busy() {
 	assert_shows a '5 y1' '6 y2' '7 y3'
 	assert_shows b '5 y1' '6 y2' '7 y3'
 	assert_equal "$(uidvalidities | wc -l)" 1
+}
+
+@test "another store with the same ids: where sizes tell, no UID is that of two messages" {
+	# so long that the state of the other one is not a later one
+	history_of 'box INBOX' 'add INBOX x1 size=26' 'add INBOX x2 size=26' 'add INBOX x3' 'del INBOX x3'
+	imap <<-'END'
+		a SELECT INBOX
+		a STORE 1:2 +FLAGS (\Flagged)
+		a end
+		! history_of 'box INBOX' 'add INBOX x1 size=27' 'add INBOX x2 size=26' 'add INBOX x3'
+		b SELECT INBOX
+		b FETCH 1:* (UID FLAGS)
+	END
+	run grep FETCH <<<"$output"
+	assert_output --partial '* 1 FETCH (UID 2 FLAGS (\Flagged))'
+	assert_output --partial '* 2 FETCH (UID 3 FLAGS (\Recent))'
+	assert_output --partial '* 3 FETCH (UID 4 FLAGS (\Recent))'
 }
 
 @test "with another bridge_store_id every mailbox is another one; with the old one it is as it was" {
