@@ -1,0 +1,141 @@
+# A store that a real client reads and writes, and that somebody else changes by
+# SQL meanwhile: load clients
+#
+# The client runs with a home of its own ($HOME) and nothing else of ours. It speaks to
+# `dovebridge imap` through a pipe, or, after serve, to a Dovecot with a login
+# ("joe", "secret"). What is between bridge and store is in $TMP/db/trace.
+
+# shellcheck source=test/imap/filter.bash
+load ../imap/filter
+
+CLIENT_SECS=60			# none takes more than a few
+WRITES='STORE|APPEND|EXPUNGE|COPY|MOVE|CREATE|DELETE|RENAME'
+DAY=1709294400			# 2024-03-01 12:00:00 UTC: when put puts its first mail
+
+setup() {
+	common_setup
+	writable "$TMP/db"
+	filtered --without none
+	"$DOVEBRIDGE" ls -- "${STORE[@]}" >/dev/null	# makes it
+	COUNT=0
+}
+
+# needs PROGRAM PACKAGE: skip where the client is not installed.
+needs() { command -v "$1" >/dev/null || skip "needs $1 ($2)"; }
+
+# tunnel: the command that clients start to speak IMAP with it, as one line.
+tunnel() {
+	printf '%q ' "$DOVEBRIDGE" imap --state "$TMP/state" -o mail_fsync=never -- "${BACKEND[@]}"
+}
+
+# serve: a Dovecot on $IMAP_PORT and $POP3_PORT.
+serve() {
+	start_dovecot --protocols 'imap pop3' --conf 'mail_fsync = never' "$@" -- "${BACKEND[@]}"
+}
+
+# client COMMAND...: run it as its user does: $output has its stdout, $stderr its
+# stderr. A child of its own must not keep bats waiting.
+client() {
+	run --separate-stderr timeout -k 5 "$CLIENT_SECS" env -i HOME="$HOME" "PATH=$PATH:/usr/sbin" \
+		LC_ALL=C.UTF-8 TERM=xterm TZ=UTC USER=joe "$@" 3>&- </dev/null
+}
+
+# put MAILBOX SUBJECT [FLAGS]: somebody else adds a message, a minute after the last.
+put() {
+	COUNT=$((COUNT + 1))
+	python3 - "$TMP/db/mail.sqlite" "$1" "$2" "${3-}" $((DAY + 60 * COUNT)) <<-'END'
+		import sqlite3, sys
+		file, box, subject, flags, date = sys.argv[1:]
+		data = (f"Subject: {subject}\nFrom: Ada <ada@example.org>\nTo: joe@example.org\n"
+		        f"Date: Fri, 1 Mar 2024 12:00:00 +0000\nMessage-ID: <{subject}@example.org>\n\nThe text of {subject}\n")
+		db = sqlite3.connect(file, timeout=20)
+		db.execute("INSERT OR IGNORE INTO mailbox (name) VALUES (?)", (box,))
+		db.execute("INSERT INTO mail (mailbox, data, flags, date) VALUES (?, ?, ?, ?)", (box, data.encode(), flags, date))
+		db.commit()
+	END
+}
+
+# corpus: nasty messages in mailboxes with nasty names, in $TMP/corpus; $MESSAGES says
+# how many. Those without an empty line are left out: clients take them for broken.
+corpus() {
+	"$ROOT/test/lib/corpus.py" "$TMP/corpus"
+	find "$TMP/corpus" -name '*.eml' | LC_ALL=C sort | awk 'NR % 10' | tr '\n' '\0' | xargs -0 rm
+	grep -rLax $'\r\\?' "$TMP/corpus" | tr '\n' '\0' | xargs -0 rm
+	MESSAGES=$(find "$TMP/corpus" -name '*.eml' | wc -l)
+}
+
+# assert_same COUNT THIS THAT [OPTION...]: the same mail in both, byte for byte.
+assert_same() {
+	run "$ROOT/test/lib/mailsame.py" "${@:2}"
+	assert_output "$1 messages, 0 differences"
+}
+
+SUBJECT="CAST(substr(data, 10, instr(data, x'0a') - 10) AS TEXT)"
+
+# flag SUBJECT FLAGS: somebody else replaces its flags.
+flag() { sql "UPDATE mail SET flags = '$2' WHERE $SUBJECT = '$1'"; }
+
+# remove SUBJECT: somebody else deletes it.
+remove() { sql "DELETE FROM mail WHERE $SUBJECT = '$1'"; }
+
+# dates [MAILBOX]: subject and date of what the store has.
+dates() { sql "SELECT $SUBJECT, datetime(date, 'unixepoch') FROM mail WHERE mailbox = '${1:-INBOX}'"; }
+
+# maildir FOLDER: subject and flag letters of what a client has here, sorted.
+maildir() {
+	local file name
+	for file in "$1"/cur/* "$1"/new/*; do
+		[ -e "$file" ] || continue
+		name=${file##*/}
+		case $name in *:2,*) name=${name##*:2,} ;; *) name='' ;; esac
+		printf '%s %s\n' "$(sed -n 's/^Subject: //p;/^\r*$/q' "$file" | tr -d '\r')" "${name//[!DFRST]/}"
+	done | sed 's/ $//' | LC_ALL=C sort
+}
+
+# assert_maildir FOLDER LINE...: what maildir must say.
+assert_maildir() {
+	local folder=$1
+	shift
+	assert_equal "$(maildir "$folder")" "$(printf '%s\n' "$@")"
+}
+
+# local_file SUBJECT FOLDER: the file that has it.
+local_file() { grep -rlx "Subject: $1"$'\r*' "$2/cur" "$2/new"; }
+
+# reflag SUBJECT FOLDER LETTERS: its user gives a local message other flags.
+reflag() {
+	local file
+	file=$(local_file "$1" "$2")
+	mv -- "$file" "$2/cur/$(basename -- "${file%%:2,*}"):2,$3"
+}
+
+# listen: from here on assert_no_write looks at what comes.
+listen() { : >"$TMP/db/trace"; }
+
+# assert_no_write: nothing was asked of the store since listen that changes it.
+assert_no_write() {
+	run grep -E "^($WRITES) " "$TMP/db/trace"
+	assert_output ''
+}
+
+# assert_quiet FILE...: nobody on the server's side complained.
+assert_quiet() {
+	run grep -hE 'Panic|Fatal|Error|Warning|BUG|assert' "$@" /dev/null
+	assert_output ''
+}
+export -f put flag remove
+export COUNT DAY SUBJECT
+
+# over_maildir: from here on backends/maildir is the store, on $TMP/db/Maildir.
+over_maildir() {
+	STORE=("$ROOT/backends/maildir/maildir" "$TMP/db/Maildir" --create --no-fsync)
+	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/db" -- "${STORE[@]}")
+	FAR=$TMP/db/Maildir
+	"$DOVEBRIDGE" ls -- "${STORE[@]}" >/dev/null
+}
+
+# drop FOLDER SUBJECT LETTERS: somebody puts a message into a Maildir.
+drop() {
+	COUNT=$((COUNT + 1))
+	printf 'Subject: %s\n\nThe text of %s\n' "$2" "$2" >"$1/cur/$((DAY + COUNT)).$COUNT.here:2,$3"
+}
