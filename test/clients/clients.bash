@@ -28,6 +28,27 @@ tunnel() {
 	printf '%q ' "$DOVEBRIDGE" imap --state "$TMP/state" -o mail_fsync=never -- "${BACKEND[@]}"
 }
 
+# plain_tunnel: the same before a Maildir of Dovecot's own, $TMP/plain: what clients do to
+# messages by themselves they do here, too.
+plain_tunnel() {
+	printf '%q ' "$DOVEBRIDGE" imap --state "$TMP/plain-state" -o mail_fsync=never \
+		-o "mail_location=maildir:$TMP/plain:LAYOUT=fs:UTF-8" -- "${BACKEND[@]}"
+}
+
+# fill_plain: the mail of $TMP/corpus.
+fill_plain() {
+	local file folder n=0
+	writable "$TMP/plain"
+	(cd "$TMP/corpus" && find . -name '*.eml') >"$TMP/names"
+	while read -r file; do
+		folder=$TMP/plain/$(dirname "$file")
+		mkdir -p "$folder"/{cur,new,tmp}
+		n=$((n + 1))
+		cp -- "$TMP/corpus/$file" "$folder/cur/$((DAY + n)).$n.here:2,"
+	done <"$TMP/names"
+	if [ "$(id -u)" -eq 0 ]; then chown -R "$AS" "$TMP/plain"; fi
+}
+
 # serve: a Dovecot on $IMAP_PORT and $POP3_PORT.
 serve() {
 	start_dovecot --protocols 'imap pop3' --conf 'mail_fsync = never' "$@" -- "${BACKEND[@]}"
