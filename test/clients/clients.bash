@@ -3,14 +3,16 @@
 #
 # The client runs with a home of its own ($HOME) and nothing else of ours. It speaks to
 # `dovebridge imap` through a pipe, or, after serve, to a Dovecot with a login
-# ("joe", "secret"). What is between bridge and store is in $TMP/db/trace.
+# ("joe", "secret"). What is between bridge and store is in $TMP/db/trace. While a client
+# runs, `bash $TMP/somebody put INBOX one` is put below; flag and remove likewise.
 
 # shellcheck source=test/imap/filter.bash
 load ../imap/filter
 
 CLIENT_SECS=60			# none takes more than a few
 WRITES='STORE|APPEND|EXPUNGE|COPY|MOVE|CREATE|DELETE|RENAME'
-DAY=1709294400			# 2024-03-01 12:00:00 UTC: when put puts its first mail
+DAY=1709294400			# 2024-03-01 12:00:00 UTC
+SUBJECT="CAST(substr(data, 10, instr(data, x'0a') - 10) AS TEXT)"
 
 setup() {
 	common_setup
@@ -18,6 +20,7 @@ setup() {
 	filtered --without none
 	"$DOVEBRIDGE" ls -- "${STORE[@]}" >/dev/null	# makes it
 	COUNT=0
+	{ declare -p TMP DAY SUBJECT; declare -f sql put flag remove; echo '"$@"'; } >"$TMP/somebody"
 }
 
 # needs PROGRAM PACKAGE: skip where the client is not installed.
@@ -61,17 +64,19 @@ client() {
 		LC_ALL=C.UTF-8 TERM=xterm TZ=UTC USER=joe "$@" 3>&- </dev/null
 }
 
-# put MAILBOX SUBJECT [FLAGS]: somebody else adds a message, a minute after the last.
+# put MAILBOX SUBJECT [FLAGS]: somebody else adds a message, the Nth of the store, dated
+# N minutes after $DAY.
 put() {
-	COUNT=$((COUNT + 1))
-	python3 - "$TMP/db/mail.sqlite" "$1" "$2" "${3-}" $((DAY + 60 * COUNT)) <<-'END'
+	python3 - "$TMP/db/mail.sqlite" "$1" "$2" "${3-}" "$DAY" <<-'END'
 		import sqlite3, sys
-		file, box, subject, flags, date = sys.argv[1:]
+		file, box, subject, flags, day = sys.argv[1:]
 		data = (f"Subject: {subject}\nFrom: Ada <ada@example.org>\nTo: joe@example.org\n"
 		        f"Date: Fri, 1 Mar 2024 12:00:00 +0000\nMessage-ID: <{subject}@example.org>\n\nThe text of {subject}\n")
 		db = sqlite3.connect(file, timeout=20)
+		(last,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'").fetchone()
 		db.execute("INSERT OR IGNORE INTO mailbox (name) VALUES (?)", (box,))
-		db.execute("INSERT INTO mail (mailbox, data, flags, date) VALUES (?, ?, ?, ?)", (box, data.encode(), flags, date))
+		db.execute("INSERT INTO mail (mailbox, data, flags, date) VALUES (?, ?, ?, ?)",
+		           (box, data.encode(), flags, int(day) + 60 * (last + 1)))
 		db.commit()
 	END
 }
@@ -90,8 +95,6 @@ assert_same() {
 	run "$ROOT/test/lib/mailsame.py" "${@:2}"
 	assert_output "$1 messages, 0 differences"
 }
-
-SUBJECT="CAST(substr(data, 10, instr(data, x'0a') - 10) AS TEXT)"
 
 # flag SUBJECT FLAGS: somebody else replaces its flags.
 flag() { sql "UPDATE mail SET flags = '$2' WHERE $SUBJECT = '$1'"; }
@@ -144,8 +147,6 @@ assert_quiet() {
 	run grep -hE 'Panic|Fatal|Error|Warning|BUG|assert' "$@" /dev/null
 	assert_output ''
 }
-export -f put flag remove
-export COUNT DAY SUBJECT
 
 # over_maildir: from here on backends/maildir is the store, on $TMP/db/Maildir.
 over_maildir() {

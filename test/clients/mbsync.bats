@@ -61,8 +61,8 @@ assert_stable() {
 @test "mbsync gets all mailboxes byte for byte, with flags and dates, and another run does nothing" {
 	configure
 	corpus
-	"$ROOT/test/lib/mailsame.py" fill "$TMP/corpus" "$TMP/db/mail.sqlite"
 	put INBOX one '\Seen,\Answered,\Flagged,\Draft'
+	"$ROOT/test/lib/mailsame.py" fill "$TMP/corpus" "$TMP/db/mail.sqlite"
 	synchronise
 	assert_same $((MESSAGES + 1)) "$TMP/db/mail.sqlite" "$MAIL" --drop X-TUID
 	run maildir "$MAIL/INBOX"
