@@ -52,16 +52,29 @@ fill_plain() {
 	if [ "$(id -u)" -eq 0 ]; then chown -R "$AS" "$TMP/plain"; fi
 }
 
+# serve_plain: a Dovecot before that Maildir, instead of serve's.
+serve_plain() {
+	"$ROOT/test/lib/dovecot-server" start "$TMP/plain-dovecot" --protocols 'imap pop3' --conf 'mail_fsync = never' \
+		--conf "mail_location = maildir:$TMP/plain:LAYOUT=fs:UTF-8" -- "${BACKEND[@]}" 3>&-
+	# shellcheck disable=SC1091	# written just now
+	. "$TMP/plain-dovecot/env"
+}
+
+teardown() {
+	if [ -e "$TMP/plain-dovecot/pid" ]; then "$ROOT/test/lib/dovecot-server" stop "$TMP/plain-dovecot"; fi
+	common_teardown
+}
+
 # serve: a Dovecot on $IMAP_PORT and $POP3_PORT.
 serve() {
 	start_dovecot --protocols 'imap pop3' --conf 'mail_fsync = never' "$@" -- "${BACKEND[@]}"
 }
 
 # client COMMAND...: run it as its user does: $output has its stdout, $stderr its
-# stderr. A child of its own must not keep bats waiting.
+# stderr. A child that it leaves must not keep bats waiting (at descriptor 3).
 client() {
 	run --separate-stderr timeout -k 5 "$CLIENT_SECS" env -i HOME="$HOME" "PATH=$PATH:/usr/sbin" \
-		LC_ALL=C.UTF-8 TERM=xterm TZ=UTC USER=joe "$@" 3>&- </dev/null
+		LC_ALL=C.UTF-8 TERM=xterm TZ=UTC USER=joe sh -c 'exec "$@" 3>&- </dev/null' sh "$@"
 }
 
 # put MAILBOX SUBJECT [FLAGS]: somebody else adds a message, the Nth of the store, dated
@@ -87,6 +100,22 @@ corpus() {
 	"$ROOT/test/lib/corpus.py" "$TMP/corpus"
 	find "$TMP/corpus" -name '*.eml' | LC_ALL=C sort | awk 'NR % 10' | tr '\n' '\0' | xargs -0 rm
 	grep -rLax $'\r\\?' "$TMP/corpus" | tr '\n' '\0' | xargs -0 rm
+	MESSAGES=$(find "$TMP/corpus" -name '*.eml' | wc -l)
+}
+
+# python_corpus: of corpus what Python's email module, with which some clients write all
+# messages anew, makes the same each time (not what it gives a random boundary).
+python_corpus() {
+	corpus
+	/usr/bin/python3 - "$TMP/corpus" <<-'END'
+		import email, email.policy, glob, os, sys
+		for name in glob.glob(f"{sys.argv[1]}/**/*.eml", recursive=True):
+		    with open(name, "rb") as file:
+		        data = file.read()
+		    once, again = (email.message_from_bytes(data, policy=email.policy.SMTP).as_bytes() for _ in "12")
+		    if once != again:
+		        os.unlink(name)
+	END
 	MESSAGES=$(find "$TMP/corpus" -name '*.eml' | wc -l)
 }
 

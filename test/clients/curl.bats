@@ -41,7 +41,7 @@ imap_url() {
 	while read -r file; do
 		n=$((n + 1))
 		# whole lines: Dovecot leaves out a CR at the end
-		sed -e 's/\r*$/\r/' -e '$a\' "$file" >"$TMP/sent/$n.eml"
+		{ cat "$file"; echo; } | sed 's/\r*$/\r/' >"$TMP/sent/$n.eml"
 		imap_url INBOX -T "$TMP/sent/$n.eml"
 		imap_url "INBOX;MAILINDEX=$n" -o "$TMP/read/$n.eml"
 	done <"$TMP/names"

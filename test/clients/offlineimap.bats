@@ -59,24 +59,8 @@ assert_stable() {
 	assert_quiet "$TMP/log"
 }
 
-# sample: of corpus what Python's email module, with which OfflineIMAP writes all messages
-# anew, makes the same each time (not what it gives a random boundary).
-sample() {
-	corpus
-	/usr/bin/python3 - "$TMP/corpus" <<-'END'
-		import email, email.policy, glob, os, sys
-		for name in glob.glob(f"{sys.argv[1]}/**/*.eml", recursive=True):
-		    with open(name, "rb") as file:
-		        data = file.read()
-		    once, again = (email.message_from_bytes(data, policy=email.policy.SMTP).as_bytes() for _ in "12")
-		    if once != again:
-		        os.unlink(name)
-	END
-	MESSAGES=$(find "$TMP/corpus" -name '*.eml' | wc -l)
-}
-
 @test "OfflineIMAP gets the same bytes as from Dovecot's maildir, and flags, and another run does nothing" {
-	sample
+	python_corpus
 	fill_plain
 	HOME=$TMP/beside configure "$(plain_tunnel)"
 	HOME=$TMP/beside synchronise
@@ -92,7 +76,7 @@ sample() {
 }
 
 @test "OfflineIMAP puts the same bytes as into Dovecot's maildir, flags and dates, and another run does nothing" {
-	sample
+	python_corpus
 	local home file
 	for home in "$HOME" "$TMP/beside"; do
 		mkdir -p "$home/Mail"/{INBOX,Old}/{cur,new,tmp}
