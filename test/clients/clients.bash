@@ -188,5 +188,5 @@ over_maildir() {
 # drop FOLDER SUBJECT LETTERS: somebody puts a message into a Maildir.
 drop() {
 	COUNT=$((COUNT + 1))
-	printf 'Subject: %s\n\nThe text of %s\n' "$2" "$2" >"$1/cur/$((DAY + COUNT)).$COUNT.here:2,$3"
+	printf 'Subject: %s\n\nThe text of %s\n' "$2" "$2" >"$1/cur/$((DAY + COUNT)).$COUNT.dropped:2,$3"
 }
