@@ -126,6 +126,39 @@ void bridge_sync_parse_flags(struct bridge_sync *sync, struct view list,
 	}
 }
 
+/* Each keyword more makes Dovecot write all names of the index anew, and FLAGS
+   names them all: so a mailbox takes only so many from its store. */
+static bool bridge_sync_keyword_fits(struct bridge_sync *sync,
+				     const char *keyword)
+{
+	struct mail_index *index = sync->mbox->box.index;
+	unsigned int idx;
+
+	if (mail_index_keyword_lookup(index, keyword, &idx))
+		return TRUE;
+	if (array_count(mail_index_get_keywords(index)) >= BRIDGE_KEYWORDS_MAX)
+		return FALSE;
+	mail_index_keyword_lookup_or_create(index, keyword, &idx);
+	return TRUE;
+}
+
+/* Append a keyword to the list, or count it as left out. */
+static void bridge_sync_seed_keyword(struct bridge_sync *sync,
+				     const char *keyword, struct buf *seed)
+{
+	size_t len = seed->len;
+
+	if (bridge_sync_keyword_fits(sync, keyword)) {
+		if (len > 0)
+			buf_append_c(seed, ',');
+		wire_encode_elem(view_of(keyword), seed);
+		if (seed->len <= IDMAP_FLAGS_MAX)
+			return;
+		seed->len = len;
+	}
+	sync->excess_keywords++;
+}
+
 void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		      struct buf *seed)
 {
@@ -145,11 +178,8 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		}
 	}
 	buf_append_str(seed, str_c(text));
-	array_foreach_elem(&keywords, keyword) {
-		if (seed->len > 0)
-			buf_append_c(seed, ',');
-		wire_encode_elem(view_of(keyword), seed);
-	}
+	array_foreach_elem(&keywords, keyword)
+		bridge_sync_seed_keyword(sync, keyword, seed);
 }
 
 /* --- what the store says --------------------------------------------------- */

@@ -479,6 +479,12 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
 			  "left out, they cannot be IMAP keywords",
 			  sync->mbox->list->set.argv[0], sync->bad_keywords);
+	if (sync->excess_keywords > 0)
+		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
+			  "left out: a mailbox has at most %u, a message %u "
+			  "bytes of flags", sync->mbox->list->set.argv[0],
+			  sync->excess_keywords, BRIDGE_KEYWORDS_MAX,
+			  IDMAP_FLAGS_MAX);
 	sync->walked = TRUE;
 	return 0;
 }

@@ -348,6 +348,7 @@ static void list_reset(void *context)
 	sync->moves_count = 0;
 	sync->bad_keywords = 0;
 	sync->listed = sync->again = FALSE;
+	sync->excess_keywords = 0;
 	bridge_uids_free(sync);
 	bridge_sync_free_flags(sync);
 	sync->next_uid = sync->first_uid;

@@ -19,6 +19,7 @@ struct bridge_sync_add {
 };
 
 #define BRIDGE_SYNC_BLOCK 16384
+#define BRIDGE_KEYWORDS_MAX 1000	/* that a mailbox takes from its store */
 
 /* A change of flags that is for the store. */
 struct bridge_push {
@@ -95,6 +96,7 @@ struct bridge_sync {
 	size_t moves_count, moves_alloc;
 	size_t next_move;
 	unsigned int bad_keywords;
+	unsigned int excess_keywords;	/* sound, but too many */
 
 	/* flags */
 	ARRAY(struct bridge_push) pushes;
