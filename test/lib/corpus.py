@@ -267,16 +267,6 @@ def attachment(rng: Random, size: int = 0) -> bytes:
     return (header(rng, "MIME-Version: 1.0", typed("mixed", "=_b 1")) + "\n" + multipart("=_b 1", parts)).encode()
 
 
-def encoded_parts(rng: Random) -> bytes:
-    """Longer than what a decoder takes at once, shorter than what is kept in memory."""
-    quoted = "\n".join(sentence(rng).replace("e", "=65") for _ in range(100))
-    parts = [
-        f"Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n{base64_lines(rng, 36_000)}",
-        f"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n{quoted}\n",
-    ]
-    return (header(rng, "MIME-Version: 1.0", typed("mixed", "b")) + "\n" + multipart("b", parts)).encode()
-
-
 def big_attachment(rng: Random) -> bytes:
     return attachment(rng, 3_000_000)
 
@@ -365,7 +355,6 @@ Kind = Callable[[Random], bytes]
 
 # These come exactly as often as said, everything else fills the rest.
 RARE: dict[Kind, int] = {
-    encoded_parts: 2,
     big_attachment: 1,
     two_thousand_parts: 1,
     long_line: 2,

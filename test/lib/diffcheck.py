@@ -104,9 +104,19 @@ def big(rng: Random) -> bytes:
     return corpus.attachment(rng, BIG_BYTES)
 
 
+def encoded_parts(rng: Random) -> bytes:
+    """Longer than what a decoder takes at once, shorter than what is kept in memory."""
+    quoted = "\n".join(corpus.sentence(rng).replace("e", "=65") for _ in range(100))
+    parts = [
+        f"Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n{corpus.base64_lines(rng, 36_000)}",
+        f"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n{quoted}\n",
+    ]
+    return (corpus.header(rng, "MIME-Version: 1.0", corpus.typed("mixed", "b")) + "\n" + corpus.multipart("b", parts)).encode()
+
+
 def messages() -> dict[str, list[bytes]]:
     """By mailbox, in order."""
-    kinds: list[corpus.Kind] = [*corpus.USUAL, *corpus.USUAL, *corpus.RARE, corpus.with_nul, corpus.with_nul]
+    kinds: list[corpus.Kind] = [*corpus.USUAL, *corpus.USUAL, *corpus.RARE, encoded_parts, corpus.with_nul, corpus.with_nul]
     kinds = [big if kind is corpus.big_attachment else kind for kind in kinds]
     made = [kind(Random(f"differ {n}")) for n, kind in enumerate(kinds)] + conversation()
     Random(3).shuffle(made)
