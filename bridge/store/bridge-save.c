@@ -350,15 +350,18 @@ bridge_save_to_index(struct bridge_save_context *ctx,
 /* The store keeps other bytes than it was given: what was parsed is wrong. */
 static void bridge_save_check_rewritten(struct bridge_save_context *ctx)
 {
+	struct mailbox_transaction_context *t = ctx->ctx.transaction;
 	const struct bridge_saved *saved;
+	const uint32_t not_known = 0;
 
 	array_foreach(&ctx->saved, saved) {
-		if (saved->stored_size != IDMAP_SIZE_UNKNOWN &&
-		    saved->stored_size != saved->size && saved->src == NULL) {
-			mail_cache_transaction_reset(
-				ctx->ctx.transaction->cache_trans);
-			return;
-		}
+		if (saved->stored_size == IDMAP_SIZE_UNKNOWN ||
+		    saved->stored_size == saved->size || saved->src != NULL)
+			continue;
+		mail_cache_transaction_reset(t->cache_trans);
+		mail_index_update_ext(t->itrans, saved->seq,
+				      t->box->mail_vsize_ext_id, &not_known,
+				      NULL);
 	}
 }
 
