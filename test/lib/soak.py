@@ -275,8 +275,9 @@ class World:
         return meant, done
 
     def copy(self, client: Client) -> Command | None:
-        known, box = self.known(client), self.rng.choice(BOXES)
-        moving = self.rng.random() < 0.4
+        known, moving = self.known(client), self.rng.random() < 0.4
+        # what is moved within a mailbox keeps its GUID, which says nothing of the id then
+        box = self.rng.choice([box for box in BOXES if not moving or box != client.box])
         if not known or moving and len(known) < FEW or len(self.model.in_box(box)) > MANY:
             return None
         uids = {known[message].uid or 0: message for message in self.some(known, 6)}
