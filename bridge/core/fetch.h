@@ -6,9 +6,7 @@
 #include "idmap.h"
 #include "session.h"
 
-/* Octets kept in memory; more go to an unlinked file in tmp_dir. FETCH BINARY of
- * Dovecot 2.3.19 panics over a stream that has more at once (seen in
- * index-mail-binary.c, blocks_count_lines). */
+/* Octets kept in memory; more go to an unlinked file in tmp_dir. */
 #define FETCH_MEMORY_MAX (128 * 1024)
 
 enum fetch_want {
