@@ -44,5 +44,7 @@ catches() {
 }
 
 @test "the soak test catches a store that keeps what it says it has removed" {
-	catches 'EXPUNGE skip #1' '(still there:|does not see) m[0-9]+ of'
+	# what shows it first depends on what the others do at that moment: it is still there,
+	# nobody sees it, lacks a flag, has another UID, is not counted
+	catches 'EXPUNGE skip #1' 'round [0-9]+: (still there|.* does not see|flag .* is wrong|.* sees UID|.* STATUS says)'
 }
