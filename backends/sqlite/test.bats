@@ -847,6 +847,17 @@ python() {
 	END
 }
 
+@test "sqlite finds addresses that have comments in them, however deep" {
+	python <<-'END'
+		c = client()
+		one = append(c, b"From: <ada (comment)@ (comment) example.org>\n\n")
+		two = append(c, b"From: ada@example.org (Ada)\n\n")
+		deep = append(c, b"From: " + b"(" * 100000 + b" ada@example.org\n\n")
+		assert items(c, "SEARCH INBOX from ada@example.org") == [f"* HIT {i}" for i in (one, two, deep)]
+		assert items(c, "SEARCH INBOX from ada%20%3Cada@") == [f"* HIT {two}"]
+	END
+}
+
 @test "sqlite finds what Dovecot finds, in every message of the corpus" {
 	python <<-'END'
 		from imapclient import Session

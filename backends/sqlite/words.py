@@ -6,9 +6,11 @@ import re
 import sys
 from email.errors import HeaderParseError
 from email.header import decode_header
+from email.utils import getaddresses
 from unicodedata import normalize
 
 FIELDS = ("from", "to", "cc", "bcc", "subject")
+ADDRESSES = FIELDS[:4]
 FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.S)
 ENCODINGS = ("", "7bit", "8bit", "binary", "base64", "quoted-printable")
 
@@ -39,6 +41,15 @@ def header(value: bytes) -> str:
     )
 
 
+def addresses(text: str) -> str:
+    """What a header of addresses says, without comments: Dovecot looks there."""
+    try:
+        found = getaddresses([text])
+    except Exception:  # comments in comments, as deep as one likes
+        return ""
+    return ", ".join(f"{name} <{address}>" if name else address for name, address in found)
+
+
 class Noting(email.policy.Compat32):
     """Notes the lines of all headers as they stand: TEXT looks at names and values at once."""
 
@@ -58,7 +69,10 @@ def texts(data: bytes) -> list[str]:
         head.append(header(line))
         if field := FIELD.fullmatch(line):
             name = field[1].decode().lower()
-            fields.get(name, []).append(header(field[2]).strip())
+            value = header(field[2]).strip()
+            fields.get(name, []).append(value)
+            if name in ADDRESSES and (plain := addresses(value)) != value:
+                fields[name].append(plain)
             if name.startswith("content-"):
                 top.append(field[1] + b":" + field[2].replace(b"\n", b"") + b"\n")
     try:  # the module ends a header where it does not like it, so it gets what it needs
