@@ -193,3 +193,28 @@ drop() {
 	COUNT=$((COUNT + 1))
 	printf 'Subject: %s\n\nThe text of %s\n' "$2" "$2" >"$1/cur/$((DAY + COUNT)).$COUNT.dropped:2,$3"
 }
+
+# For programs that synchronise $MAIL: the file has `configure` and `synchronise`.
+
+# three_synced: three messages that both sides have.
+three_synced() {
+	configure
+	put INBOX one
+	put INBOX two '\Seen'
+	put INBOX three '\Seen,\Answered,\Flagged'
+	synchronise
+	assert_maildir "$MAIL/INBOX" one 'three FRS' 'two S'
+}
+
+# assert_stable: another run changes nothing on either side.
+assert_stable() {
+	local near store
+	near=$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)
+	store=$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')
+	listen
+	synchronise
+	assert_no_write
+	assert_equal "$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)" "$near"
+	assert_equal "$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')" "$store"
+	assert_quiet "$TMP/log"
+}

@@ -35,29 +35,6 @@ synchronise() {
 	printf '%s\n' "$stderr" >>"$TMP/log"
 }
 
-# three_synced: three messages that both sides have.
-three_synced() {
-	configure
-	put INBOX one
-	put INBOX two '\Seen'
-	put INBOX three '\Seen,\Answered,\Flagged'
-	synchronise
-	assert_maildir "$MAIL/INBOX" one 'three FRS' 'two S'
-}
-
-# assert_stable: another run changes nothing on either side.
-assert_stable() {
-	local near store
-	near=$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)
-	store=$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')
-	listen
-	synchronise
-	assert_no_write
-	assert_equal "$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)" "$near"
-	assert_equal "$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')" "$store"
-	assert_quiet "$TMP/log"
-}
-
 @test "mbsync gets all mailboxes byte for byte, with flags and dates, and another run does nothing" {
 	configure
 	corpus

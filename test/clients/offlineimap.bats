@@ -37,28 +37,6 @@ synchronise() {
 	if [ "$status" -ne 0 ] || grep -q ERROR <<<"$stderr"; then fail "$output$stderr"; fi
 }
 
-three_synced() {
-	configure
-	put INBOX one
-	put INBOX two '\Seen'
-	put INBOX three '\Seen,\Answered,\Flagged'
-	synchronise
-	assert_maildir "$MAIL/INBOX" one 'three FRS' 'two S'
-}
-
-# assert_stable: another run changes nothing on either side.
-assert_stable() {
-	local near store
-	near=$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)
-	store=$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')
-	listen
-	synchronise
-	assert_no_write
-	assert_equal "$(find "$MAIL" -path '*/cur/*' -o -path '*/new/*' | sort)" "$near"
-	assert_equal "$(sql 'SELECT * FROM message'; sql 'SELECT * FROM mailbox')" "$store"
-	assert_quiet "$TMP/log"
-}
-
 @test "OfflineIMAP gets the same bytes as from Dovecot's maildir, and flags, and another run does nothing" {
 	python_corpus
 	fill_plain
