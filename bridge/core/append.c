@@ -17,7 +17,7 @@ struct append {
 	char *box, *flags, *key;
 	int fd;
 	bool give_away;
-	uint64_t size;
+	uint64_t offset, size;
 	int64_t date;
 	struct buf path;	/* the file in BRIDGE_TMP; "" = none */
 	bool named;
@@ -36,7 +36,8 @@ static void append_remove_file(struct append *ctx)
 static int append_copy_file(const struct append *ctx, const char *path)
 {
 	struct fetched from = {
-		.status = FETCH_FILE, .fd = ctx->fd, .size = ctx->size,
+		.status = FETCH_FILE, .fd = ctx->fd,
+		.offset = ctx->offset, .size = ctx->size,
 	};
 	int err, fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
@@ -63,7 +64,8 @@ static int append_make_file(struct append *ctx, const struct stat *st,
 	buf_printf(path, "%s/append-%08x%08x", session_tmp(ctx->session),
 		   arc4random(), arc4random());
 	(void)snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", ctx->fd);
-	if (ctx->give_away && (uint64_t)st->st_size == ctx->size &&
+	if (ctx->give_away && ctx->offset == 0 &&
+	    (uint64_t)st->st_size == ctx->size &&
 	    linkat(AT_FDCWD, fd_path, AT_FDCWD, path->p,
 		   AT_SYMLINK_FOLLOW) == 0)
 		return 0;
@@ -110,13 +112,15 @@ static int append_prepare(struct session_request *request,
 		return fault_set(fault_r, FAULT_UNAVAILABLE,
 			FAULT_SCOPE_MESSAGE, "%s: does not remember keys any "
 			"more", session_settings(ctx->session)->argv[0]);
-	if (fstat(ctx->fd, &st) < 0 || (uint64_t)st.st_size < ctx->size)
+	if (fstat(ctx->fd, &st) < 0 || 
+	    (uint64_t)st.st_size < ctx->offset + ctx->size)
 		return fault_set(fault_r, FAULT_INTERNAL, FAULT_SCOPE_MESSAGE,
 			"the file of a message to be stored does not have the "
 			"%llu bytes of the message",
 			(unsigned long long)ctx->size);
 	if (caps->inlined) {
 		request->payload_fd = ctx->fd;
+		request->payload_offset = ctx->offset;
 		request->payload_size = ctx->size;
 	} else if (append_make_file(ctx, &st, fault_r) < 0) {
 		return -1;
@@ -240,11 +244,11 @@ struct append *append_begin(struct session *session, const char *box,
 	ctx->key = mem_strdup(msg->key);
 	ctx->fd = msg->fd;
 	ctx->give_away = msg->give_away;
+	ctx->offset = msg->offset;
 	ctx->size = msg->size;
 	ctx->date = msg->date;
 	appended_free(&ctx->appended);
 	session_submit(session, &ctx->request);
-	session_pump(session);
 	return ctx;
 }
 

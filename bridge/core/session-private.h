@@ -5,8 +5,6 @@
 #include "session.h"
 #include "proc.h"
 
-#define SESSION_OUTPUT_MAX (WIRE_LINE_MAX + 1)
-
 struct session {
 	struct session_settings set;
 	char **argv;

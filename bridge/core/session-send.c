@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define SEND_STEP 65536		/* octets in memory at once: what a pipe holds */
+#define SEND_STEP 65536		/* bytes in memory at once, and a line: what a pipe
+				   holds */
 
 int session_check_line(struct session *session,
 		       const struct session_request *request,
@@ -64,22 +65,20 @@ static void session_break_payload(struct session *session, const char *why)
 	session_break(session, &fault, true);
 }
 
-/* The next octets, once all before them is written. Returns false if the copy
-   broke. */
+/* The next octets. Returns false if the copy broke. */
 static bool session_feed(struct session *session)
 {
 	const struct session_request *payer = session->payer;
 	size_t want = SEND_STEP;
 	ssize_t ret;
 
-	if (payer == NULL || session->output.len > 0 || session->output_failed)
-		return true;
 	if (want > session->payload_left)
 		want = (size_t)session->payload_left;
 	do {
 		ret = pread(payer->payload_fd,
 			    buf_reserve(&session->output, want), want,
-			    (off_t)(payer->payload_size -
+			    (off_t)(payer->payload_offset +
+				    payer->payload_size -
 				    session->payload_left));
 	} while (ret < 0 && errno == EINTR);
 	if (ret <= 0) {
@@ -94,24 +93,37 @@ static bool session_feed(struct session *session)
 	return true;
 }
 
-bool session_fill_output(struct session *session)
+/* The first that was not sent; NULL if there is none, or if the copy has enough. */
+static struct session_request *session_next(struct session *session)
 {
-	struct session_request *request, *next;
+	struct session_request *request = session->head;
 	unsigned int window = !session->caps_done ? 1 :
 		session->caps.pipeline;
 
-	for (request = session->head; request != NULL &&
-	     session->payer == NULL && session->in_flight < window;
-	     request = next) {
-		next = request->next;
-		if (request->sent)
-			continue;
-		if (session->output.len - session->output_sent >
-		    SESSION_OUTPUT_MAX)
+	if (session->in_flight >= window)
+		return NULL;
+	while (request != NULL && request->sent)
+		request = request->next;
+	return request;
+}
+
+/* Small requests and their octets go out together: what is written is forgotten
+   only when all is, so no more comes to it once it is a step long. */
+bool session_fill_output(struct session *session)
+{
+	struct session_request *request;
+
+	while (session->output.len < SEND_STEP && !session->output_failed) {
+		if (session->payer != NULL) {
+			if (!session_feed(session))
+				return false;
+		} else if ((request = session_next(session)) != NULL) {
+			session_send(session, request);
+		} else {
 			break;
-		session_send(session, request);
+		}
 	}
-	return session_feed(session);
+	return true;
 }
 
 /* A backend that takes octets is alive: each step of them starts the deadline

@@ -53,7 +53,7 @@ struct session_request;
 struct session_handler {
 	/* Called just before the request is sent, each time, with the caps of
 	   the copy that will get it: may make line (again), and set repeatable,
-	   payload_fd and payload_size. Returns 0, or -1 and a fault: nothing is
+	   payload_fd, _offset and _size. Returns 0, or -1 and a fault: nothing is
 	   sent then, and the request fails with it. May be NULL. */
 	int (*prepare)(struct session_request *request,
 		       const struct caps *caps, struct fault *fault_r);
@@ -83,9 +83,10 @@ struct session_request {
 	/* set by the session, and then by prepare */
 	bool repeatable;		/* may be sent again if a copy that had
 					   it died; as the table of verbs has it */
-	int payload_fd;			/* octets that follow the line, from
-					   offset 0; read with pread while the
-					   request is not done */
+	int payload_fd;			/* octets that follow the line; read
+					   with pread while the request is not
+					   done */
+	uint64_t payload_offset;
 	uint64_t payload_size;		/* 0 = none */
 
 	/* set by the session */

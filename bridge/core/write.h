@@ -73,14 +73,14 @@ int write_box(struct session *session, enum verb_id verb, const char *box,
 
 /* A message to be stored. */
 struct append_message {
-	int fd;			/* its bytes from offset 0, in a regular file;
-				   stays the caller's, is not written to, by
-				   anybody any more, and must be open until
-				   append_end */
-	bool give_away;		/* the file is for this message alone: the store
-				   may get it itself, by another name, and not
-				   a copy */
-	uint64_t size;		/* bytes of it, at most WIRE_MESSAGE_MAX */
+	int fd;			/* its bytes are in this regular file; stays the
+				   caller's, is not written to, by anybody any
+				   more, and must be open until append_end */
+	uint64_t offset;	/* where in it they begin */
+	bool give_away;		/* the file is for this message alone: if there
+				   is nothing else in it, the store may get it
+				   itself, by another name, and not a copy */
+	uint64_t size;		/* of the message, at most WIRE_MESSAGE_MAX */
 	const char *flags;	/* wire form list, "" = none */
 	int64_t date;		/* seconds since the epoch, or
 				   IDMAP_DATE_UNKNOWN */

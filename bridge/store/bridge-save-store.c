@@ -1,4 +1,4 @@
-/* The messages of a transaction, handed to the store: appended from their files,
+/* The messages of a transaction, handed to the store: appended as they were spooled,
  * or copied by the store itself from another of its mailboxes. All or none, as
  * far as the store can take back: what was taken before one failed is expunged
  * again. */
@@ -7,9 +7,7 @@
 #include "array.h"
 #include "bridge-save.h"
 
-#include <fcntl.h>
-
-#define APPENDS_MAX 64		/* begun and not yet answered: open files */
+#define APPENDS_MAX 64		/* begun and not yet answered: files in BRIDGE_TMP */
 
 /* The flags that go to the store: those it keeps, or may begin with. */
 static const char *
@@ -41,14 +39,10 @@ static int save_append_begin(struct bridge_save_context *ctx,
 
 	if (caps == NULL)
 		return -1;
-	saved->fd = open(saved->path, O_RDONLY | O_CLOEXEC);
-	if (saved->fd < 0)
-		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MESSAGE,
-				 "open(%s) failed: %s", saved->path,
-				 strerror(errno));
 	i_zero(&msg);
-	msg.fd = saved->fd;
-	msg.give_away = TRUE;
+	msg.fd = ctx->spool_fd;
+	msg.offset = saved->spooled_at;
+	msg.give_away = array_count(&ctx->saved) == 1;
 	msg.size = saved->size;
 	msg.flags = save_flags(caps, saved);
 	msg.date = saved->date;
@@ -72,7 +66,6 @@ static int save_append_wait(struct bridge_saved *saved, struct fault *fault)
 	}
 	appended_free(&appended);
 	append_end(&saved->append);
-	i_close_fd(&saved->fd);
 	return ret;
 }
 
@@ -92,7 +85,6 @@ static int save_appends(struct bridge_save_context *ctx, unsigned int n,
 		if (!failed && begun < count && saved[begun].src == NULL &&
 		    begun - answered < APPENDS_MAX) {
 			if (save_append_begin(ctx, &saved[begun], told) < 0) {
-				i_close_fd(&saved[begun].fd);
 				failed = TRUE;
 				told = &later;
 			} else {

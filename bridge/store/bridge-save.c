@@ -1,6 +1,7 @@
-/* Saving: what comes in is spooled to files of our own, and handed to the store
+/* Saving: what comes in is spooled to a file of our own, and handed to the store
  * when the transaction is committed, so that a client that goes away in the
- * middle leaves nothing behind.
+ * middle leaves nothing behind. One file for all messages: to make one for each,
+ * and take it away again, costs more than to write the message.
  *
  * The commit, under the mailbox's lock, so that no list can see a message before
  * its UID is given out:
@@ -43,7 +44,7 @@ bridge_save_alloc(struct mailbox_transaction_context *t)
 	ctx = i_new(struct bridge_save_context, 1);
 	ctx->ctx.transaction = t;
 	ctx->mbox = BRIDGE_MAILBOX(t->box);
-	ctx->fd = -1;
+	ctx->spool_fd = -1;
 	i_array_init(&ctx->saved, 8);
 	i_array_init(&ctx->own_moves, 8);
 	t->save_ctx = &ctx->ctx;
@@ -53,10 +54,6 @@ bridge_save_alloc(struct mailbox_transaction_context *t)
 static void bridge_saved_free(struct bridge_saved *saved)
 {
 	append_end(&saved->append);
-	i_close_fd(&saved->fd);
-	if (saved->path != NULL)
-		i_unlink_if_exists(saved->path);
-	i_free(saved->path);
 	i_free(saved->flags);
 	i_free(saved->src_id);
 	i_free(saved->id);
@@ -70,9 +67,7 @@ static void bridge_save_free(struct bridge_save_context *ctx)
 		bridge_saved_free(saved);
 	array_free(&ctx->saved);
 	array_free(&ctx->own_moves);
-	if (ctx->dir != NULL)
-		(void)rmtree_remove(ctx->dir);
-	i_free(ctx->dir);
+	i_close_fd(&ctx->spool_fd);
 	i_free(ctx->refused_text);
 	i_free(ctx);
 }
@@ -85,7 +80,6 @@ struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx)
 	struct mail_save_data *data = &ctx->ctx.data;
 	struct bridge_saved *saved = array_append_space(&ctx->saved);
 
-	saved->fd = -1;
 	saved->flags = i_strdup(data->keywords == NULL ?
 		bridge_flags_list(t->box, data->flags, NULL, 0) :
 		bridge_flags_list(t->box, data->flags, data->keywords->idx,
@@ -116,32 +110,36 @@ static void bridge_save_drop_last(struct bridge_save_context *ctx)
 	array_pop_back(&ctx->saved);
 }
 
+/* Returns the descriptor, -1 and errno. Not every file system has files that never
+   had a name (NFS has none). */
+static int bridge_save_open_file(const char *dir)
+{
+	char *path;
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	path = t_strdup_noconst(t_strconcat(dir, "/"RMTREE_PREFIX"save.XXXXXX",
+					    NULL));
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
+}
+
 /* Returns 0, -1 with the storage's error set. */
-static int bridge_save_open(struct bridge_save_context *ctx, const char **path_r)
+static int bridge_save_open(struct bridge_save_context *ctx)
 {
 	struct mailbox *box = &ctx->mbox->box;
-	const char *tmp_dir =
-		session_settings(ctx->mbox->list->session)->tmp_dir;
+	const char *dir = session_settings(ctx->mbox->list->session)->tmp_dir;
 
-	if (ctx->dir == NULL) {
-		char *dir = i_strconcat(tmp_dir, "/"RMTREE_PREFIX"save.XXXXXX",
-					NULL);
-
-		if (mkdtemp(dir) == NULL) {
-			mailbox_set_critical(box, "bridge: mkdtemp(%s) failed: "
-					     "%m", dir);
-			i_free(dir);
-			return -1;
-		}
-		ctx->dir = dir;
-	}
-	*path_r = t_strdup_printf("%s/%u", ctx->dir, ++ctx->files);
-	ctx->fd = open(*path_r, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (ctx->fd >= 0)
+	if (ctx->spool_fd < 0)
+		ctx->spool_fd = bridge_save_open_file(dir);
+	if (ctx->spool_fd >= 0)
 		return 0;
 	if (!mail_storage_set_error_from_errno(box->storage))
-		mailbox_set_critical(box, "bridge: open(%s) failed: %m",
-				     *path_r);
+		mailbox_set_critical(box, "bridge: cannot make a file for "
+				     "messages in %s: %m", dir);
 	return -1;
 }
 
@@ -151,15 +149,14 @@ int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 	const struct caps *caps;
 	struct bridge_saved *saved;
 	struct istream *lines;
-	const char *path;
 
 	ctx->failed = TRUE;
 	if (bridge_mailbox_may_write(ctx->mbox, VERB_APPEND,
 				     "messages cannot be added", &caps) < 0 ||
-	    bridge_save_open(ctx, &path) < 0)
+	    bridge_save_open(ctx) < 0)
 		return -1;
 	saved = bridge_save_add(ctx);
-	saved->path = i_strdup(path);
+	saved->spooled_at = ctx->spooled;
 	guid_128_t guid;
 	guid_128_generate(guid);
 	(void)i_strocpy(saved->key, guid_128_to_string(guid),
@@ -172,8 +169,9 @@ int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 		i_stream_create_lf(input);
 	ctx->input = index_mail_cache_parse_init(_ctx->dest_mail, lines);
 	i_stream_unref(&lines);
-	_ctx->data.output = o_stream_create_fd_file(ctx->fd, 0, FALSE);
-	o_stream_set_name(_ctx->data.output, path);
+	_ctx->data.output = o_stream_create_fd_file(ctx->spool_fd,
+						    saved->spooled_at, FALSE);
+	o_stream_set_name(_ctx->data.output, "(message being saved)");
 	o_stream_cork(_ctx->data.output);
 	ctx->failed = FALSE;
 	return 0;
@@ -190,14 +188,30 @@ int bridge_save_continue(struct mail_save_context *_ctx)
 	return ctx->failed ? -1 : 0;
 }
 
+static void bridge_save_note_size(struct bridge_save_context *ctx)
+{
+	struct bridge_saved *saved = array_back_modifiable(&ctx->saved);
+	uint64_t size = ctx->ctx.data.output->offset - saved->spooled_at;
+
+	if (size > WIRE_MESSAGE_MAX) {
+		mail_storage_set_error(ctx->mbox->box.storage,
+			MAIL_ERROR_LIMIT, "The message is too large");
+		ctx->failed = TRUE;
+	} else {
+		saved->size = size;
+		ctx->spooled += size;
+	}
+}
+
 static void bridge_save_flush(struct bridge_save_context *ctx)
 {
 	struct mail_save_context *_ctx = &ctx->ctx;
 	struct mailbox *box = &ctx->mbox->box;
 
-	if (o_stream_finish(_ctx->data.output) >= 0 || ctx->failed) {
-		if (ctx->failed)
-			o_stream_abort(_ctx->data.output);
+	if (ctx->failed) {
+		o_stream_abort(_ctx->data.output);
+	} else if (o_stream_finish(_ctx->data.output) >= 0) {
+		bridge_save_note_size(ctx);
 	} else {
 		if (!mail_storage_set_error_from_errno(box->storage))
 			mailbox_set_critical(box, "bridge: write(%s) failed: "
@@ -208,40 +222,18 @@ static void bridge_save_flush(struct bridge_save_context *ctx)
 	o_stream_unref(&_ctx->data.output);
 }
 
-static void bridge_save_note_size(struct bridge_save_context *ctx)
-{
-	struct bridge_saved *saved = array_back_modifiable(&ctx->saved);
-	struct stat st;
-
-	if (fstat(ctx->fd, &st) < 0) {
-		mailbox_set_critical(&ctx->mbox->box,
-				     "bridge: fstat(%s) failed: %m",
-				     saved->path);
-		ctx->failed = TRUE;
-	} else if (st.st_size > WIRE_MESSAGE_MAX) {
-		mail_storage_set_error(ctx->mbox->box.storage,
-			MAIL_ERROR_LIMIT, "The message is too large");
-		ctx->failed = TRUE;
-	} else {
-		saved->size = (uint64_t)st.st_size;
-	}
-}
-
 int bridge_save_finish(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 
 	if (ctx->input != NULL) {
 		bridge_save_flush(ctx);
-		if (!ctx->failed)
-			bridge_save_note_size(ctx);
 		index_mail_cache_parse_deinit(_ctx->dest_mail,
 			_ctx->data.received_date, !ctx->failed);
 		if (ctx->failed)
 			bridge_save_drop_last(ctx);
 		i_stream_unref(&ctx->input);
 	}
-	i_close_fd(&ctx->fd);
 	index_save_context_free(_ctx);
 	return ctx->failed ? -1 : 0;
 }
@@ -270,42 +262,50 @@ bridge_save_find(struct mail *mail)
 	i_unreached();
 }
 
+/* How much of it is there: a part of it while it comes in. */
+static uint64_t bridge_save_size_now(const struct bridge_saved *saved,
+				     struct mail_save_context *_ctx)
+{
+	if (saved->src != NULL || _ctx->data.output == NULL ||
+	    saved->size != IDMAP_SIZE_UNKNOWN)
+		return saved->size;
+	(void)o_stream_flush(_ctx->data.output);
+	return _ctx->data.output->offset - saved->spooled_at;
+}
+
 int bridge_save_get_size(struct mail *mail, uoff_t *size_r)
 {
-	const struct bridge_saved *saved = bridge_save_find(mail);
-	struct stat st;
-
-	if (saved->path == NULL) {
-		*size_r = saved->size;
-		if (saved->size != IDMAP_SIZE_UNKNOWN)
-			return 0;
-		mail_storage_set_error(mail->box->storage,
-			MAIL_ERROR_NOTPOSSIBLE, "Size not known yet");
-		return -1;
-	}
-	if (mail->transaction->save_ctx->data.output != NULL)
-		(void)o_stream_flush(mail->transaction->save_ctx->data.output);
-	if (stat(saved->path, &st) < 0) {
-		mail_set_critical(mail, "bridge: stat(%s) failed: %m",
-				  saved->path);
-		return -1;
-	}
-	*size_r = st.st_size;
-	return 0;
+	*size_r = bridge_save_size_now(bridge_save_find(mail),
+				       mail->transaction->save_ctx);
+	if (*size_r != IDMAP_SIZE_UNKNOWN)
+		return 0;
+	mail_storage_set_error(mail->box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			       "Size not known yet");
+	return -1;
 }
 
 int bridge_save_get_stream(struct mail *mail, struct istream **input_r)
 {
+	struct mail_save_context *_ctx = mail->transaction->save_ctx;
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 	const struct bridge_saved *saved = bridge_save_find(mail);
+	struct istream *spool;
+	uint64_t size = bridge_save_size_now(saved, _ctx);
+	int fd;
 
-	if (saved->path == NULL) {
+	if (saved->src != NULL) {
 		mail_storage_set_error(mail->box->storage,
 			MAIL_ERROR_NOTPOSSIBLE, "Message not copied yet");
 		return -1;
 	}
-	if (mail->transaction->save_ctx->data.output != NULL)
-		(void)o_stream_flush(mail->transaction->save_ctx->data.output);
-	*input_r = i_stream_create_file(saved->path, MAIL_READ_FULL_BLOCK_SIZE);
+	fd = fcntl(ctx->spool_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		mail_set_critical(mail, "bridge: dup() failed: %m");
+		return -1;
+	}
+	spool = i_stream_create_fd_autoclose(&fd, MAIL_READ_FULL_BLOCK_SIZE);
+	*input_r = i_stream_create_range(spool, saved->spooled_at, size);
+	i_stream_unref(&spool);
 	return 0;
 }
 

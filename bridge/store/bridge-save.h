@@ -6,7 +6,7 @@
 
 #include "write.h"
 
-/* One message of a transaction: spooled to a file, or to be copied by the store. */
+/* One message of a transaction: spooled, or to be copied by the store. */
 struct bridge_saved {
 	uint32_t seq;		/* in the transaction */
 	bool wants_uid;		/* dsync gives it the UID that it has elsewhere */
@@ -17,14 +17,13 @@ struct bridge_saved {
 	int64_t first_seen;	/* 0 = now */
 	uint64_t size;		/* of the bytes; IDMAP_SIZE_UNKNOWN */
 
-	/* spooled */
-	char *path;
+	/* spooled: size bytes of the transaction's file */
+	uint64_t spooled_at;
 	char key[2 * GUID_128_SIZE + 1];
-	int fd;			/* while append */
 	struct append *append;
 
 	/* copied */
-	struct bridge_mailbox *src;
+	struct bridge_mailbox *src;	/* NULL = spooled */
 	bool moving;
 	uint32_t src_uid;
 	char *src_id;
@@ -45,12 +44,12 @@ struct bridge_save_context {
 					   itself, and are to go there */
 	char *refused_text;	/* why the commit is to fail; NULL = it is not */
 	enum mail_error refused_error;
-	char *dir;		/* of the spool files; NULL = none yet */
-	unsigned int files;
+	int spool_fd;		/* the messages, one behind the other, in a file
+				   without a name; -1 = none yet */
+	uint64_t spooled;	/* bytes of those that came in whole */
 
 	/* the one that comes in */
 	struct istream *input;
-	int fd;
 	uint32_t seq;
 	bool failed;
 };

@@ -232,7 +232,7 @@ class Compiled(Bridge):
 
 
 class Sqlite(Mdbox):
-    """backends/sqlite, filled by IMAP. It syncs its file as mail_fsync says."""
+    """backends/sqlite, filled by IMAP, and by the pipe alone. It syncs its file as mail_fsync says."""
 
     can = Mdbox.can | {"cold"}
 
@@ -245,7 +245,7 @@ class Sqlite(Mdbox):
         self.settings |= {
             "mail_plugins": "bridge",
             "mail_plugin_dir": BUILD,
-            "plugin/bridge_command": f"'{backend}' --synchronous {sync} '{self.path('mail.sqlite')}'",
+            "plugin/bridge_command": f"'{backend}' --inline --synchronous {sync} '{self.path('mail.sqlite')}'",
         }
         super().make()
 

@@ -277,6 +277,9 @@ static void test_lines(void)
 	msg.size = 4;
 	(void)line_of("inline", &msg);
 	is_str(content("got1"), "0123", "only as many octets as it has");
+	msg.offset = 3;
+	(void)line_of("inline", &msg);
+	is_str(content("got1"), "3456", "those from where it begins");
 	msg.size = 0;
 	is_str(line_of("inline", &msg), "APPEND Box - size=0\n",
 	       "a message without bytes");
@@ -340,6 +343,26 @@ static void test_limits(void)
 	buf_free(&flags);
 	(void)close(fd);
 	session_deinit(&session);
+}
+
+/* One message of a file with several. */
+static void test_part(void)
+{
+	struct session *session = kit_session(CAPS("") "APPEND*) " WORDS
+		"	cat \"$path\" >stored; say '* MSG a' OK ;;",
+		KIT_TIMEOUT_MSECS);
+	int fd = message_file(NAMELESS, "0123456789", 10);
+	struct append_message msg = message_of(fd, 4);
+
+	msg.offset = 6;
+	is_str(append_msg(session, &msg), "stored as a", "the end of a file");
+	is_str(content("stored"), "6789", "is all that the store gets");
+	msg.offset = 7;
+	is_str(append_msg(session, &msg), "INTERNAL the file of a message to be "
+	       "stored does not have the 4 bytes of the message",
+	       "what goes beyond its end is not a message");
+	session_deinit(&session);
+	(void)close(fd);
 }
 
 static void test_bad_file(void)
@@ -629,6 +652,7 @@ static void test_deinit(void)
 
 	(void)session_caps(session, &fault);
 	sent = append_begin(session, "Box", &msg, &fault);
+	session_pump(session);
 	waiting = append_begin(session, "Box", &msg, &fault);
 	session_deinit(&session);
 	is_num(append_wait(sent, &appended, &fault), -1, "a session that ends");
@@ -834,6 +858,7 @@ static void test_truncated(void)
 
 	(void)session_caps(session, &fault);
 	append = append_begin(session, "Box", &msg, &fault);
+	session_pump(session);
 	(void)!ftruncate(fd, 10);
 	ok(kit_begins(outcome(append, NULL), "UNCERTAIN @/backend: cannot be "
 		      "sent more than "),
@@ -898,6 +923,7 @@ static void test_end(void)
 	is_num(kit_copies(), 0, "what was not sent is taken back");
 	(void)session_caps(session, &fault);
 	append = append_begin(session, "Box", &msg, &fault);
+	session_pump(session);
 	append_end(&append);
 	is_num(access(kit_path("stored"), F_OK), 0,
 	       "what was sent is waited for");
@@ -933,6 +959,7 @@ int main(void)
 	test_long_id();
 	test_lines();
 	test_limits();
+	test_part();
 	test_bad_file();
 	test_file(NAMED, true, true, "a file with a name");
 	test_file(NAMELESS, true, have_nameless(), "a file without a name");
