@@ -101,15 +101,15 @@ $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
-unit: $(UNIT) $(B)/dovebridge-launch
+unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch
 
 check:				## build, then run all tests
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory all unit bench-programs
-	test/lib/staged $(RUN_TESTS) $(UNIT) $(BATS)
+	test/lib/staged $(RUN_TESTS) $(UNIT) $(REPLAYS) $(BATS)
 
 check-unit: unit		## the unit tests in C alone
-	$(RUN_TESTS) $(UNIT)
+	$(RUN_TESTS) $(UNIT) $(REPLAYS)
 
 check-bats: all bench-programs	## the tests in bats alone; BATS=FILE for one of them
 	test/lib/staged $(RUN_TESTS) $(BATS)
@@ -121,7 +121,7 @@ check-asan:			## the unit tests under the address and UB sanitizers
 
 check-valgrind: unit		## the unit tests under valgrind
 	@$(DEPS) build test dev
-	WRAPPER='$(VALGRIND)' $(RUN_TESTS) $(UNIT)
+	WRAPPER='$(VALGRIND)' $(RUN_TESTS) $(UNIT) $(REPLAYS)
 
 lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev
@@ -133,6 +133,30 @@ soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SE
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
 	test/lib/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+
+# Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
+FUZZERS = $(patsubst test/fuzz/fuzz-%.c,%,$(wildcard test/fuzz/fuzz-*.c))
+REPLAYS = $(FUZZERS:%=$(B)/fuzz/replay-%)
+FUZZ_CORE = $(filter-out $(B)/core/proc%.o,$(CORE_OBJ))
+FUZZ_LINK = -Ibridge/core -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime
+
+$(B)/fuzz/replay-%: test/fuzz/fuzz-%.c test/fuzz/world.c test/fuzz/replay.c $(FUZZ_CORE) $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -DFUZZER='"$*"' $(FUZZ_LINK) -o $@ \
+		$(filter %.c %.o,$^) $(LIBS_CORE)
+
+$(B)/fuzz/fuzz-%: test/fuzz/fuzz-%.c test/fuzz/world.c $(FUZZ_CORE) $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer $(FUZZ_LINK) -o $@ \
+		$(filter %.c %.o,$^) $(LIBS_CORE)
+
+fuzz-programs: $(FUZZERS:%=$(B)/fuzz/fuzz-%)
+
+fuzz:				## until nothing new is found for 20 minutes; TARGET=wire SECS=60
+	@$(DEPS) build test dev
+	@$(MAKE) --no-print-directory -s B=build/fuzz CC=clang HARDEN= \
+		CFLAGS='-O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link' fuzz-programs
+	@test/fuzz/run $(if $(SECS),--secs $(SECS)) $(or $(TARGET),$(FUZZERS))
 
 # --- benchmarks --------------------------------------------------------------
 BENCH = $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/*.c))
@@ -198,6 +222,6 @@ help:				## this list
 		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-valgrind soak lint install uninstall dist clean help
+	check-bats check-asan check-valgrind fuzz fuzz-programs soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)
