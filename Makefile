@@ -105,13 +105,13 @@ unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch
 
 check:				## build, then run all tests
 	@$(DEPS) build run test
-	@$(MAKE) --no-print-directory all unit bench-programs
+	@$(MAKE) --no-print-directory all unit bench-programs $(B)/test/sysfault.so
 	test/lib/staged $(RUN_TESTS) $(UNIT) $(REPLAYS) $(BATS)
 
 check-unit: unit		## the unit tests in C alone
 	$(RUN_TESTS) $(UNIT) $(REPLAYS)
 
-check-bats: all bench-programs	## the tests in bats alone; BATS=FILE for one of them
+check-bats: all bench-programs $(B)/test/sysfault.so	## the tests in bats alone; BATS=FILE for one of them
 	test/lib/staged $(RUN_TESTS) $(BATS)
 
 check-asan:			## the unit tests under the address and UB sanitizers
@@ -128,6 +128,16 @@ lint:				## compilers, linters and the rules of HACKING.md
 	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
 
 SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
+
+# LD_PRELOAD of the tests that count system calls, and let them fail
+$(B)/test/sysfault.so: test/lib/sysfault.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wvla,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -shared -fvisibility=default -o $@ $< -ldl
+
+kills:				## each system call that changes a file of ours fails, or is the last; SEED=1 SECS=60
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory -s all $(B)/test/sysfault.so
+	test/lib/staged test/lib/kills.py $(SOAK_OPTIONS) $(if $(ONLY),--only $(ONLY)) $(STORES)
 
 soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SECS=60
 	@$(DEPS) build run test
@@ -222,6 +232,6 @@ help:				## this list
 		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-valgrind fuzz fuzz-programs soak lint install uninstall dist clean help
+	check-bats check-asan check-valgrind fuzz fuzz-programs soak kills lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

@@ -16,6 +16,7 @@ struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags)
 {
+	struct index_mailbox_context *ibox;
 	struct bridge_mailbox *mbox;
 	pool_t pool;
 
@@ -30,6 +31,10 @@ bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 	mbox->list = mbox->storage->list;
 	index_storage_mailbox_alloc(&mbox->box, vname, flags,
 				    BRIDGE_INDEX_PREFIX);
+	/* Dovecot goes on in memory when the index cannot be written, and answers
+	   OK: for us what was changed there is lost with the session */
+	ibox = INDEX_STORAGE_CONTEXT(&mbox->box);
+	ibox->index_flags |= MAIL_INDEX_OPEN_FLAG_NEVER_IN_MEMORY;
 	return &mbox->box;
 }
 

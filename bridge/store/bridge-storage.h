@@ -53,7 +53,8 @@ struct bridge_mailbox {
 	const char *folder;	/* what it is kept in (bridge-identity.c) */
 	bool id_from_ok;	/* by an id that only LIST box has given */
 	bool shown;		/* it was synchronised since it was opened */
-	bool replaced;		/* another mailbox has its name now */
+	bool replaced;		/* another mailbox has its name now, or
+				   what is known here is not what is kept */
 	bool ro;		/* marked ro */
 	uint32_t keeps;		/* what the store kept when it was opened
 				   (caps_keeps); 0 = it was not asked */

@@ -553,6 +553,10 @@ bridge_sync_commit(struct bridge_sync *sync, enum mail_index_sync_flags flags)
 			mail_index_sync_rollback(&sync->index_ctx);
 		} else if (mail_index_sync_commit(&sync->index_ctx) < 0) {
 			mailbox_set_index_error(box);
+			/* this process believes itself ahead of the log now, and
+			   Dovecot drops the log for it, with the next change
+			   that a client is told OK (2.3.19) */
+			sync->mbox->replaced = sync->mbox->shown;
 			ret = -1;
 		}
 	}

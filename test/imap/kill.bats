@@ -28,6 +28,21 @@ killcheck() {
 	killcheck --writes
 }
 
+# kills STORE SECS
+kills() {
+	run --separate-stderr "$ROOT/test/lib/kills.py" --seed "${KILL_SEED:-1}" --secs "$2" "$1"
+	assert_line --regexp "^$1, seed .* tried [1-9][0-9]* positions, [0-9]+ faults, [1-9][0-9]* kills; .* 0 failures"
+	assert_success
+}
+
+@test "over sqlite: whichever call that changes our files is the last or fails, nothing is lost or doubled" {
+	kills sqlite 16
+}
+
+@test "over maildir: whichever call that changes our files is the last or fails, nothing is lost or doubled" {
+	kills maildir 16
+}
+
 @test "a killed session leaves no backend behind" {
 	mail a
 	BACKEND=("$ROOT/test/lib/backend.py" --self "$TMP/pid/self" "$TMP/mail")

@@ -27,6 +27,10 @@ class Violation(Exception):
     """The bridge has done what it must not."""
 
 
+class Slow(Violation):
+    """It does not answer."""
+
+
 class Dead(Exception):
     """The session has ended."""
 
@@ -147,7 +151,7 @@ class Client:
 
     def fill(self) -> None:
         if not select.select([self.output], [], [], ANSWER_SECS)[0]:
-            raise Violation(f"{self.name}: no answer within {ANSWER_SECS} s to {self.running.command}")
+            raise Slow(f"{self.name}: no answer within {ANSWER_SECS} s to {self.running.command}")
         data = os.read(self.output.fileno(), 1 << 20)
         if not data:
             raise Dead

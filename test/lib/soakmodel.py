@@ -74,11 +74,13 @@ class Maildir:
     flags = (*LETTERS, "$Work")  # a letter for any other keyword is the backend's to give
 
     def __init__(self, path: str) -> None:
-        self.paths = {box: path if box == "INBOX" else f"{path}/.{box.replace('/', '.')}" for box in BOXES}
+        folders = [f"/{entry.name}" for entry in os.scandir(path) if entry.name.startswith(".")]
+        self.paths = {folder[2:].replace(".", "/") or "INBOX": path + folder for folder in ["", *folders]}
         self.count = 0
         for folder in self.paths.values():
-            with open(f"{folder}/dovecot-keywords", "w", encoding="ascii") as file:
-                file.write("0 $Work\n")
+            if not os.path.exists(f"{folder}/dovecot-keywords"):
+                with open(f"{folder}/dovecot-keywords", "w", encoding="ascii") as file:
+                    file.write("0 $Work\n")
 
     def names(self) -> dict[str, tuple[str, str]]:
         """Of all messages: the mailbox and the path."""
