@@ -101,7 +101,13 @@ $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
-unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch
+# what test/fault/matrix drives
+$(B)/fault/%: test/fault/%.c $(CORE_OBJ) $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
+		$(CORE_OBJ) $(LIBS_CORE)
+
+unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/fault/exchange
 
 check:				## build, then run all tests
 	@$(DEPS) build run test
@@ -126,6 +132,13 @@ check-valgrind: unit		## the unit tests under valgrind
 lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev
 	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
+
+MATRIX_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
+
+faults:				## every fault at every place of every exchange; ONLY=copy:nul:7 SEED=1
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory -s all unit
+	test/lib/staged test/lib/faultmatrix.py $(MATRIX_OPTIONS)
 
 SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
 
@@ -232,6 +245,6 @@ help:				## this list
 		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-valgrind fuzz fuzz-programs soak kills lint install uninstall dist clean help
+	check-bats check-asan check-valgrind faults fuzz fuzz-programs kills soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

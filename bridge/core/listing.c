@@ -143,8 +143,11 @@ static int box_option(const struct boxes_request *ctx, struct listing_box *box,
 
 	(void)wire_option(field, &key, &value);
 	if (view_is(key, "id")) {
+		/* one that cannot be read must not make it another mailbox */
 		free(box->id);
 		box->id = id_canonical(value);
+		if (box->id == NULL && value.len > 0)
+			return -1;
 	} else if (view_is(key, "flags")) {
 		free(box->flags);
 		box->flags = view_dup(value);
@@ -440,14 +443,17 @@ static int msg_option(struct listing_msg *msg, struct view field)
 {
 	struct view key, value;
 	uint64_t number;
+	bool given = wire_option(field, &key, &value);
 
-	(void)wire_option(field, &key, &value);
 	if (view_is(key, "size"))
 		return wire_number(value, WIRE_MESSAGE_MAX, &msg->size);
 	if (view_is(key, "vsize"))
 		return wire_number(value, 2ULL * WIRE_MESSAGE_MAX,
 				   &msg->vsize);
 	if (view_is(key, "flags")) {
+		/* without "=" it does not say that there are none */
+		if (!given)
+			return -1;
 		msg->flags = value;
 	} else if (view_is(key, "date")) {
 		if (wire_number(value, LISTING_DATE_MAX, &number) < 0)

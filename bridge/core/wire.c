@@ -131,6 +131,19 @@ static void wire_split(struct wire_reader *reader, struct view rest,
 	line->fields = reader->fields;
 }
 
+/* Unknown keywords are ignored, so a known one that is misspelt must not be taken
+   for one of them: "gone" for GONE, or "MSGa" for MSG a. */
+static bool wire_is_keyword(struct view word)
+{
+	size_t i;
+
+	for (i = 0; i < word.len; i++) {
+		if (word.p[i] < 'A' || word.p[i] > 'Z')
+			return false;
+	}
+	return true;
+}
+
 /* Take the first field away: it is the keyword of an item, the code of a NO. */
 static void wire_take_keyword(struct wire_line *line)
 {
@@ -180,6 +193,9 @@ static int wire_parse(struct wire_reader *reader, struct view raw,
 					  "a word is missing", raw.len);
 		wire_take_keyword(line);
 	}
+	if (line->kind == WIRE_ITEM && !wire_is_keyword(line->keyword))
+		return wire_fail(error_r, "an item whose keyword is not of "
+				 "capital letters", raw);
 	return 0;
 }
 

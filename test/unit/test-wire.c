@@ -92,6 +92,10 @@ static const struct {
 	LINE("!x\n", STRAY("!x")),
 	LINE("* \n", "a word is missing in column 3 of the line \"* \""),
 	LINE("NO  \n", "a word is missing in column 5 of the line \"NO  \""),
+	LINE("* msg a\n", "wrote an item whose keyword is not of capital letters: "
+	     "\"* msg a\""),
+	LINE("* MSG-a\n", "wrote an item whose keyword is not of capital letters: "
+	     "\"* MSG-a\""),
 	LINE("OK\r\n", "wrote a raw CR (byte 0D) in column 3 of the line "
 	     "\"OK?\""),
 	LINE("* CAPS 1\r\n", "wrote a raw CR (byte 0D) in column 9 of the line "
@@ -160,7 +164,7 @@ static void test_many_fields(void)
 
 	for (i = 0; i < WIRE_LINE_MAX; i++)
 		data[i] = i % 2 == 0 ? 'f' : ' ';
-	memcpy(data, "* ", 2);
+	memcpy(data, "* F", 3);
 	data[WIRE_LINE_MAX] = '\n';
 	put(reader, data, WIRE_LINE_MAX + 1);
 	is_num(wire_reader_line(reader, &line, &error), 1,
