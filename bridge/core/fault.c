@@ -132,9 +132,20 @@ static bool chr_is_printable(uint32_t chr)
 		return false;
 	/* line and paragraph separators, bidirectional marks and overrides:
 	   they can make a log line or a user's text read as another one */
-	return !(chr == 0x200e || chr == 0x200f ||
+	return !(chr == 0x061c || chr == 0x200e || chr == 0x200f ||
 		 (chr >= 0x2028 && chr <= 0x202e) ||
 		 (chr >= 0x2066 && chr <= 0x2069) || chr == 0xfeff);
+}
+
+size_t fault_printable(struct view text)
+{
+	uint32_t chr;
+	size_t n;
+
+	if (text.len == 0)
+		return 0;
+	n = utf8_char((const unsigned char *)text.p, text.len, &chr);
+	return n > 0 && chr_is_printable(chr) ? n : 0;
 }
 
 char *fault_sanitise(char *dest, size_t size, struct view text)

@@ -70,8 +70,11 @@ void fault_set_user(struct fault *fault, struct view text);
 void fault_context(struct fault *fault, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* How many bytes the character at the start of text has; 0 if it is one that
+ * fault_sanitise replaces, or text is empty. */
+size_t fault_printable(struct view text);
 /* Copy text into dest as printable UTF-8: control bytes, invalid UTF-8,
- * C1 controls and bidirectional overrides become '?'; cut at a character
+ * C1 controls, line separators and bidirectional marks become '?'; cut at a character
  * boundary to fit size. Returns dest. */
 char *fault_sanitise(char *dest, size_t size, struct view text);
 

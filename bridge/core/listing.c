@@ -62,6 +62,23 @@ static const char *unicode_fault(struct view name)
 	return same ? NULL : "is not in Unicode's normal form C";
 }
 
+/* C1 controls and line separators: names end up on terminals, by doveadm and logs,
+   as they are. (RFC 5198, section 2, has neither in text.) */
+static bool has_controls(struct view name)
+{
+	const unsigned char *p = (const unsigned char *)name.p;
+	size_t i;
+
+	for (i = 0; i + 1 < name.len; i++) {
+		if (p[i] == 0xc2 && p[i + 1] < 0xa0)
+			return true;
+		if (i + 2 < name.len && p[i] == 0xe2 && p[i + 1] == 0x80 &&
+		    (p[i + 2] == 0xa8 || p[i + 2] == 0xa9))
+			return true;
+	}
+	return false;
+}
+
 static const char *component_fault(struct view part, bool first)
 {
 	if (part.len == 0)
@@ -91,6 +108,8 @@ const char *listing_name_fault(struct view name)
 	fault = unicode_fault(name);
 	if (fault != NULL)
 		return fault;
+	if (has_controls(name))
+		return "has a control character";
 	do {
 		slash = p == end ? NULL : memchr(p, '/', (size_t)(end - p));
 		part.p = p;

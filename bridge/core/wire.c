@@ -303,6 +303,21 @@ void wire_encode_elem(struct view bytes, struct buf *out)
 	wire_encode_bytes(bytes, out, ",");
 }
 
+void wire_show(struct view field, struct buf *out)
+{
+	size_t n;
+
+	for (; field.len > 0; field.p += n, field.len -= n) {
+		n = fault_printable(field);
+		if (n > 0) {
+			buf_append(out, field.p, n);
+		} else {
+			buf_printf(out, "%%%02X", (unsigned char)field.p[0]);
+			n = 1;
+		}
+	}
+}
+
 int wire_number(struct view field, uint64_t max, uint64_t *number_r)
 {
 	uint64_t number = 0;

@@ -76,6 +76,10 @@ bool wire_option(struct view field, struct view *key_r, struct view *value_r);
  * element. */
 bool wire_list_next(struct view *list, struct view *elem_r);
 
+/* A field as it is spelt, but for the bytes that fault_sanitise would replace,
+ * which become escapes: another spelling of the same bytes, safe to show on
+ * a terminal. */
+void wire_show(struct view field, struct buf *out);
 /* The text of bytes for a log line: quoted, printable, cut to about 120. */
 const char *wire_quote(struct view bytes, char *dest, size_t size);
 #define WIRE_QUOTE_SIZE 160

@@ -7,6 +7,7 @@
 #include "bridge-box.h"
 #include "bridge-sync.h"
 
+#include "listing.h"
 #include "write.h"
 
 #include <stdio.h>
@@ -31,26 +32,57 @@ static int bridge_box_may(struct bridge_mailbox_list *list, enum verb_id verb,
 	return -1;
 }
 
-/* Ask the store for one of CREATE, DELETE, RENAME. Returns 0, or -1 and a
-   fault. */
-static int bridge_box_ask(struct bridge_mailbox_list *list, enum verb_id verb,
-			  const char *wire, const char *wire_new,
-			  struct fault *fault)
+/* A name that a client has made up, for the wire. Dovecot lets pass more than the
+   store would be served with (protocol.md, 2.16 and 7.3), and then the mailbox was
+   made, and is not there. NULL and a fault if the name is none. */
+static const char *bridge_box_wire_new(const char *name, struct fault *fault)
 {
-	if (bridge_box_may(list, verb, fault) < 0)
-		return -1;
-	return write_box(list->session, verb, wire, wire_new, fault);
+	const char *why = listing_name_fault(view_of(name));
+	struct buf buf = { NULL, 0, 0 };
+	const char *text;
+
+	if (why == NULL) {
+		wire_encode(view_of(name), &buf);
+		text = t_strdup(buf_str(&buf));
+		buf_free(&buf);
+		return text;
+	}
+	text = t_strdup_printf("The mailbox name %s", why);
+	(void)fault_set(fault, FAULT_CANNOT, FAULT_SCOPE_MAILBOX,
+			"mailbox %s is not made: its name %s", name, why);
+	fault_set_user(fault, view_of(text));
+	fault->from_backend = TRUE;	/* no news for the admin */
+	return NULL;
 }
 
-static const char *bridge_box_wire(const char *name)
+/* No mailbox is listed under this name. Returns -1, and the fault. */
+static int bridge_box_none(const char *name, struct fault *fault)
 {
-	struct buf buf = { NULL, 0, 0 };
-	const char *wire;
+	(void)fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
+			"no mailbox %s", name);
+	fault->from_backend = TRUE;
+	return -1;
+}
 
-	wire_encode(view_of(name), &buf);
-	wire = t_strdup(buf_str(&buf));
-	buf_free(&buf);
-	return wire;
+/* Ask the store for one of CREATE, DELETE, RENAME. name_new is what a client has
+   made up, NULL for DELETE; wire the mailbox that is there. Returns 0, or -1 and
+   a fault. */
+static int bridge_box_ask(struct bridge_mailbox_list *list, enum verb_id verb,
+			  const char *wire, const char *name_new,
+			  struct fault *fault)
+{
+	const char *wire_new = NULL;
+
+	if (bridge_box_may(list, verb, fault) < 0)
+		return -1;
+	if (name_new != NULL) {
+		wire_new = bridge_box_wire_new(name_new, fault);
+		if (wire_new == NULL)
+			return -1;
+	}
+	return wire == NULL ?
+		write_box(list->session, verb, wire_new, NULL, fault) :
+		write_box(list->session, verb, wire, wire_new, fault);
 }
 
 /* dsync gives a mailbox the GUID and the UIDs that it has elsewhere: the map's.
@@ -105,8 +137,8 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 	if (caps != NULL && caps->uids && update != NULL &&
 	    update->uid_validity != 0)
 		return bridge_refuse_uids(box);
-	if (bridge_box_ask(mbox->list, VERB_CREATE, bridge_box_wire(box->name),
-			   NULL, &fault) < 0)
+	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
+			   &fault) < 0)
 		return bridge_fault_box(box, &fault);
 	mbox->list->boxes = NULL;
 	return update == NULL ? 0 : bridge_box_update(box, update);
@@ -195,6 +227,27 @@ static int bridge_box_delete_inbox(struct mailbox *box)
 	return index_storage_mailbox_delete_post(box);
 }
 
+/* The name as the store lists it: Dovecot also deletes what it could not open, by
+   any name that the client says. NULL with the mailbox's error set. */
+static const char *bridge_box_delete_wire(struct bridge_mailbox *mbox)
+{
+	const struct listing_box *box;
+	struct fault fault;
+
+	if (mbox->wire_name != NULL)
+		return t_strdup(mbox->wire_name);
+	if (bridge_list_lookup(mbox->list, mbox->box.name, &box) < 0) {
+		mail_storage_copy_list_error(mbox->box.storage,
+					     &mbox->list->list);
+		return NULL;
+	}
+	if (box != NULL)
+		return t_strdup(box->wire);
+	(void)bridge_box_none(mbox->box.name, &fault);
+	(void)bridge_fault_box(&mbox->box, &fault);
+	return NULL;
+}
+
 /* One request, not one for each message: the index is marked as deleted first, so
    that other sessions leave it alone; if the store then refuses, it is marked
    back. */
@@ -209,11 +262,12 @@ int bridge_box_delete(struct mailbox *box)
 
 	if (strcmp(name, "INBOX") == 0)
 		return bridge_box_delete_inbox(box);
+	wire = bridge_box_delete_wire(mbox);
+	if (wire == NULL)
+		return -1;
 	if (opened && (bridge_box_check_empty(box) < 0 ||
 		       mailbox_mark_index_deleted(box, TRUE) < 0))
 		return -1;
-	wire = mbox->wire_name != NULL ? t_strdup(mbox->wire_name) :
-		bridge_box_wire(name);
 	ret = bridge_box_ask(list, VERB_DELETE, wire, NULL, &fault);
 	if (ret < 0) {
 		if (opened)
@@ -284,26 +338,20 @@ static int bridge_box_rename(struct bridge_mailbox_list *list,
 	size_t i, renamed = 0;
 	int ret = 0;
 
-	if (listing_box_find(list->boxes, view_of(old)) != NULL)
-		return bridge_box_ask(list, VERB_RENAME, bridge_box_wire(old),
-				      bridge_box_wire(new), fault);
+	box = listing_box_find(list->boxes, view_of(old));
+	if (box != NULL)
+		return bridge_box_ask(list, VERB_RENAME, box->wire, new, fault);
 	for (i = 0; ret == 0 && i < list->boxes->count; i++) T_BEGIN {
 		box = &list->boxes->boxes[i];
 		if (bridge_box_is_or_below(box->name, old) &&
 		    !bridge_box_has_listed_above(list, box->name, old)) {
 			ret = bridge_box_ask(list, VERB_RENAME, box->wire,
-				bridge_box_wire(t_strconcat(new,
-					box->name + strlen(old), NULL)),
-				fault);
+				t_strconcat(new, box->name + strlen(old),
+					    NULL), fault);
 			renamed++;
 		}
 	} T_END;
-	if (ret == 0 && renamed == 0) {
-		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
-				"no mailbox %s", old);
-		fault->from_backend = TRUE;
-	}
-	return ret;
+	return ret == 0 && renamed == 0 ? bridge_box_none(old, fault) : ret;
 }
 
 int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,

@@ -9,15 +9,13 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
-#include "str.h"
-#include "str-sanitize.h"
-#include "unichar.h"
 #include "imap-match.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "bridge-maps.h"
 
 #include "flags.h"
+#include "wire.h"
 
 #include <sysexits.h>
 
@@ -43,6 +41,33 @@ struct map_cmd {
 	const char *problem;	/* the first; NULL = none */
 };
 
+/* --- texts from outside ----------------------------------------------------- */
+
+/* A word of the map as it stands there, but harmless on a terminal. */
+static const char *map_word(struct view word)
+{
+	struct buf shown = { NULL, 0, 0 };
+	const char *text;
+
+	wire_show(word, &shown);
+	text = t_strdup(buf_str(&shown));
+	buf_free(&shown);
+	return text;
+}
+
+/* What is no word of the map. */
+static const char *map_text(const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return fault_sanitise(t_malloc_no0(size), size, view_of(text));
+}
+
+static const char *map_name(const struct map_cmd *cmd)
+{
+	return map_text(cmd->file->vname);
+}
+
 /* --- what is wrong --------------------------------------------------------- */
 
 static void map_found(void *context, const char *text)
@@ -53,8 +78,7 @@ static void map_found(void *context, const char *text)
 	if (cmd->problem == NULL)
 		cmd->problem = p_strdup(cmd->ctx.pool, text);
 	if (cmd->problems++ < PROBLEMS_MAX)
-		e_error(event, "bridge: mailbox %s: %s", cmd->file->vname,
-			text);
+		e_error(event, "bridge: mailbox %s: %s", map_name(cmd), text);
 	cmd->ctx.exit_code = EX_DATAERR;
 }
 
@@ -71,34 +95,10 @@ static void map_found_end(struct map_cmd *cmd)
 	if (cmd->problems > PROBLEMS_MAX)
 		e_error(cmd->ctx.cur_mail_user->event,
 			"bridge: mailbox %s: %u more of that kind",
-			cmd->file->vname, cmd->problems - PROBLEMS_MAX);
+			map_name(cmd), cmd->problems - PROBLEMS_MAX);
 }
 
 /* --- what is shown --------------------------------------------------------- */
-
-/* A word of the map as it stands there, but UTF-8 for certain: other bytes are
-   encoded, which makes them another spelling of the same. */
-static const char *map_word(struct view word)
-{
-	const char *text = t_strndup(word.p, word.len), *p;
-	string_t *out;
-
-	if (uni_utf8_str_is_valid(text))
-		return text;
-	out = t_str_new(word.len * 2);
-	for (p = text; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x80)
-			str_append_c(out, *p);
-		else
-			str_printfa(out, "%%%02X", (unsigned char)*p);
-	}
-	return str_c(out);
-}
-
-static const char *map_name(const struct map_cmd *cmd)
-{
-	return str_sanitize_utf8(cmd->file->vname, SIZE_MAX);
-}
 
 /* Numbers are strings in JSON, as doveadm mailbox status has them: of a map that
    cannot be read there are none. */
@@ -155,7 +155,7 @@ static void map_print(struct map_cmd *cmd, struct idmap *map)
 	doveadm_print(idmap_wants_compaction(map) ? "due" : "no");
 	doveadm_print(map_word(view_of(hdr->state)));
 	doveadm_print(cmd->problem == NULL ? UNKNOWN :
-		      str_sanitize_utf8(cmd->problem, SIZE_MAX));
+		      map_text(cmd->problem));
 }
 
 static void map_print_unreadable(struct map_cmd *cmd)
@@ -165,7 +165,7 @@ static void map_print_unreadable(struct map_cmd *cmd)
 	doveadm_print(map_name(cmd));
 	for (i = 1; i + 1 < N_ELEMENTS(map_columns); i++)
 		doveadm_print(UNKNOWN);
-	doveadm_print(str_sanitize_utf8(cmd->problem, SIZE_MAX));
+	doveadm_print(map_text(cmd->problem));
 }
 
 static void

@@ -11,6 +11,16 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 }
 };
 
+/* Nothing that a terminal would obey. */
+static void print_word(struct view word)
+{
+	struct buf shown = { NULL, 0, 0 };
+
+	wire_show(word, &shown);
+	(void)fputs(word.len == 0 ? "-" : buf_str(&shown), stdout);
+	buf_free(&shown);
+}
+
 static void print_boxes(const struct listing_boxes *boxes)
 {
 	const struct listing_box *box;
@@ -20,10 +30,12 @@ static void print_boxes(const struct listing_boxes *boxes)
 		tool_warn("%s", boxes->skipped[i]);
 	for (i = 0; i < boxes->count; i++) {
 		box = &boxes->boxes[i];
-		printf("%s\t%s\t%s\t%s\n", box->wire,
-		       box->flags != NULL && box->flags[0] != '\0' ?
-		       box->flags : "-", box->id != NULL ? box->id : "-",
-		       box->ro ? "ro" : "rw");
+		print_word(view_of(box->wire));
+		(void)putchar('\t');
+		print_word(view_of(box->flags != NULL ? box->flags : ""));
+		(void)putchar('\t');
+		print_word(view_of(box->id != NULL ? box->id : ""));
+		printf("\t%s\n", box->ro ? "ro" : "rw");
 	}
 }
 
@@ -49,15 +61,15 @@ static void print_msgs(const struct listing *listing)
 		msg = &listing->msgs[i];
 		if (msg->gone)
 			continue;
-		(void)fwrite(msg->id.p, 1, msg->id.len, stdout);
+		print_word(msg->id);
 		if (msg->size == IDMAP_SIZE_UNKNOWN)
 			printf("\t-");
 		else
 			printf("\t%llu", (unsigned long long)msg->size);
 		print_date(msg->date);
-		printf("\t%.*s\n", msg->flags.len == 0 ? 1 :
-		       (int)msg->flags.len,
-		       msg->flags.len == 0 ? "-" : msg->flags.p);
+		(void)putchar('\t');
+		print_word(msg->flags);
+		(void)putchar('\n');
 	}
 }
 
