@@ -246,6 +246,9 @@ static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 			     line->raw);
 	} else if (fetch_slice(ctx, line, (uint64_t)st.st_size, error_r) < 0) {
 		return -1;
+	} else if (fetched->status == FETCH_FILE) {
+		session_rawlog_file(ctx->session, fetched->fd, fetched->offset,
+				    fetched->size);
 	}
 	return 0;
 }

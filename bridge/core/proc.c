@@ -476,6 +476,14 @@ bool proc_exit_config(const struct proc *proc)
 		WEXITSTATUS(proc->status) == PROC_EXIT_CONFIG;
 }
 
+int proc_exit_status(const struct proc *proc)
+{
+	/* the launcher says 128 + N for signal N */
+	return proc->state == PROC_ENDED && WIFEXITED(proc->status) &&
+		WEXITSTATUS(proc->status) <= 128 ?
+		WEXITSTATUS(proc->status) : -1;
+}
+
 void proc_free(struct proc **_proc)
 {
 	struct proc *proc = *_proc;

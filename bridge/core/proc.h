@@ -99,6 +99,8 @@ bool proc_ended(struct proc *proc);
 const char *proc_exit_text(const struct proc *proc);
 /* True if it exited with PROC_EXIT_CONFIG. Only after proc_stop. */
 bool proc_exit_config(const struct proc *proc);
+/* Its exit status, -1 if it did not exit. Only after proc_stop. */
+int proc_exit_status(const struct proc *proc);
 /* Stops (force) if still running, frees, sets *proc to NULL. */
 void proc_free(struct proc **proc);
 

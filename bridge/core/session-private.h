@@ -4,11 +4,13 @@
 
 #include "session.h"
 #include "proc.h"
+#include "transcript.h"
 
 struct session {
 	struct session_settings set;
 	char **argv;
 	char *launcher, *user, *home, *cwd, *tmp_dir, *mode;
+	char *rawlog_dir;
 
 	struct proc *proc;
 	struct wire_reader *reader;
@@ -28,7 +30,7 @@ struct session {
 	/* the reply to the head, so far */
 	uint64_t octets_left;
 	uint64_t octets_since_step;
-	uint64_t items, reserved;
+	uint64_t items, reserved, reply_bytes;
 	uint64_t deadline, wait_until, alive_at;
 	struct buf answered;	/* the request that was answered last */
 
@@ -36,6 +38,11 @@ struct session {
 	uint64_t start_after;	/* 0 = whenever */
 	bool config_exit;
 	struct fault last_fault;
+
+	/* what is told of the copy that runs */
+	uint64_t started_usecs, copy_bytes_in, copy_bytes_out;
+	struct transcript *rawlog;	/* NULL = none */
+	bool rawlog_failed;		/* and said so */
 };
 
 /* session.c */
@@ -57,6 +64,22 @@ void session_fail(struct session *session, struct session_request *request,
 		  const struct fault *fault);
 const char *session_head_quoted(struct session *session, char *dest,
 				size_t size);
+
+/* session-report.c */
+/* A line of the copy's stderr: a proc_stderr_cb. */
+void session_stderr(void *context, struct view line);
+/* A copy was started; it ended (why: NULL = it was not needed any more). */
+void session_copy_began(struct session *session);
+void session_copy_ended(struct session *session, const char *why);
+void session_request_finished(struct session *session,
+			      const struct session_request *request);
+/* What goes to the copy, or comes from it. A line has no LF. */
+void session_rawlog_line(struct session *session, enum transcript_kind kind,
+			 struct view line);
+void session_rawlog_bytes(struct session *session, enum transcript_kind kind,
+			  const char *data, size_t size);
+/* Nothing is kept back while the copy is waited for. */
+void session_rawlog_flush(struct session *session);
 
 /* session-send.c */
 /* Is the line too long? Returns 0, -1 and a fault. */

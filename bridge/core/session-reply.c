@@ -15,7 +15,7 @@ static void session_set_deadline(struct session *session)
 void session_reply_begins(struct session *session)
 {
 	session->octets_left = session->octets_since_step = 0;
-	session->items = session->reserved = 0;
+	session->items = session->reserved = session->reply_bytes = 0;
 	session->wait_until = 0;
 	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
 	session_set_deadline(session);
@@ -251,6 +251,8 @@ static bool session_octets(struct session *session)
 
 	size = wire_reader_octets(session->reader, session->octets_left,
 				  &data);
+	session_rawlog_bytes(session, TRANSCRIPT_REPLY_BYTES, data, size);
+	session->reply_bytes += size;
 	session->octets_left -= size;
 	session->octets_since_step += size;
 	if (session->octets_since_step >= SESSION_OCTETS_STEP ||
@@ -285,6 +287,10 @@ bool session_parse(struct session *session)
 		ret = wire_reader_line(session->reader, &line, &error);
 		if (ret == 0)
 			return true;
+		if (line.raw.p != NULL)
+			session_rawlog_line(session, TRANSCRIPT_REPLY,
+					    line.raw);
+		session->reply_bytes += line.raw.len + 1;
 		if (ret < 0) {
 			session_break_reply(session, FAULT_UNAVAILABLE,
 					    error.text);

@@ -38,6 +38,10 @@ static void session_send(struct session *session,
 	buf_append_c(output, '\n');
 	request->line_ends = request->begins + request->line.len + 1;
 	request->ends = request->line_ends + request->payload_size;
+	if (request->since_usecs == 0)
+		request->since_usecs = session_now_usecs();
+	session_rawlog_line(session, TRANSCRIPT_REQUEST,
+			    view_of_buf(&request->line));
 	if (request->payload_size > 0) {
 		session->payer = request;
 		session->payload_left = request->payload_size;
@@ -86,6 +90,9 @@ static bool session_feed(struct session *session)
 				      "its file has become shorter");
 		return false;
 	}
+	session_rawlog_bytes(session, TRANSCRIPT_REQUEST_OCTETS,
+			     session->output.p + session->output.len,
+			     (size_t)ret);
 	session->output.len += (size_t)ret;
 	session->payload_left -= (uint64_t)ret;
 	if (session->payload_left == 0)
@@ -134,6 +141,7 @@ static void session_written(struct session *session, size_t size)
 	uint64_t deadline, before = session->written;
 
 	session->written += size;
+	session->copy_bytes_out += size;
 	if (head == NULL || head->payload_size == 0 || before >= head->ends)
 		return;
 	if (session->written < head->ends &&

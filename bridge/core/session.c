@@ -55,6 +55,14 @@ uint64_t session_now_msecs(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t session_now_usecs(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static struct session *session_of_caps(struct session_request *request)
 {
 	return (struct session *)((char *)request -
@@ -119,6 +127,8 @@ struct session *session_init(const struct session_settings *set)
 	session->set.cwd = session->cwd = mem_strdup(set->cwd);
 	session->set.tmp_dir = session->tmp_dir = mem_strdup(set->tmp_dir);
 	session->set.mode = session->mode = mem_strdup(set->mode);
+	session->set.rawlog_dir = session->rawlog_dir =
+		mem_strdup(set->rawlog_dir);
 	session->tail = &session->head;
 	caps_init(&session->caps);
 	return session;
@@ -137,13 +147,16 @@ static void session_note_begun(struct session *session)
 	}
 }
 
-static void session_copy_end(struct session *session, enum proc_end how)
+/* why: NULL = it is not needed any more. */
+static void session_copy_end(struct session *session, enum proc_end how,
+			     const char *why)
 {
 	session_note_begun(session);
 	if (session->proc != NULL) {
 		proc_stop(session->proc, how);
 		session->config_exit = session->config_exit ||
 			proc_exit_config(session->proc);
+		session_copy_ended(session, why);
 		proc_free(&session->proc);
 	}
 	wire_reader_deinit(&session->reader);
@@ -171,6 +184,7 @@ void session_complete(struct session *session,
 		session->in_flight--;
 	request->next = NULL;
 	request->done = true;
+	session_request_finished(session, request);
 	if (request->handler->done != NULL)
 		request->handler->done(request);
 }
@@ -242,7 +256,7 @@ void session_deinit(struct session **_session)
 	if (session == NULL)
 		return;
 	session_copy_end(session, session->in_flight > 0 ?
-			 PROC_END_FORCE : PROC_END_POLITE);
+			 PROC_END_FORCE : PROC_END_POLITE, NULL);
 	session_fail_ended(session);
 	session_request_free(&session->caps_request);
 	caps_deinit(&session->caps);
@@ -257,6 +271,7 @@ void session_deinit(struct session **_session)
 	free(session->cwd);
 	free(session->tmp_dir);
 	free(session->mode);
+	free(session->rawlog_dir);
 	free(session);
 }
 
@@ -332,8 +347,8 @@ void session_break(struct session *session, const struct fault *fault,
 	struct session_request *request, *next;
 	bool head_sent = session->head != NULL && session->head->sent;
 
-	session_copy_end(session, PROC_END_FORCE);
 	session_back_off(session, fault);
+	session_copy_end(session, PROC_END_FORCE, fault->log);
 	if (!head_sent)
 		return;
 	for (request = session->head->next;
@@ -399,38 +414,6 @@ static void session_break_deadline(struct session *session)
 
 /* --- starting a copy ------------------------------------------------------- */
 
-static void session_stderr(void *context, struct view line)
-{
-	static const struct {
-		const char *prefix;
-		enum session_log level;
-	} levels[] = {
-		{ "debug:", SESSION_LOG_DEBUG },
-		{ "warning:", SESSION_LOG_WARNING },
-		{ "error:", SESSION_LOG_ERROR },
-	};
-	struct session *session = context;
-	enum session_log level = SESSION_LOG_INFO;
-	char text[PROC_STDERR_LINE_MAX * 2], said[PROC_STDERR_LINE_MAX + 1];
-	size_t i;
-
-	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (!view_starts(line, levels[i].prefix))
-			continue;
-		level = levels[i].level;
-		line.p += strlen(levels[i].prefix);
-		line.len -= strlen(levels[i].prefix);
-		break;
-	}
-	while (line.len > 0 && *line.p == ' ') {
-		line.p++;
-		line.len--;
-	}
-	(void)fault_sanitise(said, sizeof(said), line);
-	(void)snprintf(text, sizeof(text), "%s: %s", session->argv[0], said);
-	session_log(session, level, text);
-}
-
 static void session_caps_line(struct session *session)
 {
 	struct buf *line = &session->caps_request.line;
@@ -488,6 +471,7 @@ static int session_start(struct session *session, struct fault *fault_r)
 		return -1;
 	}
 	session->reader = wire_reader_init();
+	session_copy_began(session);
 	caps_request_reset(caps);
 	if (retrying)
 		return 0;
@@ -496,6 +480,7 @@ static int session_start(struct session *session, struct fault *fault_r)
 	caps->done = caps->sent = caps->retried = caps->answered = false;
 	caps->repeatable = true;
 	caps->fault.code = FAULT_NONE;
+	caps->since_usecs = 0;
 	session_caps_line(session);
 	caps->next = session->head;
 	session->head = caps;
@@ -513,6 +498,7 @@ static bool session_read(struct session *session)
 	ret = read(proc_fd_out(session->proc), space, size);
 	if (ret > 0) {
 		wire_reader_added(session->reader, (size_t)ret);
+		session->copy_bytes_in += (uint64_t)ret;
 		return session_parse(session);
 	}
 	if (ret < 0 && (errno == EAGAIN || errno == EINTR))
@@ -543,8 +529,8 @@ static void session_break_idle(struct session *session,
 {
 	struct session_request *head = session->head;
 
-	session_copy_end(session, PROC_END_FORCE);
 	session_back_off(session, fault);
+	session_copy_end(session, PROC_END_FORCE, fault->log);
 	if (head == NULL) {
 		/* nobody is to be told of it later */
 		session_log(session, SESSION_LOG_WARNING, fault->log);
@@ -584,6 +570,8 @@ static void session_check_idle(struct session *session)
 	} else {
 		said.len = wire_reader_octets(session->reader, WIRE_LINE_MAX,
 					      &said.p);
+		session_rawlog_bytes(session, TRANSCRIPT_REPLY_BYTES, said.p,
+				     said.len);
 		lf = memchr(said.p, '\n', said.len);
 		if (lf != NULL)
 			said.len = (size_t)(lf - said.p);
@@ -627,6 +615,7 @@ static void session_turn(struct session *session, int msecs)
 			proc_fd_in(session->proc) : -1, .events = POLLOUT },
 	};
 
+	session_rawlog_flush(session);
 	if (poll(fds, 3, msecs) < 0 && errno != EINTR) {
 		session_break_reply(session, FAULT_UNAVAILABLE,
 				    "could not be polled");
@@ -656,7 +645,7 @@ void session_submit(struct session *session, struct session_request *request)
 	request->done = request->sent = request->retried = false;
 	request->begun = request->answered = false;
 	request->repeatable = verb_info(request->verb)->repeatable;
-	request->payload_size = 0;
+	request->payload_size = request->since_usecs = 0;
 	memset(&request->fault, 0, sizeof(request->fault));
 	request->next = NULL;
 	*session->tail = request;
@@ -783,4 +772,13 @@ const char *session_name(const struct session *session)
 const struct session_settings *session_settings(const struct session *session)
 {
 	return &session->set;
+}
+
+uint64_t session_pause_msecs(const struct session *session)
+{
+	uint64_t now = session_now_msecs();
+
+	if (session->config_exit)
+		return UINT64_MAX;
+	return session->start_after > now ? session->start_after - now : 0;
 }

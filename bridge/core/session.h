@@ -8,6 +8,8 @@
 #include "caps.h"
 #include "fault.h"
 
+#include <sys/types.h>
+
 #define SESSION_TIMEOUT_MSECS (60 * 1000)
 #define SESSION_CAPS_TIMEOUT_MSECS (10 * 1000)
 #define SESSION_WAIT_MAX_MSECS (10 * 60 * 1000)	/* "* WAIT", in all */
@@ -27,6 +29,31 @@ enum session_log {
 	SESSION_LOG_ERROR
 };
 
+enum session_event {
+	SESSION_STARTED,		/* a copy */
+	SESSION_EXITED,			/* that copy */
+	SESSION_FINISHED		/* a request, whichever way */
+};
+
+/* What happens in a session, for statistics. Texts are valid during the call. */
+struct session_report {
+	enum session_event event;
+	uint64_t duration_usecs;	/* of the request, from when it was first
+					   sent; how long the copy lived */
+	uint64_t bytes_in, bytes_out;	/* read from and written to the copy */
+	/* SESSION_STARTED, SESSION_EXITED */
+	pid_t pid;			/* the launcher's */
+	/* SESSION_EXITED */
+	int status;			/* 0 to 255; -1 = did not exit */
+	const char *how;		/* proc_exit_text */
+	const char *why;		/* why it was ended; NULL = not needed any
+					   more */
+	/* SESSION_FINISHED */
+	enum verb_id verb;
+	struct view box;		/* as it is spelt; empty = none */
+	const struct fault *fault;	/* NULL = OK */
+};
+
 struct session_settings {
 	const char *launcher;		/* absolute path */
 	const char *const *argv;	/* the backend, NULL-terminated */
@@ -39,6 +66,10 @@ struct session_settings {
 	unsigned int caps_timeout_msecs;
 	/* The backend's stderr and our own notes; text is printable UTF-8. */
 	void (*log)(void *context, enum session_log level, const char *text);
+	/* May be NULL. It must not call the session, but to read its state. */
+	void (*report)(void *context, const struct session_report *report);
+	const char *rawlog_dir;		/* where each copy gets a transcript;
+					   NULL = none */
 	/* Called every SESSION_ALIVE_MSECS while waiting; may be NULL. */
 	void (*alive)(void *context);
 	void *context;
@@ -102,6 +133,7 @@ struct session_request {
 	bool answered;			/* but not all of its octets are sent */
 	/* where it stands in all that was ever written to this copy */
 	uint64_t begins, line_ends, ends;
+	uint64_t since_usecs;		/* when it was first sent; 0 = never */
 };
 
 /* All strings are copied. Nothing is started before the first request. */
@@ -157,6 +189,13 @@ const char *session_tmp(const struct session *session);
 /* Short name of the backend for messages: argv[0] without folders. */
 const char *session_name(const struct session *session);
 const struct session_settings *session_settings(const struct session *session);
+/* How long until a copy may be started: 0 = at once, UINT64_MAX = never again, it
+ * exited with EX_CONFIG. */
+uint64_t session_pause_msecs(const struct session *session);
+/* What stands in the file that the last line of a reply names: for the transcript,
+ * if there is one. */
+void session_rawlog_file(struct session *session, int fd, uint64_t offset,
+			 uint64_t size);
 
 /* The fault that a backend's "CODE text" stands for: used for NO and for FAIL
  * items. Takes "retry=SECS" off the text. */
@@ -168,7 +207,8 @@ void session_fault_item(struct session *session,
 			const struct session_request *request,
 			const struct wire_line *line, struct fault *fault);
 
-/* Milliseconds of the monotonic clock. */
+/* Milliseconds and microseconds of the monotonic clock. */
 uint64_t session_now_msecs(void);
+uint64_t session_now_usecs(void);
 
 #endif

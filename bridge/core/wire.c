@@ -210,6 +210,8 @@ int wire_reader_line(struct wire_reader *reader, struct wire_line *line_r,
 	raw.p = reader->data + reader->start;
 	raw.len = (lf == NULL ? reader->end :
 		   (size_t)(lf - reader->data)) - reader->start;
+	line_r->raw.p = NULL;
+	line_r->raw.len = 0;
 	if (raw.len > WIRE_LINE_MAX) {
 		char quoted[WIRE_QUOTE_SIZE];
 

@@ -48,7 +48,8 @@ void wire_reader_deinit(struct wire_reader **reader);
  * nothing was taken out. Invalidates views. */
 char *wire_reader_space(struct wire_reader *reader, size_t *size_r);
 void wire_reader_added(struct wire_reader *reader, size_t size);
-/* The next line. Returns 1, 0 if it is not complete yet, -1 and an error. */
+/* The next line. Returns 1, 0 if it is not complete yet, -1 and an error: the line
+ * has its raw bytes then, none if it is too long. */
 int wire_reader_line(struct wire_reader *reader, struct wire_line *line_r,
 		     struct wire_error *error_r);
 /* Take up to max octets out of the buffer; returns how many. */

@@ -22,6 +22,7 @@ static const char *const setting_names[] = {
 	"bridge_directory",
 	"bridge_watch_max",
 	"bridge_store_id",
+	"bridge_rawlog_dir",
 };
 
 /* A misspelt name would silently leave the default in force. */
@@ -129,6 +130,20 @@ setting_get_store(struct mail_namespace *ns, const char **dir_r,
 }
 
 static int
+setting_get_path(struct mail_namespace *ns, const char *name,
+		 const char **path_r, const char **error_r)
+{
+	const char *used;
+
+	*path_r = setting_get(ns, name, &used);
+	if (*path_r == NULL || (*path_r)[0] == '/')
+		return 0;
+	*error_r = t_strdup_printf("%s = %s: an absolute path is needed", used,
+				   *path_r);
+	return -1;
+}
+
+static int
 setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 		    const char **error_r)
 {
@@ -159,7 +174,6 @@ int bridge_settings_read(struct mail_namespace *ns,
 			 struct bridge_settings *set_r, const char **error_r)
 {
 	unsigned int pause_msecs = BRIDGE_BRAKE_PAUSE_MSECS;
-	const char *used;
 
 	i_zero(set_r);
 	setting_check_names(ns);
@@ -177,15 +191,13 @@ int bridge_settings_read(struct mail_namespace *ns,
 			     &set_r->lock_timeout_msecs, error_r) < 0 ||
 	    setting_get_number(ns, "bridge_watch_max", BRIDGE_WATCH_MAX,
 			       &set_r->watch_max, error_r) < 0 ||
-	    setting_get_store(ns, &set_r->store_dir, error_r) < 0)
+	    setting_get_store(ns, &set_r->store_dir, error_r) < 0 ||
+	    setting_get_path(ns, "bridge_directory",
+			     &set_r->directory, error_r) < 0 ||
+	    setting_get_path(ns, "bridge_rawlog_dir",
+			     &set_r->rawlog_dir, error_r) < 0)
 		return -1;
 	set_r->brake_pause_secs = (pause_msecs + 999) / 1000;
-	set_r->directory = setting_get(ns, "bridge_directory", &used);
-	if (set_r->directory != NULL && set_r->directory[0] != '/') {
-		*error_r = t_strdup_printf("%s = %s: an absolute path is "
-			"needed", used, set_r->directory);
-		return -1;
-	}
 	return setting_get_command(ns, set_r, error_r);
 }
 

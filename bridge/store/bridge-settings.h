@@ -12,6 +12,7 @@ struct bridge_settings {
 	unsigned int lock_timeout_msecs;
 	unsigned int watch_max;		/* copies of idling clients */
 	const char *directory;		/* working directory; NULL = home */
+	const char *rawlog_dir;		/* for transcripts; NULL = none */
 	/* where below a root what is kept of the store lies: "" or
 	   "/store=ID" */
 	const char *store_dir;

@@ -17,6 +17,8 @@ static const struct command commands[] = {
 	  "write one message to stdout", cmd_cat },
 	{ "export", "[--as USER] DIR -- BACKEND [ARG...]",
 	  "copy the whole store into a Maildir", cmd_export },
+	{ "replay", "[--as USER] FILE",
+	  "a backend that answers as a transcript has it", cmd_replay },
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))

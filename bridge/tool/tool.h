@@ -23,6 +23,7 @@ int cmd_ls(int argc, char *argv[]);
 int cmd_cat(int argc, char *argv[]);
 int cmd_export(int argc, char *argv[]);
 int cmd_serve(int argc, char *argv[]);
+int cmd_replay(int argc, char *argv[]);
 
 /* Print "dovebridge: ..." and exit. For usage and set-up errors of the
  * command itself, never for what a backend does. */
