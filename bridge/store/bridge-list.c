@@ -9,6 +9,7 @@
 #include "subscription-file.h"
 #include "bridge-fault.h"
 #include "bridge-box.h"
+#include "bridge-event.h"
 #include "bridge-identity.h"
 #include "bridge-list.h"
 #include "bridge-watch.h"
@@ -53,22 +54,28 @@ static void
 bridge_list_log(void *context, enum session_log level, const char *text)
 {
 	struct bridge_mailbox_list *list = context;
-	struct event *event = list->list.ns->user->event;
+	struct event *event = list->event;
 
 	switch (level) {
 	case SESSION_LOG_DEBUG:
-		e_debug(event, "bridge: %s", text);
+		e_debug(event, "%s", text);
 		break;
 	case SESSION_LOG_INFO:
-		e_info(event, "bridge: %s", text);
+		e_info(event, "%s", text);
 		break;
 	case SESSION_LOG_WARNING:
-		e_warning(event, "bridge: %s", text);
+		e_warning(event, "%s", text);
 		break;
 	case SESSION_LOG_ERROR:
-		e_error(event, "bridge: %s", text);
+		e_error(event, "%s", text);
 		break;
 	}
+}
+
+static void
+bridge_list_report(void *context, const struct session_report *report)
+{
+	bridge_event_report(context, report);
 }
 
 static void bridge_list_alive(void *context)
@@ -118,6 +125,7 @@ void bridge_list_session_settings(struct bridge_mailbox_list *list,
 	set_r->caps_timeout_msecs = list->set.caps_timeout_msecs;
 	set_r->rawlog_dir = list->set.rawlog_dir;
 	set_r->log = bridge_list_log;
+	set_r->report = bridge_list_report;
 	set_r->alive = bridge_list_alive;
 	set_r->context = list;
 }
@@ -153,6 +161,7 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 			"UIDs and local flags are kept";
 		return -1;
 	}
+	list->event = bridge_event_create(list);
 	bridge_list_session_settings(list, &set);
 	list->session = session_init(&set);
 	return 0;
@@ -164,6 +173,7 @@ static void bridge_list_deinit(struct mailbox_list *_list)
 
 	bridge_watch_deinit(list);
 	session_deinit(&list->session);
+	event_unref(&list->event);
 	boxes_deinit(&list->known);
 	bridge_settings_free(&list->set);
 	pool_unref(&list->list.pool);

@@ -16,6 +16,7 @@ struct bridge_mailbox_list {
 	struct mailbox_list list;
 	struct bridge_settings set;
 	struct session *session;
+	struct event *event;		/* parent of the session's */
 	struct mailbox *busy_box;	/* whose client waits; NULL = none */
 	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
 	struct bridge_watch_end *watch_ends;	/* copies that are ending */

@@ -2,7 +2,7 @@
 #include "compat.h"
 #include "bridge-storage.h"
 
-static struct event_category event_category_bridge = {
+struct event_category event_category_bridge = {
 	.name = BRIDGE_STORAGE_NAME,
 	.parent = &event_category_storage,
 };

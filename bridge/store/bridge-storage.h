@@ -75,6 +75,7 @@ struct bridge_mailbox {
 #define BRIDGE_MAILBOX(s) \
 	container_of(s, struct bridge_mailbox, box)
 
+extern struct event_category event_category_bridge;
 extern struct mail_storage bridge_storage;
 extern struct mailbox bridge_mailbox;
 extern struct mail_vfuncs bridge_mail_vfuncs;

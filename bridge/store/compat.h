@@ -10,6 +10,8 @@
 #endif
 
 #include "array.h"
+#include "time-util.h"
+#include "lib-event-private.h"
 #include "settings-parser.h"
 #include "mail-user.h"
 #include "mail-index-private.h"
@@ -84,6 +86,24 @@ static inline void compat_forget_folder(struct mailbox *box)
 	i_zero(&box->_perm);
 	box->_path = NULL;
 	box->_index_path = NULL;
+}
+
+/* Does anybody listen to debug events that have a name? If not, none need be made.
+ * (Of a filter only Dovecot knows what it wants: a process of a master always has
+ * one, for stats.) */
+static inline bool compat_event_may_be_wanted(struct event *event)
+{
+	return event_get_global_debug_send_filter() != NULL ||
+		event_get_global_debug_log_filter() != NULL ||
+		event_get_global_core_log_filter() != NULL ||
+		event_want_debug_log(event);
+}
+
+/* An event of what began so long ago and is over now: its start and duration are
+ * told by Dovecot, from when it was created. */
+static inline void compat_event_lasted(struct event *event, uint64_t usecs)
+{
+	timeval_sub_usecs(&event->tv_created, (long long)usecs);
 }
 
 /* "Hang in there": tells the client that we are alive. */
