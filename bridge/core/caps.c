@@ -300,3 +300,32 @@ int caps_finish(struct caps *caps, struct wire_error *error_r)
 			CAPS_FLAGS_ALL : CAPS_FLAGS_SEED;
 	return 0;
 }
+
+void caps_describe(const struct caps *caps, struct buf *out)
+{
+	const struct caps_feature *feature;
+	const char *field, *unsaid;
+	struct caps none;
+	size_t i;
+
+	caps_init(&none);
+	buf_printf(out, "%u", caps->version);
+	for (i = 0; i < sizeof(caps_features) / sizeof(caps_features[0]);
+	     i++) {
+		feature = &caps_features[i];
+		field = (const char *)caps + feature->offset;
+		unsaid = (const char *)&none + feature->offset;
+		if (feature->type == CAPS_TYPE_NUMBER &&
+		    *(const unsigned int *)field !=
+		    *(const unsigned int *)unsaid)
+			buf_printf(out, " %s=%u", feature->name,
+				   *(const unsigned int *)field);
+		else if (feature->type == CAPS_TYPE_BOOL &&
+			 *(const bool *)field)
+			buf_printf(out, " %s", feature->name);
+	}
+	for (i = 0; i < VERB_COUNT; i++) {
+		if (caps->verbs[i] && !verb_info((enum verb_id)i)->mandatory)
+			buf_printf(out, " %s", verb_info((enum verb_id)i)->name);
+	}
+}

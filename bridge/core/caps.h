@@ -64,6 +64,8 @@ uint32_t caps_keeps(const struct caps *caps);
  * keyword the answer is yes if it is not known. */
 bool caps_gained_flag(const struct caps *caps, uint32_t before,
 		      struct view flag);
+/* Append what CAPS said, as a text: "1 delta batch=100 STORE APPEND". */
+void caps_describe(const struct caps *caps, struct buf *out);
 /* The answer is complete: was a version named, what follows from the rest. */
 int caps_finish(struct caps *caps, struct wire_error *error_r);
 

@@ -142,8 +142,9 @@ void session_stderr(void *context, struct view line)
 /* --- reports --------------------------------------------------------------- */
 
 static void session_report(struct session *session,
-			   const struct session_report *report)
+			   struct session_report *report)
 {
+	report->session = session;
 	session->set.report(session->set.context, report);
 }
 

@@ -29,6 +29,8 @@ enum session_log {
 	SESSION_LOG_ERROR
 };
 
+struct session;
+
 enum session_event {
 	SESSION_STARTED,		/* a copy */
 	SESSION_EXITED,			/* that copy */
@@ -38,6 +40,7 @@ enum session_event {
 /* What happens in a session, for statistics. Texts are valid during the call. */
 struct session_report {
 	enum session_event event;
+	const struct session *session;
 	uint64_t duration_usecs;	/* of the request, from when it was first
 					   sent; how long the copy lived */
 	uint64_t bytes_in, bytes_out;	/* read from and written to the copy */
@@ -75,7 +78,6 @@ struct session_settings {
 	void *context;
 };
 
-struct session;
 struct session_request;
 
 /* What a request does with its reply. Each returns 0, or -1 and a text: then

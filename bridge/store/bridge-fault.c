@@ -3,6 +3,7 @@
 #include "mailbox-list-private.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
+#include "bridge-watch.h"
 
 /* protocol.md, "Errors". log: the backend said so in the normal course of
    things, which is no news for the admin. */
@@ -30,9 +31,14 @@ enum mail_error bridge_fault_error(enum fault_code code)
 	return fault_errors[code].error;
 }
 
+bool bridge_fault_is_normal(const struct fault *fault)
+{
+	return fault->from_backend && fault_errors[fault->code].normal;
+}
+
 static void bridge_fault_log(struct event *event, const struct fault *fault)
 {
-	if (fault->from_backend && fault_errors[fault->code].normal)
+	if (bridge_fault_is_normal(fault))
 		e_debug(event, "bridge: %s", fault->log);
 	else
 		e_error(event, "bridge: %s", fault->log);
@@ -81,7 +87,10 @@ int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 		bridge_fault_error(fault->code);
 
 	bridge_fault_seen(box, fault);
-	bridge_fault_log(box->event, fault);
+	if (bridge_watch_repeats(BRIDGE_MAILBOX(box), fault->log))
+		e_debug(box->event, "bridge: %s", fault->log);
+	else
+		bridge_fault_log(box->event, fault);
 	mail_storage_set_error(box->storage, error, bridge_fault_text(fault));
 	return -1;
 }
@@ -89,7 +98,7 @@ int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 void bridge_fault_instead(struct mailbox *box, const struct fault *fault,
 			  const char *instead)
 {
-	if (fault->from_backend && fault_errors[fault->code].normal)
+	if (bridge_fault_is_normal(fault))
 		e_info(box->event, "bridge: %s: %s", fault->log, instead);
 	else
 		e_warning(box->event, "bridge: %s: %s", fault->log, instead);

@@ -10,6 +10,9 @@ struct mailbox_list;
 struct mail_storage;
 
 enum mail_error bridge_fault_error(enum fault_code code);
+/* Whether the backend said so in the normal course of things: no news for the
+ * admin. */
+bool bridge_fault_is_normal(const struct fault *fault);
 /* What follows from a fault for the open mailbox: after READONLY it is read-only
  * (protocol.md, "Errors"). bridge_fault_box does that too. */
 void bridge_fault_seen(struct mailbox *box, const struct fault *fault);

@@ -76,6 +76,7 @@ static void
 bridge_list_report(void *context, const struct session_report *report)
 {
 	bridge_event_report(context, report);
+	bridge_status_report(context, report);
 }
 
 static void bridge_list_alive(void *context)
@@ -173,6 +174,7 @@ static void bridge_list_deinit(struct mailbox_list *_list)
 
 	bridge_watch_deinit(list);
 	session_deinit(&list->session);
+	bridge_status_deinit(list);
 	event_unref(&list->event);
 	boxes_deinit(&list->known);
 	bridge_settings_free(&list->set);

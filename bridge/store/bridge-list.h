@@ -5,6 +5,7 @@
 
 #include "mailbox-list-private.h"
 #include "bridge-settings.h"
+#include "bridge-status.h"
 
 #include "boxes.h"
 #include "session.h"
@@ -17,6 +18,7 @@ struct bridge_mailbox_list {
 	struct bridge_settings set;
 	struct session *session;
 	struct event *event;		/* parent of the session's */
+	struct bridge_status status;	/* what doveadm is told of it */
 	struct mailbox *busy_box;	/* whose client waits; NULL = none */
 	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
 	struct bridge_watch_end *watch_ends;	/* copies that are ending */

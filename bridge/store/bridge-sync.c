@@ -494,6 +494,7 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		ret = bridge_sync_restless(mbox);
 	if (ret == 0)
 		mbox->shown = TRUE;
+	bridge_watch_synced(mbox, ret == 0);
 	i_free_and_null(mbox->open_state);
 	/* nobody has asked, and Dovecot would notify no more (cmd-idle.c,
 	   2.3.19): it stands in the log, and the store is asked again */

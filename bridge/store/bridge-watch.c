@@ -50,6 +50,8 @@ struct bridge_watch {
 	int place;			/* that it has; -1 = none */
 	bool due;			/* the store is to be asked for a list */
 	bool list_again;		/* once it has the WATCH */
+	bool syncing;			/* the store is being asked */
+	char *error;			/* what was said when that failed */
 	unsigned int failures;
 	struct watch_pace pace;
 
@@ -165,8 +167,49 @@ bool bridge_watch_wants_list(struct bridge_mailbox *mbox)
 	if (!w->due)
 		return FALSE;
 	w->due = FALSE;
+	w->syncing = TRUE;
 	bridge_watch_poll_later(w);
 	return TRUE;
+}
+
+/* "not started for 7 s" and "for 6 s" are the same error. */
+static bool bridge_watch_is_same(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (i_isdigit(*a))
+			a++;
+		while (i_isdigit(*b))
+			b++;
+		if (*a != *b || *a == '\0')
+			return *a == *b;
+	}
+}
+
+bool bridge_watch_repeats(struct bridge_mailbox *mbox, const char *error)
+{
+	struct bridge_watch *w = mbox->watch;
+
+	if (w == NULL || !w->syncing)
+		return FALSE;
+	if (w->error != NULL && bridge_watch_is_same(w->error, error))
+		return TRUE;
+	i_free(w->error);
+	w->error = i_strdup(error);
+	return FALSE;
+}
+
+void bridge_watch_synced(struct bridge_mailbox *mbox, bool ok)
+{
+	struct bridge_watch *w = mbox->watch;
+
+	if (w == NULL || !w->syncing)
+		return;
+	w->syncing = FALSE;
+	if (ok && w->error != NULL) {
+		e_info(mbox->box.event, "bridge: %s answers again",
+		       mbox->list->set.argv[0]);
+		i_free(w->error);
+	}
 }
 
 /* --- asking ---------------------------------------------------------------- */
@@ -349,5 +392,6 @@ void bridge_watch_stop(struct bridge_mailbox *mbox)
 	mbox->watch = NULL;
 	bridge_watch_let_go(w);
 	timeout_remove(&w->to_poll);
+	i_free(w->error);
 	i_free(w);
 }

@@ -16,6 +16,12 @@ void bridge_watch_stop(struct bridge_mailbox *mbox);
  * watched only when that has a reason to. To be asked once by each: it takes the
  * reason away. */
 bool bridge_watch_wants_list(struct bridge_mailbox *mbox);
+/* A synchronisation for it is over. An error while a client idles is logged once, as
+ * long as it stays the same but for numbers, and its end is, too: nobody has asked,
+ * and the store is polled all night. */
+void bridge_watch_synced(struct bridge_mailbox *mbox, bool ok);
+/* Whether this was said of the last such synchronisation already. */
+bool bridge_watch_repeats(struct bridge_mailbox *mbox, const char *error);
 /* Wait for the copies that are still ending. */
 void bridge_watch_deinit(struct bridge_mailbox_list *list);
 

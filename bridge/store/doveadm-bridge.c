@@ -13,6 +13,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "bridge-maps.h"
+#include "doveadm-bridge.h"
 
 #include "flags.h"
 #include "wire.h"
@@ -369,6 +370,8 @@ DOVEADM_CMD_PARAMS_END
 
 static void __attribute__((constructor)) doveadm_bridge_register(void)
 {
-	if (doveadm_cmd_register_ver2 != NULL)
+	if (doveadm_cmd_register_ver2 != NULL) {
 		doveadm_cmd_register_ver2(&map_command);
+		doveadm_cmd_register_ver2(&doveadm_bridge_status_command);
+	}
 }

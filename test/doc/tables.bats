@@ -33,15 +33,45 @@ help_section() { "$DOVEBRIDGE" --help | sed -n "/^$1/,/^\$/{s/^  //p;}"; }
 	assert_success
 }
 
-@test "the columns and options of doveadm bridge map are in its page, and the other way round" {
-	local page=$ROOT/man/doveadm-bridge.1 source=$ROOT/bridge/store/doveadm-bridge.c
+# of_command COMMAND SOURCE: its columns and options are those of its section.
+of_command() {
+	local source=$ROOT/bridge/store/$2
+	sed -n "/^\\.Ss doveadm bridge $1/,/^\\.S[hs] /{/^\\.Ss doveadm bridge $1/d;p;}" "$ROOT/man/doveadm-bridge.1" >"$TMP/section"
 	sed -n '/_columns\[\] = {/,/^};/p' "$source" | grep -oE '"[a-z]+"' | tr -d '"' | sort -u >"$TMP/code"
-	sed -n '/^\.Sh DESC/,/^\.Sh EXIT/p' "$page" | grep -E '^\.(It )?Sy [a-z]+' |
+	grep -E '^\.(It )?Sy [a-z]+' "$TMP/section" |
 		grep -vE 'Sy (bridge|mail_plugins)' | grep -oE '\<[a-z]{2,}\>' | sort -u >"$TMP/page"
 	run diff "$TMP/code" "$TMP/page"
 	assert_success
 	grep -oE 'PARAM\(.[a-z]., "[a-z]+"' "$source" | sed -E 's/.*\((.[a-z]).*"(.*)"/\1 --\2/; s/^./-/' >"$TMP/code"
-	sed -nE 's/^\.It Fl ([a-z]) , Fl -([a-z]+)$/-\1 --\2/p' "$page" >"$TMP/page"
+	sed -nE 's/^\.It Fl ([a-z]) , Fl -([a-z]+)$/-\1 --\2/p' "$TMP/section" >"$TMP/page"
 	run diff "$TMP/code" "$TMP/page"
 	assert_success
+}
+
+@test "the columns and options of doveadm bridge map are in its page, and the other way round" {
+	of_command map doveadm-bridge.c
+}
+
+@test "the columns and options of doveadm bridge status are in its page, and the other way round" {
+	of_command status doveadm-bridge-status.c
+}
+
+@test "the events and fields of the plugin are in dovebridge.conf(5), and the other way round" {
+	# the names, then each one's fields
+	sed -n '/^bridge_event_started/,$p' "$ROOT/bridge/store/bridge-event.c" |
+		grep -oE '(set_name|add_int|add_str)\("[a-z_]+"' | sed 's/.*("//; s/"//' >"$TMP/code"
+	sed -n '/^\.Sh EVENTS/,/^\.El/s/^\.It//p' "$ROOT/man/dovebridge.conf.5" |
+		awk -F ' *Ta ' '!/Em/ { if ($1 != "") print $1; print $2 }' | tr -d ' ' >"$TMP/page"
+	run diff <(awk '/^bridge_/ { e = $0; next } { print e, $0 }' "$TMP/code" | sort) \
+		<(awk '/^bridge_/ { e = $0; next } { print e, $0 }' "$TMP/page" | sort)
+	assert_success
+}
+
+@test "each cause that dovebridge.conf(5) knows of a user without mail is one that the tests have" {
+	sed -n '/^\.Sh TROUBLESHOOTING/,/^\.El/s/^\.It Sy "\(.*\)"$/\1/p' "$ROOT/man/dovebridge.conf.5" |
+		sed 's/\.\.\./.*/g; s/\\(dq/"/' >"$TMP/causes"
+	[ "$(wc -l <"$TMP/causes")" -ge 8 ]
+	while read -r cause; do
+		run -0 grep -qE -- "$cause" "$ROOT/test/doveadm/status.bats"
+	done <"$TMP/causes"
 }

@@ -177,6 +177,25 @@ load idle
 	assert_output --regexp 'Error: .*bridge: '
 }
 
+@test "while a store is down that is polled, that is logged once, and once when it answers again" {
+	store --without WATCH --caps poll=1 --down "$TMP/db/down"
+	imap <<-'END'
+		a SELECT INBOX
+		! touch "$TMP/db/down"
+		a idle
+		! await_requests 5 'LIST INBOX'
+		! rm "$TMP/db/down"
+		! await_requests 7 'LIST INBOX'
+		! touch "$TMP/db/down"
+		! await_requests 9 'LIST INBOX'
+		a done
+	END
+	run grep -c 'Error: .*the store is down' "$TMP/log"
+	assert_output 2
+	run grep -c 'Info: .*bridge: .*watchfilter.py answers again' "$TMP/log"
+	assert_output 1
+}
+
 # --- NOTIFY ---------------------------------------------------------------------------
 
 @test "NOTIFY of other mailboxes is NO [NOTIFICATIONOVERFLOW], and the session goes on" {
