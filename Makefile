@@ -89,6 +89,9 @@ demo:				## install what is missing, build, read an archive over IMAP
 # --- tests -------------------------------------------------------------------
 # For all of them: V=1 shows every test, JOBS=N runs N files at once.
 UNIT = $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/test-*.c))
+# each fuzzer replays its corpus
+FUZZERS = $(patsubst test/fuzz/fuzz-%.c,%,$(wildcard test/fuzz/fuzz-*.c))
+REPLAYS = $(FUZZERS:%=$(B)/fuzz/replay-%)
 BATS = $(sort $(shell find test backends -name '*.bats'))
 RUN_TESTS = test/lib/run-tests
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -158,8 +161,6 @@ soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SE
 	test/lib/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
-FUZZERS = $(patsubst test/fuzz/fuzz-%.c,%,$(wildcard test/fuzz/fuzz-*.c))
-REPLAYS = $(FUZZERS:%=$(B)/fuzz/replay-%)
 FUZZ_CORE = $(filter-out $(B)/core/proc%.o,$(CORE_OBJ))
 FUZZ_LINK = -Ibridge/core -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime
 
