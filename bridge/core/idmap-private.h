@@ -130,6 +130,12 @@ struct idmap {
 	char seal[IDMAP_SEAL_LEN];	/* its last bytes */
 	struct idmap_moving committed, now;
 
+	struct {		/* idmap_expect */
+		unsigned char guid[IDMAP_GUID_SIZE];
+		uint32_t generation;
+		uint64_t end;
+	} expected;
+
 	/* idmap_load: replayed up to here */
 	struct idmap_known *known;
 	uint32_t *sets;		/* number of each one's flags; SET_DEAD */

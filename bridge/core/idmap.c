@@ -44,8 +44,9 @@
  *     commit line vouches for them, and opening need not read them.
  * So opening reads the header, the end of the file back to the last sound
  * commit line, and at most IDMAP_SMALL_MAX bytes of records. A record that is
- * wrong with a sound commit line behind it was not torn by a crash: that is
- * damage, is reported and never skipped. (A crash of the machine can do that
+ * wrong with a sound commit line behind it was not torn by a crash, nor is one that
+ * was synced, which the index remembers (idmap_expect): that is damage, is reported and
+ * never skipped. (A crash of the machine can do that
  * only to transactions committed without sync.)
  *
  * What readers may assume. The bytes before the last commit line never change
@@ -463,6 +464,24 @@ static int open_file(struct idmap *map, struct stat *st, struct fault *fault)
 	return open_header(map, fault) < 0 ? -1 : 1;
 }
 
+void idmap_expect(struct idmap *map, const unsigned char guid[IDMAP_GUID_SIZE],
+		  uint32_t generation, uint64_t end)
+{
+	memcpy(map->expected.guid, guid, IDMAP_GUID_SIZE);
+	map->expected.generation = generation;
+	map->expected.end = end;
+	map->fresh = false;
+}
+
+/* Whether a commit that somebody has seen stands behind the last sound one. */
+static bool tail_was_committed(const struct idmap *map)
+{
+	return map->expected.end > map->end &&
+		map->expected.generation == map->header.generation &&
+		memcmp(map->expected.guid, map->header.guid,
+		       IDMAP_GUID_SIZE) == 0;
+}
+
 static int open_tail(struct idmap *map, uint64_t size, struct fault *fault)
 {
 	int ret;
@@ -479,6 +498,9 @@ static int open_tail(struct idmap *map, uint64_t size, struct fault *fault)
 	if (ret == 0 && map->end == 0)
 		return open_damaged(map, fault, map->first,
 				    "it has no sound commit line");
+	if (ret >= 0 && size > map->end && tail_was_committed(map))
+		return open_damaged(map, fault, map->end, "what was committed "
+				    "there is not sound any more");
 	return ret < 0 ? -1 : 1;
 }
 

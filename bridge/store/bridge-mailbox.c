@@ -324,7 +324,7 @@ bridge_mailbox_get_guid(struct bridge_mailbox *mbox, guid_128_t guid_r)
 	if (ret == 0) {
 		if (bridge_sync_lock(mbox) < 0)
 			return -1;
-		ret = bridge_sync_open_map(mbox) < 0 ? -2 : 1;
+		ret = bridge_sync_open_map(mbox, FALSE) < 0 ? -2 : 1;
 		idmap_unlock(mbox->map);
 	}
 	if (ret == -1)

@@ -95,8 +95,9 @@ int bridge_mailbox_believe(struct bridge_mailbox *mbox);
 struct mailbox_sync_context *
 bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
 /* Look at the map as it is now, and make it if there is none. Locked by the
-   caller. Returns 0, -1 with the storage's error set. */
-int bridge_sync_open_map(struct bridge_mailbox *mbox);
+   caller. force: take what is sound of it, even if the index has seen more.
+   Returns 0, -1 with the storage's error set. */
+int bridge_sync_open_map(struct bridge_mailbox *mbox, bool force);
 /* Take the mailbox's lock. Returns 0, -1 with the storage's error set. */
 int bridge_sync_lock(struct bridge_mailbox *mbox);
 

@@ -61,11 +61,31 @@ bridge_sync_create_map(struct bridge_mailbox *mbox, struct fault *fault)
 	return idmap_create(mbox->map, uid_validity, guid, 1, fault);
 }
 
-int bridge_sync_open_map(struct bridge_mailbox *mbox)
+/* The index follows the map when that is on the disk. */
+static void bridge_sync_expect(struct bridge_mailbox *mbox)
+{
+	const struct bridge_index_header *hdr;
+	struct mail_index_view *view;
+
+	(void)mail_index_refresh(mbox->box.index);
+	view = mail_index_view_open(mbox->box.index);
+	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	if (hdr != NULL)
+		idmap_expect(mbox->map, hdr->guid, hdr->generation,
+			     hdr->map_end);
+	mail_index_view_close(&view);
+}
+
+int bridge_sync_open_map(struct bridge_mailbox *mbox, bool force)
 {
 	struct fault fault;
 	int ret;
 
+	if (!force && bridge_mailbox_fsyncs(mbox))
+		bridge_sync_expect(mbox);
+	else
+		idmap_expect(mbox->map, (const unsigned char [IDMAP_GUID_SIZE])
+			     { 0 }, 0, 0);
 	ret = idmap_open(mbox->map, &fault);
 	if (ret == 0) {
 		ret = bridge_sync_create_map(mbox, &fault);
@@ -404,7 +424,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	    (full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)
 		return -1;
-	ret = bridge_sync_open_map(mbox);
+	ret = bridge_sync_open_map(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);
 	idmap_unlock(mbox->map);
@@ -422,7 +442,7 @@ int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
 
 	if (bridge_sync_lock(mbox) < 0)
 		return -1;
-	ret = bridge_sync_open_map(mbox);
+	ret = bridge_sync_open_map(mbox, FALSE);
 	if (ret == 0) {
 		(void)mail_index_refresh(mbox->box.index);
 		view = mail_index_view_open(mbox->box.index);

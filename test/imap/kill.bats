@@ -43,6 +43,12 @@ kills() {
 	kills maildir 16
 }
 
+@test "a damaged index costs nothing, a damaged map is NO and not guessed at, the clock may go back" {
+	run --separate-stderr "$ROOT/test/lib/damage.py" --seed "${KILL_SEED:-1}" --tries 3 --secs 15 sqlite
+	assert_line --regexp '^sqlite, seed .* 0 failures'
+	assert_success
+}
+
 @test "a killed session leaves no backend behind" {
 	mail a
 	BACKEND=("$ROOT/test/lib/backend.py" --self "$TMP/pid/self" "$TMP/mail")

@@ -534,6 +534,9 @@ def boxes_of(known: Known, view: View) -> dict[str, str]:
 def compare(known: Known, view: View) -> None:
     for name, box in boxes_of(known, view).items():
         uidvalidity, messages = view[name]
+        before = max((validity for where, validity, _ in known.ledger if where == name), default=0)
+        if uidvalidity < before:
+            raise Violation(f"UIDVALIDITY of {name} goes down from {before} to {uidvalidity}")
         if known.uidvalidity.setdefault(box, uidvalidity) != uidvalidity:
             raise Violation(f"UIDVALIDITY of {name} is {uidvalidity}, it was {known.uidvalidity[box]}")
         twice = [token for token, count in Counter(token for token, _ in messages.values()).items() if count > 1]

@@ -18,7 +18,6 @@
  *			read-only, lets them
  *
  * It sees what a program or a library calls, not what libc does within. */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>

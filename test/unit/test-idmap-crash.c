@@ -35,6 +35,37 @@ static struct buf three_commits(size_t *last_r)
 	return file_read(path);
 }
 
+/* What the index has seen of a commit tells a damaged one from a torn one. */
+static void test_expected(void)
+{
+	size_t last;
+	struct buf data = three_commits(&last);
+	struct idmap *map = idmap_init(path);
+	struct idmap_header header;
+	uint64_t end;
+
+	ok(idmap_open(map, &fault) == 1, "the map is sound");
+	header = *idmap_header(map);
+	end = idmap_end(map);
+	idmap_deinit(&map);
+	data.p[last + 1] ^= 1;
+	file_write(path, data.p, data.len);
+
+	map = idmap_init(path);
+	ok(idmap_open(map, &fault) == 1 && idmap_end(map) == last,
+	   "a wrong last transaction is torn, as far as anybody knows");
+	idmap_expect(map, header.guid, header.generation, end);
+	ok(idmap_open(map, &fault) == -1 && fault.code == FAULT_INTERNAL,
+	   "once it was seen to be committed it is damage");
+	idmap_expect(map, header.guid, header.generation + 1, end);
+	ok(idmap_open(map, &fault) == 1, "that holds for one generation");
+	idmap_expect(map, header.guid, header.generation, end);
+	file_write(path, data.p, last);
+	ok(idmap_open(map, &fault) == 1, "an older copy of the map is sound");
+	idmap_deinit(&map);
+	buf_free(&data);
+}
+
 /* After a crash the next writer goes on. */
 static bool writer_goes_on(void)
 {
@@ -479,6 +510,7 @@ int main(void)
 {
 	if (test_begin() < 0)
 		return 1;
+	test_expected();
 	test_truncated();
 	test_tail_is_cut();
 	test_flipped();
