@@ -36,15 +36,15 @@ kills() {
 }
 
 @test "over sqlite: whichever call that changes our files is the last or fails, nothing is lost or doubled" {
-	kills sqlite 16
+	kills sqlite 9
 }
 
 @test "over maildir: whichever call that changes our files is the last or fails, nothing is lost or doubled" {
-	kills maildir 16
+	kills maildir 9
 }
 
 @test "a damaged index costs nothing, a damaged map is NO and not guessed at, the clock may go back" {
-	run --separate-stderr "$ROOT/test/lib/damage.py" --seed "${KILL_SEED:-1}" --tries 3 --secs 15 sqlite
+	run --separate-stderr "$ROOT/test/lib/damage.py" --seed "${KILL_SEED:-1}" --tries 3 --secs 8 sqlite
 	assert_line --regexp '^sqlite, seed .* 0 failures'
 	assert_success
 }
