@@ -739,7 +739,7 @@ def main() -> int:
     parser.add_argument("stores", nargs="*", metavar="STORE")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(100_000))
     parser.add_argument("--secs", type=float, default=600, help="for all stores together; 0: the whole")
-    parser.add_argument("--only", metavar="STORE/STEP/FAULT/N", help="the end may be left out")
+    parser.add_argument("--only", metavar="STORE/STEP/FAULT/N", help="the end may be left out; N may be of the file's name")
     options = parser.parse_args()
     if os.geteuid() == 0:
         become_nobody()
@@ -760,7 +760,7 @@ def plan(lab: Lab, options: argparse.Namespace, secs: float) -> tuple[list[tuple
     calls = {name: positions(lab, name) for name in names}
     todo = [
         (name, kind, n) for name in calls for kind in FAULTS if fault in ("", kind)
-        for n in range(1, len(calls[name]) + 1) if number in ("", str(n))
+        for n in range(1, len(calls[name]) + 1) if number in ("", str(n)) or not number.isdigit() and number in calls[name][n - 1]
     ]  # fmt: skip
     rng.shuffle(todo)
     return todo, calls
