@@ -37,6 +37,7 @@
 #include "proc.h"
 #include "watch.h"
 
+#include <ctype.h>
 #include <unistd.h>
 
 #define BRIDGE_WATCH_FILE "dovebridge-watch"	/* in the CONTROL directory */
