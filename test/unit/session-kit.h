@@ -23,6 +23,7 @@
 #define KIT_WATCHDOG_SECS 300
 
 static char kit_stage[64], kit_launcher[128], kit_tmp[128];
+static struct buf kit_reported;	/* what sessions reported since the last began */
 static struct buf kit_logged;	/* "LEVEL text\n", of all sessions */
 
 static void kit_fail(const char *what)
@@ -135,6 +136,7 @@ static int __attribute__((unused)) kit_done(void)
 	/* as root it lies in a folder that is not ours any more */
 	(void)rmdir(kit_stage);
 	buf_free(&kit_logged);
+	buf_free(&kit_reported);
 	return done_testing();
 }
 
@@ -232,6 +234,28 @@ static void kit_log(void *context, enum session_log level, const char *text)
 	buf_printf(&kit_logged, "%s %s\n", names[level], text);
 }
 
+static void kit_report(void *context, const struct session_report *report)
+{
+	(void)context;
+	switch (report->event) {
+	case SESSION_STARTED:
+		buf_append_str(&kit_reported, "started;");
+		break;
+	case SESSION_EXITED:
+		buf_printf(&kit_reported, "exited %d%s;", report->status,
+			   report->why != NULL ? " broken" : "");
+		break;
+	case SESSION_FINISHED:
+		buf_printf(&kit_reported, "%s %.*s %s %d %d;",
+			   verb_info(report->verb)->name,
+			   (int)report->box.len, report->box.p,
+			   fault_code_name(report->fault == NULL ? FAULT_NONE :
+					   report->fault->code),
+			   (int)report->bytes_out, (int)report->bytes_in);
+		break;
+	}
+}
+
 static struct session *kit_session_of(const char *program,
 				      unsigned int timeout_msecs)
 {
@@ -248,7 +272,9 @@ static struct session *kit_session_of(const char *program,
 	set.timeout_msecs = timeout_msecs;
 	set.caps_timeout_msecs = timeout_msecs;
 	set.log = kit_log;
+	set.report = kit_report;
 	buf_clear(&kit_logged);
+	buf_clear(&kit_reported);
 	return session_init(&set);
 }
 

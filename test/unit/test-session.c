@@ -645,6 +645,34 @@ static void test_stderr(void)
 	session_deinit(&session);
 }
 
+static void test_reports(void)
+{
+	struct session *session = kit_session(
+		"CAPS*) say '* CAPS 1' OK ;;\n"
+		"'FETCH b'*) say '* DATA 1 3' 'ab' OK ;;\n"
+		"'LIST die') [ $copy -gt 1 ] || exit 3; say OK ;;\n"
+		"LIST) say 'NO BUSY x' ;;", KIT_TIMEOUT_MSECS);
+
+	/* bytes to the copy, and from it: line ends count */
+	(void)ask(session, "FETCH b full 1");
+	is_str(buf_str(&kit_reported), "started;CAPS  OK 32 12;"
+	       "FETCH b OK 15 17;", "a copy and its requests are reported, "
+	       "with all bytes and line ends");
+	buf_clear(&kit_reported);
+	(void)ask(session, "LIST");
+	is_str(buf_str(&kit_reported), "LIST  BUSY 5 10;",
+	       "NO is reported with its code");
+	buf_clear(&kit_reported);
+	(void)ask(session, "LIST die");
+	is_str(buf_str(&kit_reported), "exited 3 broken;started;"
+	       "CAPS  OK 32 12;LIST die OK 9 3;", "a request that a second "
+	       "copy answered is reported once, and each copy");
+	buf_clear(&kit_reported);
+	session_deinit(&session);
+	is_str(buf_str(&kit_reported), "exited 0;",
+	       "the end of a copy that is not needed any more is no break");
+}
+
 int main(void)
 {
 	kit_init();
@@ -668,5 +696,6 @@ int main(void)
 	test_pipeline_early();
 	test_ends();
 	test_stderr();
+	test_reports();
 	return kit_done();
 }
