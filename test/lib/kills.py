@@ -562,7 +562,7 @@ def let_time_pass(lab: Lab) -> None:
     """What Dovecot puts right itself, in every storage, but not at once: a session that dies
     while it begins a new log of an index leaves a lock that holds for 60 s, and one that dies
     in the middle of DELETE a mailbox that cannot be opened for 5 minutes
-    (mailbox_try_undelete(), 2.3.19). beside.bats shows a Maildir that does the same."""
+    (mailbox_try_undelete(), 2.3.19)."""
     for path in glob.glob(f"{lab.state}/**/dovecot.index.log*", recursive=True):
         if path.endswith(".newlock"):
             os.unlink(path)
