@@ -138,10 +138,10 @@ lint:				## compilers, linters and the rules of HACKING.md
 
 MATRIX_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
-faults:				## every fault at every place of every exchange; ONLY=copy:nul:7 SEED=1
+faults:				## every fault at every place of every exchange; ONLY=copy:nul:7
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all unit
-	test/lib/staged test/lib/faultmatrix.py $(MATRIX_OPTIONS)
+	test/lib/staged test/fault/matrix $(MATRIX_OPTIONS)
 
 SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
 

@@ -30,7 +30,7 @@ struct session {
 	/* the reply to the head, so far */
 	uint64_t octets_left;
 	uint64_t octets_since_step;
-	uint64_t items, reserved, reply_bytes;
+	uint64_t items, ignored, reserved, reply_bytes;
 	uint64_t deadline, wait_until, alive_at;
 	struct buf answered;	/* the request that was answered last */
 

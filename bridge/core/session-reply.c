@@ -15,7 +15,8 @@ static void session_set_deadline(struct session *session)
 void session_reply_begins(struct session *session)
 {
 	session->octets_left = session->octets_since_step = 0;
-	session->items = session->reserved = session->reply_bytes = 0;
+	session->items = session->ignored = session->reserved = 0;
+	session->reply_bytes = 0;
 	session->wait_until = 0;
 	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
 	session_set_deadline(session);
@@ -167,6 +168,18 @@ static int session_data_begins(struct session *session,
 	return 0;
 }
 
+/* What a later version says of each message of a list is not too much. */
+static int session_ignore(struct session *session, const struct wire_line *line,
+			  struct wire_error *error_r)
+{
+	uint64_t known = session->items - ++session->ignored;
+
+	if (session->ignored <= SESSION_IGNORED_MAX + known)
+		return 0;
+	return wire_fail(error_r, "too many items that are not known here, the "
+			 "last", line->raw);
+}
+
 static int session_item(struct session *session, const struct wire_line *line,
 			struct wire_error *error_r)
 {
@@ -190,7 +203,7 @@ static int session_item(struct session *session, const struct wire_line *line,
 		return -1;
 	if (!verb_has_item(head->verb, line->keyword) ||
 	    head->handler->item == NULL)
-		return 0;
+		return session_ignore(session, line, error_r);
 	return head->handler->item(head, line, error_r);
 }
 

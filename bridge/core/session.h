@@ -16,6 +16,8 @@
 #define SESSION_ALIVE_MSECS (15 * 1000)	/* between calls of alive() */
 #define SESSION_ITEMS_MAX 16777216	/* items in one reply */
 #define SESSION_RESERVED_MAX 10000	/* "! ..." lines in one reply */
+#define SESSION_IGNORED_MAX 10000	/* items in one reply that are not known,
+					   and one more for each that is */
 #define SESSION_OCTETS_STEP 65536	/* octets that count as a line read, or as
 					   one that the backend has read */
 #define SESSION_FREE_FAILURES 8		/* failures in a row without back-off */

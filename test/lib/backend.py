@@ -10,6 +10,11 @@ A fault is written NAME[=ARG][@VERB][:N]. VERB is CAPS, BOXES (LIST without a
 mailbox), LIST (of a mailbox), FETCH, or any other word a request begins with;
 without it the fault's own default applies, see --list-faults. N counts the
 requests of that verb in this copy; without it the fault fires every time.
+With --over COMMAND another backend answers, in all the verbs that it has, and this
+one breaks its answers: as --fault says, and as the file of --spot does while it is
+there, one line: VERB FAULT LINE PART [not]. FAULT is one of faults.py, at the start,
+middle or end of a line; "not": the other backend is not even asked.
+
 Options are also taken from $TEST_BACKEND_OPTIONS, split as a shell would.
 """
 
@@ -22,12 +27,15 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Callable, NoReturn
+
+import faults
 
 HANG_SECS = 300  # a hang ends some day, so that a failed test leaves nothing behind
 DELIVERIES = ("data", "file", "slice", "tmp")
@@ -269,6 +277,30 @@ def wrong_id(reply: Reply, arg: str) -> None:
         item.fields[1] = b"nobody-asked-for-this"
 
 
+def swap_bytes(reply: Reply, arg: str) -> None:
+    """messages have each other's bytes, in a request and from one to the next"""
+    for item in reply.items:
+        if item.content is not None:
+            item.content, swap_bytes.kept = swap_bytes.kept, item.content  # type: ignore[attr-defined]
+            as_data(item)
+
+
+swap_bytes.kept = b"Subject: nobody's\n\nThese bytes belong to no message.\n"  # type: ignore[attr-defined]
+
+
+def old_state(reply: Reply, arg: str) -> None:
+    """the state is the first that there was"""
+    reply.final = re.sub(rb"(?<=state=)\S+", _first_state, reply.final)
+
+
+def _first_state(match: re.Match[bytes]) -> bytes:
+    _states.append(match[0])
+    return _states[0]
+
+
+_states: list[bytes] = []
+
+
 def reorder(reply: Reply, arg: str) -> None:
     """the items come in reverse order"""
     reply.items.reverse()
@@ -463,6 +495,8 @@ FAULTS: dict[str, Fault] = {
     "empty-list-count0": Fault(empty_list_count0, "LIST"),
     "duplicate-id": Fault(duplicate_id, "*"),
     "reorder": Fault(reorder, "*"),
+    "old-state": Fault(old_state, "LIST"),
+    "swap-bytes": Fault(swap_bytes, "FETCH"),
     "afterwards": Fault(afterwards, "*"),
     # ids
     "wrong-id": Fault(wrong_id, "FETCH"),
@@ -536,6 +570,79 @@ class Trigger:
         return verb == self.verb and self.nth in (0, nth_of_verb)
 
 
+# --- another backend -----------------------------------------------------------
+
+
+class Over:
+    """The backend that --over names; octets are in its answers, not in requests."""
+
+    def __init__(self, command: str) -> None:
+        self.process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdin and self.process.stdout
+        self.input, self.output = self.process.stdin, self.process.stdout
+
+    def ask(self, line: bytes) -> Reply:
+        self.input.write(line + b"\n")
+        self.input.flush()
+        reply = Reply()
+        while True:
+            text = self.output.readline()
+            if not text.endswith(b"\n"):
+                sys.exit(self.process.wait())
+            word, *fields = text.split()
+            if word != b"*":
+                reply.final = text[:-1]
+                return reply
+            item = Item(fields)
+            if fields[0] == b"DATA":
+                item.body = self.output.read(int(fields[2]))
+            if fields[0] in (b"DATA", b"FILE"):
+                item.content = item.body or self.slice(fields)
+            reply.items.append(item)
+
+    @staticmethod
+    def slice(fields: list[bytes]) -> bytes:
+        places = dict(word.split(b"=") for word in fields[3:])
+        with open(decode(fields[2]), "rb") as file:
+            data = file.read()[int(places.get(b"offset", 0)) :]
+        return data[: int(places.get(b"length", len(data)))]
+
+
+def spot(path: str | None) -> list[str] | None:
+    """What the file of --spot says, while it is there."""
+    try:
+        with open(path or "", encoding="ascii") as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return None
+
+
+def break_at(reply: bytes, fault: str, line: str, part: str) -> None:
+    """Write it with a fault of faults.py, and go on as that says."""
+    lines = faults.lines(reply)
+    start, end = lines[min(int(line), len(lines) - 1)]
+    place = {"start": start, "middle": (start + end) // 2, "end": end - 1}[part]
+    broken = faults.broken(fault, reply, place) or faults.Broken(reply)
+    write(broken.data)
+    if broken.then == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if broken.then in ("grandchild", "orphan") and os.fork() == 0:
+        if broken.then == "orphan":
+            os.setsid()
+        time.sleep(3)
+        os._exit(0)
+    if broken.then in ("exit", "grandchild", "orphan"):
+        os._exit(1)
+    if broken.then == "close":
+        os.close(1)
+    if broken.then == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while broken.then in ("out", "err", "drip"):
+        os.write(2 if broken.then == "err" else 1, broken.chunk)
+    if broken.then != "go":
+        hang()
+
+
 # --- the backend ---------------------------------------------------------------
 
 _work_folder: str | None = None
@@ -561,7 +668,8 @@ class Backend:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.root = os.fsencode(os.path.abspath(options.dir))
-        self.tree = read_tree(self.root)
+        self.over = Over(options.over) if options.over else None
+        self.tree = {} if self.over else read_tree(self.root)
         self.seen: Counter[str] = Counter()
         self.slices: dict[bytes, tuple[bytes, dict[bytes, tuple[int, int]]]] = {}
         self.delivered = 0
@@ -672,12 +780,23 @@ class Backend:
         verb, *words = [word for word in line.split(b" ") if word] or [b""]
         name = "BOXES" if verb == b"LIST" and not words else os.fsdecode(verb)
         verbs = {"CAPS": self.do_caps, "BOXES": self.do_boxes, "LIST": self.do_list, "FETCH": self.do_fetch}
-        if name in verbs and verb != b"BOXES":
+        wrong = spot(self.options.spot) or [""]
+        if self.over and wrong[0] == name and wrong[-1] == "not":
+            break_at(b"NO UNAVAILABLE\n", *wrong[1:4])
+            return
+        if self.over:
+            reply = self.over.ask(line)
+            if name == "CAPS":
+                reply.items[0].fields = [w for w in reply.items[0].fields if os.fsdecode(w) not in self.options.without]
+        elif name in verbs and verb != b"BOXES":
             reply = verbs[name](words)
         else:
             reply = refusal("UNSUPPORTED", "this verb is not known here")
         for trigger in self.firing(name):
             FAULTS[trigger.name].act(reply, trigger.arg)
+        if wrong[0] == name:
+            break_at(reply.render(), *wrong[1:4])
+            return
         write(reply.render())
         if reply.then is not None:
             reply.then()
@@ -757,6 +876,9 @@ def options() -> argparse.Namespace:
     add("--fault", action="append", default=[], type=Trigger.parse, metavar="NAME[=ARG][@VERB][:N]")
     add("--once", metavar="FILE", help="faults fire only while FILE exists")
     add("--latch", metavar="FILE", help="as --once, and the first firing removes FILE: once over all copies")
+    add("--over", metavar="COMMAND", help="another backend answers; DIR is any folder")
+    add("--without", action="append", default=[], metavar="WORD", help="a word that CAPS of --over leaves out")
+    add("--spot", metavar="FILE", help="break one line while FILE exists, as it says")
     add("--trace", metavar="FILE", help="append each request to FILE")
     add("--self", metavar="FILE", help="write /proc/self/status, descriptors and environment to FILE at start")
     add("--list-faults", action="store_true", help="print the table of faults")

@@ -185,6 +185,7 @@ WHOLE: dict[str, Fault] = {
     "twice": lambda reply, at: Broken(reply + reply),
     "endless-unknown": lambda reply, at: Broken(b"", "out", b"* HELLO there\n" * 2000),
     "endless-after": lambda reply, at: Broken(reply, "out", b"Connecting to host\n" * 500),
+    "endless-hits": lambda reply, at: Broken(b"", "out", b"* HIT a\n" * 2000),
     "endless-reply": lambda reply, at: Broken(b"", "out", reply),
 }
 

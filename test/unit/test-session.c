@@ -211,6 +211,9 @@ static const struct {
 		"line \"* \"") },
 	{ "reserved lines without end", "yes '! x'",
 	  WHILE("UNAVAILABLE @/backend: wrote too many \"! \" lines") },
+	{ "items without end that are not known", "yes '* X y'",
+	  WHILE("INTERNAL @/backend: wrote too many items that are not known "
+		"here, the last: \"* X y\"") },
 	{ "an item that is refused", "say '* BOX refused' OK",
 	  WHILE("INTERNAL @/backend: wrote what is refused") },
 };
