@@ -40,9 +40,20 @@ struct boxes_request {
 	struct listing_boxes *boxes;
 	size_t boxes_size;
 	size_t bytes, bytes_max;
+	size_t others;		/* items of the other kind of list */
 	struct buf name;
 	bool kept;		/* from a file of ours */
 };
+
+/* An item of the other kind of list: ignored, but not without end. */
+static int listing_other(size_t *others, const struct wire_line *line,
+			 struct wire_error *error_r)
+{
+	if (++*others <= SESSION_IGNORED_MAX)
+		return 0;
+	return wire_fail(error_r, "too many items that are of no use here, the "
+			 "last", line->raw);
+}
 
 /* Whether it is UTF-8, and in normal form C (Unicode, UAX #15; as Dovecot 2.4
    demands of names): two spellings of one name would be two mailboxes. */
@@ -193,7 +204,7 @@ static int boxes_item(struct session_request *request,
 	size_t i;
 
 	if (!view_is(line->keyword, "BOX"))
-		return 0;
+		return listing_other(&ctx->others, line, error_r);
 	buf_clear(&ctx->name);
 	if (line->count == 0 || view_is(line->fields[0], "-") ||
 	    wire_decode(line->fields[0], &ctx->name) < 0)
@@ -314,7 +325,7 @@ static void boxes_reset(struct session_request *request)
 	struct boxes_request *ctx = (struct boxes_request *)request;
 
 	listing_boxes_free(ctx->boxes);
-	ctx->boxes_size = ctx->bytes = 0;
+	ctx->boxes_size = ctx->bytes = ctx->others = 0;
 }
 
 static const struct session_handler boxes_handler = {
@@ -444,7 +455,7 @@ struct msgs_request {
 	struct listing_end *end;
 	const char *box, *state;
 	uint64_t text_bytes;	/* of all lines */
-	size_t lines, msgs;
+	size_t lines, msgs, others;
 	struct buf id;
 };
 
@@ -515,7 +526,7 @@ static int msgs_item(struct session_request *request,
 	memset(&msg, 0, sizeof(msg));
 	msg.gone = view_is(line->keyword, "GONE");
 	if (!msg.gone && !view_is(line->keyword, "MSG"))
-		return 0;
+		return listing_other(&ctx->others, line, error_r);
 	msg.size = msg.vsize = IDMAP_SIZE_UNKNOWN;
 	msg.date = IDMAP_DATE_UNKNOWN;
 	if (line->count == 0 || msg_id(ctx, &msg, line->fields[0]) < 0)
@@ -614,7 +625,7 @@ static void msgs_reset(struct session_request *request)
 
 	listing_end_free(ctx->end);
 	ctx->text_bytes = 0;
-	ctx->lines = ctx->msgs = 0;
+	ctx->lines = ctx->msgs = ctx->others = 0;
 	ctx->sink->reset(ctx->context);
 }
 

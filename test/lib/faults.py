@@ -173,9 +173,9 @@ LINES: dict[str, Fault] = {
     "endless-err": cut("err", b"warning: one of very many lines\n"),
     "endless-wait": cut("drip", b"* WAIT 1\n", 1000),
     "close": cut("close"),
-    "stubborn": cut("stubborn", b"", 20),
+    "stubborn": cut("stubborn", b"", 4),
     "grandchild": cut("grandchild"),
-    "orphan": cut("orphan", b"", 20),
+    "orphan": cut("orphan", b"", 4),
 }
 
 WHOLE: dict[str, Fault] = {

@@ -180,7 +180,7 @@ def of_boxes(items: list[Item], final: list[bytes]) -> str:
         must(bool(fields) and fields[0] != b"-", "2.6 a name")
         name = decode(fields[0])
         given = options(fields[1:])
-        box_id = given.get(b"id")
+        box_id = given.get(b"id") or None
         must(len(decode(box_id or b"")) <= ID_MAX, "7.6 id=")
         if not carried(name):
             continue

@@ -51,6 +51,9 @@ static const struct {
 	{ "'* BOX a id=' '* MSG x' '* NEW y' OK", "[a a]" },
 	{ "'* BOX a id=x%2' OK",
 	  WHILE("wrote a value out of range: \"* BOX a id=x%2\"") },
+	{ "'* BOX a'; yes '* MSG a'",
+	  WHILE("wrote too many items that are of no use here, the last: "
+		"\"* MSG a\"") },
 	{ "'* BOX -' OK",
 	  WHILE("wrote a BOX without a proper name: \"* BOX -\"") },
 	{ "'* BOX' OK", WHILE("wrote a BOX without a proper name: \"* BOX\"") },
