@@ -227,11 +227,10 @@ static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 	if (path[0] != '/' || strlen(path) != ctx->scratch.len)
 		return wire_fail(error_r, "a path that is not absolute",
 				 line->raw);
-	fetched->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-			   O_CLOEXEC | O_NOCTTY);
+	fetched->fd = session_open(ctx->session, path, O_RDONLY | O_NOFOLLOW |
+				   O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+				   path_is_ours(ctx, path));
 	err = errno;
-	if (path_is_ours(ctx, path))
-		(void)unlink(path);
 	if (fetched->fd < 0) {
 		fetched->missing = err == ENOENT;
 		if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */

@@ -1,6 +1,7 @@
 /* See proc.h: starting, stderr, ending. What happens between fork and execve
  * stands in proc-child.c. */
 #include "proc-private.h"
+#include "rights.h"
 #include "rmtree.h"
 
 #include <errno.h>
@@ -42,6 +43,8 @@ struct proc {
 	void *context;
 	char *tmp;
 	uid_t uid;
+	gid_t *groups;			/* NULL: those of this process */
+	int group_count;
 	pid_t pid;
 	int fd_in, fd_out, fd_err;
 
@@ -86,6 +89,11 @@ static struct proc *proc_new(const struct proc_settings *set,
 	proc->context = set->context;
 	proc->tmp = tmp;
 	proc->uid = plan->uid;
+	if (plan->privileged) {
+		proc->groups = plan->groups;
+		proc->group_count = plan->group_count;
+		plan->groups = NULL;
+	}
 	proc->pid = pid;
 	proc->fd_in = plan->in[1];
 	proc->fd_out = plan->out[0];
@@ -118,6 +126,11 @@ int proc_start(const struct proc_settings *set, struct proc **proc_r,
 end:
 	proc_plan_free(&plan);
 	return ret;
+}
+
+int proc_open(const struct proc *proc, const char *path, int flags, bool take)
+{
+	return rights_open(proc->groups, proc->group_count, path, flags, take);
 }
 
 int proc_fd_in(const struct proc *proc)
@@ -493,6 +506,7 @@ void proc_free(struct proc **_proc)
 	*_proc = NULL;
 	proc_stop(proc, PROC_END_FORCE);
 	free(proc->exit_text);
+	free(proc->groups);
 	free(proc->tmp);
 	free(proc);
 }

@@ -757,6 +757,16 @@ const struct caps *session_caps_known(const struct session *session)
 		&session->caps : NULL;
 }
 
+int session_open(const struct session *session, const char *path, int flags,
+		 bool take)
+{
+	if (session->proc == NULL) {
+		errno = ESRCH;
+		return -1;
+	}
+	return proc_open(session->proc, path, flags, take);
+}
+
 const char *session_tmp(const struct session *session)
 {
 	return session->proc == NULL ? NULL : proc_tmp(session->proc);

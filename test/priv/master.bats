@@ -219,10 +219,8 @@ for_all() {
 	assert_host_is_root_too indexer-worker
 }
 
-@test "doveadm -A reads no file for a backend that its user may not read" {
-	mkdir -p "$FILE_TMP/thief"
-	echo "root's own" >"$FILE_TMP/thief/secret"
-	chmod 600 "$FILE_TMP/thief/secret"
+# thief PATH: a backend in $FILE_TMP/thief whose one message is that file.
+thief() {
 	cat >"$FILE_TMP/thief/backend" <<-END
 		#!/bin/sh
 		while read -r verb box _; do
@@ -230,13 +228,38 @@ for_all() {
 			CAPS*) echo '* CAPS 1'; echo OK ;;
 			'LIST ') echo '* BOX INBOX'; echo '* BOX Theirs'; echo OK full ;;
 			LIST*) echo '* MSG x'; echo OK full count=1 ;;
-			FETCH*) echo '* FILE x $FILE_TMP/thief/secret'; echo OK ;;
+			FETCH*) echo '* FILE x $1'; echo OK ;;
 			esac
 		done
 	END
 	chmod 755 "$FILE_TMP/thief/backend"
-	run doveadm -c "$CONF" -o "plugin/bridge_command=$FILE_TMP/thief/backend" fetch -A text mailbox Theirs all
+}
+
+# assert_refused OPTION...: doveadm -A does not show the file.
+assert_refused() {
+	run doveadm -c "$CONF" "$@" -o "plugin/bridge_command=$FILE_TMP/thief/backend" fetch -A text mailbox Theirs all
 	assert_failure
 	assert_output --partial 'Permission denied'
 	refute_output --partial "root's own"
+}
+
+@test "doveadm -A reads no file for a backend that its user may not read" {
+	mkdir -p "$FILE_TMP/thief"
+	echo "root's own" >"$FILE_TMP/thief/secret"
+	chmod 600 "$FILE_TMP/thief/secret"
+	thief "$FILE_TMP/thief/secret"
+	assert_refused
+}
+
+@test "doveadm -A reads no file for a backend by a group that Dovecot has and the backend has not" {
+	mkdir -p "$FILE_TMP/thief/folder"
+	echo "root's own" >"$FILE_TMP/thief/secret"
+	echo "root's own" >"$FILE_TMP/thief/folder/secret"
+	chgrp mail "$FILE_TMP/thief/secret" "$FILE_TMP/thief/folder"
+	chmod 640 "$FILE_TMP/thief/secret"
+	chmod 750 "$FILE_TMP/thief/folder"
+	for path in secret folder/secret; do
+		thief "$FILE_TMP/thief/$path"
+		assert_refused -o mail_access_groups=mail
+	done
 }

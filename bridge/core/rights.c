@@ -1,0 +1,114 @@
+#include "rights.h"
+
+#include "buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+/* The capability to change groups is among the permitted ones as long as the real or
+ * saved uid is root's. It alone is made effective, not root: nothing of what is
+ * opened meanwhile is opened by it. Returns 0, or -1 and errno. */
+static int may_set_groups(bool may)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, caps) < 0)
+		return -1;
+	if (may)
+		caps[CAP_SETGID / 32].effective |= 1U << CAP_SETGID % 32;
+	else
+		caps[CAP_SETGID / 32].effective &= ~(1U << CAP_SETGID % 32);
+	return (int)syscall(SYS_capset, &header, caps);
+}
+
+static bool is_one_of(gid_t gid, const gid_t *groups, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+/* The groups of the process. Returns how many, or -1 and errno. */
+static int groups_now(gid_t **groups_r)
+{
+	int count = getgroups(0, NULL);
+
+	*groups_r = NULL;
+	if (count <= 0)
+		return count;
+	*groups_r = mem_new((size_t)count, sizeof(gid_t));
+	return getgroups(count, *groups_r);
+}
+
+static bool has_more(const gid_t *own, int own_count, const gid_t *groups,
+		     int count)
+{
+	int i;
+
+	for (i = 0; i < own_count; i++) {
+		if (!is_one_of(own[i], groups, count))
+			return true;
+	}
+	return false;
+}
+
+static int open_and_take(const char *path, int flags, bool take)
+{
+	int fd = open(path, flags), error = errno;
+
+	if (take)
+		(void)unlink(path);
+	errno = error;
+	return fd;
+}
+
+static int open_with(const gid_t *groups, int count, const gid_t *own,
+		     int own_count, const char *path, int flags, bool take)
+{
+	int error, fd = -1;
+
+	if (may_set_groups(true) < 0)
+		return -1;
+	if (setgroups((size_t)count, groups) == 0) {
+		fd = open_and_take(path, flags, take);
+		error = errno;
+		if (setgroups((size_t)own_count, own) < 0)
+			(void)setgroups(0, NULL);
+	} else {
+		error = EPERM;
+	}
+	(void)may_set_groups(false);
+	errno = error;
+	return fd;
+}
+
+int rights_open(const gid_t *groups, int count, const char *path, int flags,
+		bool take)
+{
+	gid_t *own = NULL;
+	int error, fd = -1, own_count = 0;
+
+	if (groups != NULL)
+		own_count = groups_now(&own);
+	if (own_count >= 0)
+		fd = groups == NULL || !has_more(own, own_count, groups, count) ?
+			open_and_take(path, flags, take) :
+			open_with(groups, count, own, own_count, path, flags,
+				  take);
+	error = errno;
+	free(own);
+	errno = error;
+	return fd;
+}
