@@ -8,13 +8,27 @@ endif
 PKG_CONFIG ?= pkg-config
 B = build
 
+# gcc's and clang's alike; test/lib/lint adds what one of them has alone. No
+# -Wswitch-enum: Dovecot's enums are long, and grow.
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
-HARDEN = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+	-Wold-style-definition -Wmissing-declarations -Wnested-externs -Wredundant-decls \
+	-Wconversion -Wcast-qual -Wpointer-arith -Wfloat-equal -Wwrite-strings -Wformat=2 \
+	-Wnull-dereference -Wimplicit-fallthrough -Wundef -Wvla -Wdate-time \
+	-Wno-unused-parameter
+# compiles CODE FLAG...: "yes" if the compiler takes it.
+comma = ,
+compiles = $(shell echo '$(1)' | $(CC) -Werror $(2) -x c -c -o /dev/null - 2>/dev/null && echo yes)
+# FLAG if the compiler has it, else nothing.
+has = $(if $(call compiles,int x;,$(1)),$(1))
+# level 3 asks the compiler for sizes that are not constant
+FORTIFY := $(if $(call compiles,unsigned long f(void *p) { return __builtin_dynamic_object_size(p$(comma) 0); }),3,2)
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong \
+	$(call has,-fstack-clash-protection) $(call has,-fcf-protection)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) -std=gnu99 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) \
 	-D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=.
-ALL_LDFLAGS = $(LDFLAGS) -Wl,-z,relro,-z,now
+ALL_LDFLAGS = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack
+PROGRAM_LDFLAGS = $(ALL_LDFLAGS) -pie
 LIBS_CORE = -lbsd -lmd -lutf8proc
 
 PREFIX ?= /usr/local
@@ -34,7 +48,7 @@ PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(B)/lib20_bridge_plugin.so
 all: $(PROGRAMS)		## build into build/ (the default)
 
 # Whatever is compiled depends on the flags that it is compiled with.
-FLAGS = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PATHS) $(DOVECOT_INCLUDE)
+FLAGS = $(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) $(PATHS) $(DOVECOT_INCLUDE)
 export FLAGS
 
 $(B)/flags: always
@@ -47,7 +61,7 @@ $(B)/core/%.o: bridge/core/%.c $(B)/flags
 
 $(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(B)/core/rmtree.o $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \
+	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \
 		$(B)/core/rmtree.o \
 		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
 
@@ -72,7 +86,7 @@ $(B)/tool/%.o: bridge/tool/%.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core $(PATHS) -c -o $@ $<
 
 $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
+	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(LIBS_CORE)
 
 # --- packages and demo -------------------------------------------------------
 # DEPS=: leaves the packages of the machine alone.

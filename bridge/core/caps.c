@@ -125,7 +125,7 @@ static int caps_version(struct caps *caps, const struct wire_line *line,
 	if (version > CAPS_VERSION) {
 		(void)snprintf(error_r->text, sizeof(error_r->text),
 			"speaks version %u of the protocol, but was offered "
-			"at most version %u", (unsigned int)version,
+			"at most version %d", (unsigned int)version,
 			CAPS_VERSION);
 		return -1;
 	}

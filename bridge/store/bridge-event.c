@@ -65,8 +65,8 @@ bridge_event_exited(struct bridge_mailbox_list *list,
 		event_create_passthrough(list->event)->
 		set_name("bridge_backend_exited")->
 		add_int("pid", report->pid)->
-		add_int("bytes_in", report->bytes_in)->
-		add_int("bytes_out", report->bytes_out)->
+		add_int("bytes_in", (intmax_t)report->bytes_in)->
+		add_int("bytes_out", (intmax_t)report->bytes_out)->
 		add_str("reason", report->how);
 	struct event *event;
 
@@ -96,8 +96,8 @@ bridge_event_finished(struct bridge_mailbox_list *list,
 		add_str("code", code)->
 		/* empty, or it is that of the command that asks */
 		add_str("mailbox", vname == NULL ? "" : vname)->
-		add_int("bytes_in", report->bytes_in)->
-		add_int("bytes_out", report->bytes_out);
+		add_int("bytes_in", (intmax_t)report->bytes_in)->
+		add_int("bytes_out", (intmax_t)report->bytes_out);
 	struct event *event;
 
 	if (report->fault != NULL)
@@ -108,7 +108,7 @@ bridge_event_finished(struct bridge_mailbox_list *list,
 		verb, vname == NULL ? "" : " ",
 		vname == NULL ? "" : vname, code,
 		bridge_event_lasted(report->duration_usecs),
-		report->bytes_in, report->bytes_out);
+		report->bytes_in, (intmax_t)report->bytes_out);
 }
 
 void bridge_event_report(struct bridge_mailbox_list *list,

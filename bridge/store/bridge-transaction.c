@@ -141,17 +141,11 @@ static void bridge_transaction_take_spared(struct bridge_transaction *bt)
 
 struct transaction_expunge {
 	struct bridge_mailbox *mbox;
-	ARRAY_TYPE(const_string) ids;	/* i_strdup()ed */
+	pool_t pool;
+	ARRAY_TYPE(const_string) ids;	/* from the pool */
 	unsigned int failed;
 	struct fault fault;	/* of the first that failed */
 };
-
-static void free_id(const char *_id)
-{
-	char *id = (char *)_id;
-
-	i_free(id);
-}
 
 /* The ids of the messages that the store still has, as far as we know. */
 static int expunge_ids(struct bridge_transaction *bt,
@@ -172,7 +166,7 @@ static int expunge_ids(struct bridge_transaction *bt,
 			break;
 		if (ret == 0)
 			continue;
-		id = i_strndup(entry.id.p, entry.id.len);
+		id = p_strndup(ctx->pool, entry.id.p, entry.id.len);
 		array_push_back(&ctx->ids, &id);
 	}
 	buf_free(&buf);
@@ -217,7 +211,6 @@ static void expunge_ask(struct transaction_expunge *ctx)
 {
 	unsigned int n = 0, some, gone = 0, count = array_count(&ctx->ids);
 	struct write_item *items;
-	const char *const *ids;
 	int ret = 0;
 
 	if (count == 0)
@@ -228,12 +221,8 @@ static void expunge_ask(struct transaction_expunge *ctx)
 		ret = expunge_some(ctx, items, n, some, &gone);
 	}
 	i_free(items);
-	/* the strings of the others are still there, behind */
-	while (array_count(&ctx->ids) > gone) {
-		ids = array_back(&ctx->ids);
-		free_id(*ids);
-		array_pop_back(&ctx->ids);
-	}
+	/* the others are still there, behind */
+	array_delete(&ctx->ids, gone, count - gone);
 }
 
 /* Returns 0; -1 with the storage's error set: those that the store removed are
@@ -241,13 +230,13 @@ static void expunge_ask(struct transaction_expunge *ctx)
 static int bridge_transaction_expunge(struct bridge_transaction *bt)
 {
 	struct transaction_expunge ctx;
-	const char *id;
 	int ret;
 
 	i_zero(&ctx);
 	ctx.mbox = BRIDGE_MAILBOX(bt->t.box);
 	if (bridge_transaction_lock(&bt->t) < 0)
 		return -1;
+	ctx.pool = pool_alloconly_create("bridge expunge", 1024);
 	i_array_init(&ctx.ids, 16);
 	ret = expunge_ids(bt, &ctx);
 	if (ret == 0) {
@@ -259,9 +248,8 @@ static int bridge_transaction_expunge(struct bridge_transaction *bt)
 	} else {
 		ret = bridge_fault_box(bt->t.box, &ctx.fault);
 	}
-	array_foreach_elem(&ctx.ids, id)
-		free_id(id);
 	array_free(&ctx.ids);
+	pool_unref(&ctx.pool);
 	return ret;
 }
 

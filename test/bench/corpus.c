@@ -109,10 +109,10 @@ static void out_lines(struct out *out, const char *pool, size_t bytes)
 
 	while (out->len < until) {
 		from = pool + random_below(POOL_BYTES / 2);
-		from = (const char *)memchr(from, '\n', end - from) + 1;
+		from = (const char *)memchr(from, '\n', (size_t)(end - from)) + 1;
 		part = until - out->len;
 		if (part > (size_t)(end - from))
-			part = end - from;
+			part = (size_t)(end - from);
 		out_reserve(out, part + 1);
 		memcpy(out->p + out->len, from, part);
 		out->len += part;
@@ -255,7 +255,7 @@ static size_t count_lines(const struct out *out)
 	const char *p = out->p, *end = out->p + out->len;
 	size_t lines = 0;
 
-	while ((p = memchr(p, '\n', end - p)) != NULL) {
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		lines++;
 		p++;
 	}

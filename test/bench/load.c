@@ -406,7 +406,7 @@ static char **read_environment(const char *path)
 
 static void __attribute__((noreturn)) exec_imap(int fd, char **env)
 {
-	char *argv[] = { (char *)IMAP, NULL };
+	char imap[] = IMAP, *argv[] = { imap, NULL };
 
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		err(1, "dup2");

@@ -222,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	piece = 2 + data[0] * data[0];
+	piece = 2 + (size_t)data[0] * data[0];
 	input.p++;
 	input.len--;
 	fuzz_expand(input, &text);

@@ -182,7 +182,7 @@ static void test_long_transaction(void)
 	(void)commit(map);
 	idmap_deinit(&map);
 	data = file_read(path);
-	data.p[data.len / 2] ^= 0xff;
+	data.p[data.len / 2] = (char)~data.p[data.len / 2];
 	file_write(path, data.p, data.len);
 	map = idmap_init(path);
 	is_num(idmap_open(map, &fault), 1,

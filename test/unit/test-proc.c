@@ -27,8 +27,6 @@
 #define GONE_MSECS 5000
 #define WATCHDOG_SECS 300
 
-extern char **environ;
-
 static char stage[64], launcher[128], self_path[128], script_path[128];
 static char tmp_dir[128];
 
