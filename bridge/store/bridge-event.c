@@ -108,7 +108,7 @@ bridge_event_finished(struct bridge_mailbox_list *list,
 		verb, vname == NULL ? "" : " ",
 		vname == NULL ? "" : vname, code,
 		bridge_event_lasted(report->duration_usecs),
-		report->bytes_in, (intmax_t)report->bytes_out);
+		report->bytes_in, report->bytes_out);
 }
 
 void bridge_event_report(struct bridge_mailbox_list *list,

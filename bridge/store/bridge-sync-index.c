@@ -481,7 +481,7 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 			  sync->mbox->list->set.argv[0], sync->bad_keywords);
 	if (sync->excess_keywords > 0)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
-			  "left out: a mailbox has at most %u, a message %u "
+			  "left out: a mailbox has at most %d, a message %d "
 			  "bytes of flags", sync->mbox->list->set.argv[0],
 			  sync->excess_keywords, BRIDGE_KEYWORDS_MAX,
 			  IDMAP_FLAGS_MAX);

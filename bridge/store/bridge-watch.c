@@ -338,7 +338,7 @@ static void bridge_watch_answered(struct bridge_watch *w, bool changed)
 	if (msecs > 0 && !w->mbox->list->pace_logged) {
 		w->mbox->list->pace_logged = TRUE;
 		e_warning(w->mbox->box.event, "bridge: %s answers WATCH %s all "
-			  "the time: it is asked once in %u ms from now on "
+			  "the time: it is asked once in %d ms from now on "
 			  "(logged once)", w->mbox->list->set.argv[0],
 			  w->mbox->wire_name, WATCH_REST_MSECS);
 	}

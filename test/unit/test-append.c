@@ -320,7 +320,7 @@ static void test_limits(void)
 		       "stored as zero" : "not begun: INTERNAL a key must have "
 		       "22 to 64 characters of A-Z a-z 0-9 _ -",
 		       "a key of %d characters with %02x", keys[i].len,
-		       keys[i].bad);
+		       (unsigned char)keys[i].bad);
 	}
 	msg.key = KEY;
 	msg.size = WIRE_MESSAGE_MAX;
