@@ -148,7 +148,7 @@ UNDER_BATS = $(filter-out test/imap/soak.bats, \
 	$(wildcard $(foreach subject,imap fault pop3 lmtp doveadm,test/$(subject)/*.bats)))
 
 $(B)/under.so: test/lib/under.c $(B)/flags
-	$(CC) $(ALL_CFLAGS) -fPIC -shared $(ALL_LDFLAGS) -o $@ $<
+	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
 check-asan-plugin: all bench-programs	## the plugin in Dovecot under the same
 	@$(DEPS) build run test
