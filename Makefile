@@ -182,7 +182,7 @@ $(B)/test/sysfault.so: test/lib/sysfault.c $(B)/flags
 kills:				## each system call that changes a file of ours fails, or is the last; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all $(B)/test/sysfault.so
-	test/lib/staged test/lib/kills.py $(SOAK_OPTIONS) $(if $(ONLY),--only $(ONLY)) $(STORES)
+	test/lib/staged test/lib/kills.py $(SOAK_OPTIONS) $(ONLY:%=--only '%') $(STORES)
 	$(if $(ONLY),,test/lib/staged test/lib/damage.py $(if $(SEED),--seed $(SEED)) $(STORES))
 
 soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SECS=60

@@ -31,7 +31,7 @@ killcheck() {
 # kills STORE SECS
 kills() {
 	run --separate-stderr "$ROOT/test/lib/kills.py" --seed "${KILL_SEED:-1}" --secs "$2" "$1"
-	assert_line --regexp "^$1, seed .* tried [1-9][0-9]* positions, [0-9]+ faults, [1-9][0-9]* kills; .* 0 failures"
+	assert_line --regexp "^$1, seed .* positions tried [1-9][0-9]* of [0-9]+, faults [0-9]+ of [0-9]+, [1-9][0-9]* kills; .* 0 failures"
 	assert_success
 }
 

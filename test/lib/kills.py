@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every system call by which an IMAP session changes our files fails, or is its last.
 
-    kills.py [--seed N] [--secs N] [--only STORE/STEP/FAULT/N] [STORE...]
+    kills.py [--seed N] [--secs N] [--only PATTERN]... [STORE...]
 
 STORE is sqlite or maildir. A step (STEPS) is what a client, or somebody else, does to
 a store; it begins with the same files each time. First it is run without a fault, and
@@ -25,8 +25,10 @@ After that a new session, for which nothing fails, must show that
     nothing waits for long, no process is left, and no line of the log says that
     something is broken
 
-and a second one sees the same. --secs takes a sample of the positions, by the seed, that is
-tried in so many seconds; 0 tries all. A failure says which --only repeats it alone.
+and a second one sees the same. --secs takes a sample of the faults, by the seed, that is
+tried in so many seconds; 0 tries all. --only tries those that match a pattern of the shell, of
+STORE/STEP/FAULT/N CALL FILE; its end may be left out: maildir/append/kill/31, '*/kill',
+'*/flags/*/dovecot.index.log'. A failure says which --only repeats it alone.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import errno
+import fnmatch
 import glob
 import os
 import pwd
@@ -64,7 +67,9 @@ FAULTS = [*DEATHS, "below", "short", *ERRORS, *(f"{error}!" for error in ERRORS)
 BOXES = ("INBOX", "Work", "Old", "Old/2019")
 LONG_SECS = 20  # an answer takes no longer on a busy machine, whatever failed before
 LATER_SECS = 600
+SAMPLE_SECS = 600
 SHORT_SECS, SHORT_STEPS = 60, 5  # a sample that is shorter is one of so many steps
+PROGRESS_SECS = 60  # from one line on stderr to the next
 END_SECS = 20  # nor do the processes below a session that is dead
 BROKEN = re.compile(r"Panic|Fatal|Traceback|assert|BUG")
 DAMAGED = re.compile(r"[Cc]orrupt|[Dd]amaged")
@@ -625,6 +630,10 @@ class Tally:
     positions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
 
+    def progress(self, todo: list[tuple[str, str, int]]) -> str:
+        places = len({(step, number) for step, _, number in todo})
+        return f"positions tried {len(self.positions)} of {places}, faults {self.trials} of {len(todo)}"
+
 
 def fault_words(fault: str, number: int) -> str:
     name = fault.rstrip("!")
@@ -738,29 +747,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stores", nargs="*", metavar="STORE")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(100_000))
-    parser.add_argument("--secs", type=float, default=600, help="for all stores together; 0: the whole")
-    parser.add_argument("--only", metavar="STORE/STEP/FAULT/N", help="the end may be left out; N may be of the file's name")
+    parser.add_argument("--secs", type=float, help=f"for all stores together; 0: all; {SAMPLE_SECS} without --only")
+    parser.add_argument("--only", metavar="PATTERN", action="append", default=[])
     options = parser.parse_args()
     if os.geteuid() == 0:
         become_nobody()
     soakclient.ANSWER_SECS = LONG_SECS + 2
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    if options.only:
-        options.stores = [options.only.partition("/")[0]]
-    stores = options.stores or list(STORES)
-    return 1 if sum(run(store, options, options.secs / len(stores)) for store in stores) else 0
+    stores = [store for store in options.stores or STORES if may_match(options.only, 0, store, STORES)]
+    if options.secs is None:
+        options.secs = 0 if options.only else SAMPLE_SECS
+    return 1 if sum([run(store, options, options.secs / len(stores)) for store in stores]) else 0
+
+
+def may_match(only: list[str], at: int, word: str, words: Iterable[str]) -> bool:
+    """Whether anything can be wanted that has this word there. To know all that is takes a while."""
+    given = [[*pattern.split("/"), "", ""][at] for pattern in only]
+    return not only or any(part not in words or part == word for part in given)
 
 
 def plan(lab: Lab, options: argparse.Namespace, secs: float) -> tuple[list[tuple[str, str, int]], dict[str, list[str]]]:
-    step, fault, number = [*(options.only or "").split("/"), "", "", "", ""][1:4]
+    def wanted(name: str) -> bool:
+        return not options.only or any(
+            fnmatch.fnmatchcase(name, pattern + rest) for pattern in options.only for rest in ("", "/*", " *")
+        )
+
     rng = random.Random(options.seed)
-    names = [name for name in STEPS if step in ("", name)]
+    names = [name for name in STEPS if may_match(options.only, 1, name, STEPS)]
     if 0 < secs < SHORT_SECS:  # not all of it for the count
         names = rng.sample(names, min(len(names), SHORT_STEPS))
     calls = {name: positions(lab, name) for name in names}
     todo = [
-        (name, kind, n) for name in calls for kind in FAULTS if fault in ("", kind)
-        for n in range(1, len(calls[name]) + 1) if number in ("", str(n)) or not number.isdigit() and number in calls[name][n - 1]
+        (name, fault, number) for name in calls for fault in FAULTS for number, call in enumerate(calls[name], 1)
+        if wanted(f"{lab.store}/{name}/{fault}/{number} {call}")
     ]  # fmt: skip
     rng.shuffle(todo)
     return todo, calls
@@ -771,10 +790,13 @@ def run(store: str, options: argparse.Namespace, secs: float) -> int:
     lab, tally = Lab(store), Tally()
     make_bases(lab)
     todo, calls = plan(lab, options, secs)
-    start = time.monotonic()
+    start = told = time.monotonic()
     for step, fault, number in todo:
         if secs and time.monotonic() - start > secs:
             break
+        if time.monotonic() - told > PROGRESS_SECS:
+            told = time.monotonic()
+            print(f"{store}: {tally.progress(todo)}, {tally.failures} failures", file=sys.stderr, flush=True)
         tally.trials += 1
         tally.positions[f"{step}/{number}"] += 1
         try:
@@ -785,8 +807,7 @@ def run(store: str, options: argparse.Namespace, secs: float) -> int:
             print(f"{store}/{step}/{fault}/{number} ({what}): {problem!r}", flush=True)
             reset(lab)
     print(
-        f"{store}, seed {options.seed}: {len(calls)} operations, {sum(map(len, calls.values()))} positions, "
-        f"{len(todo)} faults; tried {len(tally.positions)} positions, {tally.trials} faults, {tally.kills} kills; "
+        f"{store}, seed {options.seed}: {len(calls)} operations; {tally.progress(todo)}, {tally.kills} kills; "
         f"{tally.waits} waits for a lock of Dovecot's, {tally.failures} failures, {time.monotonic() - start:.0f} s"
     )
     for text, count in sorted(tally.refusals.items()):
