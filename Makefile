@@ -190,6 +190,11 @@ soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SE
 	@$(MAKE) --no-print-directory -s all
 	test/lib/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
+races:				## the same, all at once, with deliveries and delays; SEED=1 SECS=60
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory -s all
+	test/lib/staged test/lib/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
 FUZZ_CORE = $(filter-out $(B)/core/proc%.o,$(CORE_OBJ))
 FUZZ_LINK = -Ibridge/core -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime

@@ -416,6 +416,12 @@ int bridge_sync_state_gone(struct bridge_sync *sync,
 		return -1;
 	}
 	list_judge(sync, &end);
+	/* A list that the brake holds may be one that was made while another
+	   session moved these away: they leave the store before they leave the
+	   map. Without them it may look otherwise, so the next one need not wait;
+	   what is suspect stays so. */
+	if (idmap_brake(sync->mbox->map) != 0)
+		idmap_set_brake(sync->mbox->map, 0);
 	return 0;
 }
 

@@ -25,6 +25,22 @@ catches() {
 	assert_success
 }
 
+# races STORE: everybody at once, with deliveries and delays.
+races() {
+	if ! id -un >/dev/null 2>&1; then skip 'Dovecot needs a user with a name'; fi
+	soak --races --secs 10 "$1"
+	assert_line --regexp "^$1, seed [0-9]+: [0-9.]+ race minutes, [1-9][0-9]* operations, [0-9]+ kills, 0 violations$"
+	assert_success
+}
+
+@test "sessions, deliveries by LMTP, a third process and sqlite agree, in whatever order things happen" {
+	races sqlite
+}
+
+@test "sessions, deliveries by LMTP, a third process and maildir agree, in whatever order things happen" {
+	races maildir
+}
+
 @test "the soak test catches a store that loses a message, and tells its history" {
 	catches '2 APPEND pass;APPEND say MSG~nowhere' 'lost: m[0-9]+ for .*
     [abc]: APPEND "'

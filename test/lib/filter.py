@@ -32,6 +32,8 @@ DIR/trace gets every request, DIR/pids the pid of each copy. Options:
     --without WORD,...  leave these out of the caps: verbs, features
     --with WORD,...     and put these in
     --flags TEXT        * FLAGS in the caps
+    --jitter SECS:SEED  at random wait up to SECS before a request goes on, and before its
+                        answer does: a list may be older than what was stored meanwhile
 """
 
 from __future__ import annotations
@@ -39,12 +41,14 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import random
 import re
 import subprocess
 import sys
 import time
 
 IDS_AT = {"FETCH": 3, "STORE": 3, "EXPUNGE": 2, "COPY": 3, "MOVE": 3}  # words before them
+DOZE = 0.3  # how often it does
 HANG_SECS = 300  # a hang ends some day, so that a failed test leaves nothing behind
 
 
@@ -77,8 +81,12 @@ class Filter:
     def __init__(self, options: argparse.Namespace, argv: list[str]) -> None:
         self.options = options
         self.trace = open(f"{options.dir}/trace", "ab", buffering=0)
-        with open(f"{options.dir}/pids", "a", encoding="ascii") as file:
+        with open(f"{options.dir}/pids", "a+", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
+            file.seek(0)
+            copies = len(file.readlines())
+        secs, _, seed = options.jitter.partition(":")
+        self.jitter_secs, self.rng = float(secs), random.Random(f"{seed}.{copies}")
         self.backend = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self.backend.stdin and self.backend.stdout
         self.to, self.back = self.backend.stdin, os.fdopen(os.dup(self.backend.stdout.fileno()), "rb")
@@ -174,6 +182,10 @@ class Filter:
                 return [item.replace(old.encode(), new.encode()) for item in self.ask(line)]
         raise SystemExit(f"filter.py: no such action: {action}")
 
+    def doze(self) -> None:
+        if self.jitter_secs and self.rng.random() < DOZE:
+            time.sleep(self.jitter_secs * self.rng.random() ** 2)
+
     def serve(self) -> None:
         for line in sys.stdin.buffer:
             line = line.rstrip(b"\n")
@@ -181,8 +193,10 @@ class Filter:
             verb = line.split(b" ")[0].decode()
             if verb == "LIST" and b" " in line:
                 verb = "LISTBOX"
+            self.doze()
             action = fault_of(self.options.dir, verb)
             reply = self.caps(line) if action == ["pass"] and verb == "CAPS" else self.answer(line, action)
+            self.doze()
             sys.stdout.buffer.write(b"".join(reply))
             sys.stdout.buffer.flush()
         self.to.close()
@@ -197,6 +211,7 @@ def main() -> None:
     parser.add_argument("--without", default="")
     parser.add_argument("--with", default="", dest="having")
     parser.add_argument("--flags", default="")
+    parser.add_argument("--jitter", default="0", metavar="SECS:SEED")
     try:
         Filter(parser.parse_args(args[:split]), args[split + 1 :]).serve()
     except BrokenPipeError:

@@ -12,6 +12,8 @@ Each line is one of
     a append INBOX one,two (\\Seen)  an APPEND of a message for each subject, with
                         the flags and date behind them, if any
     a idle              IDLE, until the server waits
+    a begin UID FETCH 1:* FLAGS      send it, and go on with the script meanwhile
+    a finish            what is answered to that
     a within 5 EXISTS   wait at most 5 seconds for an untagged answer with EXISTS in
                         it; what comes is printed, "a waited" if that did not
     a done              DONE, to the end of IDLE
@@ -82,7 +84,13 @@ class Session:
 
     def answers(self, text: str) -> Iterator[bytes]:
         """Of one command, the tagged one last."""
+        self.begin(text)
+        yield from self.finish()
+
+    def begin(self, text: str) -> None:
         self.send(text if text == "DONE" else f"{self.name} {text}")
+
+    def finish(self) -> Iterator[bytes]:
         tag = f"{self.name} ".encode()
         while answer := self.answer():
             if answer.startswith(tag):
@@ -92,8 +100,11 @@ class Session:
         yield tag + b"ended\n"
 
     def command(self, text: str) -> None:
-        for answer in self.answers(text):
-            show(answer)
+        if text != "finish":
+            self.begin(text.removeprefix("begin "))
+        if not text.startswith("begin "):
+            for answer in self.finish():
+                show(answer)
 
     def messages(self) -> None:
         """What `show` shows; every other answer before it, as it came."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Sessions and a third process change one store at random, and must agree.
 
-    soak.py [--seed N] [--secs N] [--lie FAULT] [--without WORD,...] STORE...
+    soak.py [--seed N] [--secs N] [--races] [--lie FAULT] [--without WORD,...] STORE...
 
 STORE is sqlite or maildir. Three IMAP sessions work on that backend. In each round one or
 all of them get a command, all at once, and the store may be changed meanwhile without
@@ -24,6 +24,11 @@ and, time and again and at the end,
 In some rounds a session, what runs below it, or all of it is killed, at a random time
 or at a system call that writes, or the store fails (filter.py): what got no answer
 then, or NO, has happened once or not at all. Sometimes all indexes are lost.
+
+With --races most rounds have all sessions at work, mail is delivered by LMTP through a
+real Dovecot, another session idles and must hear of everything by itself, requests and
+answers of the store wait at random (so a list may be older than an APPEND that it
+arrives after), and so do sessions at the system calls that lock and commit.
 
 The first violation ends it: it is on stdout with the history of the message, and the
 exit status is 1. A seed gives the same commands as long as the answers, and the moments
@@ -48,17 +53,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from datetime import datetime
 
-from corpus import normalise
-from soakclient import Answer, Client, Dead, Seen, Violation, uid_set, uids_of
-from soakmodel import BOXES, FLAGS, LETTERS, Add, Maildir, Message, Model, Round, Sqlite, text_of
+from soakclient import Client, Dead, Seen, Violation
+from soakcommands import FEW, MANY, Command, Commands
+from soakmodel import BOXES, Add, Maildir, Message, Model, Round, Sqlite, text_of
+from soakrace import USER, Delivery, delays
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 STORES = {"sqlite": (Sqlite, "--synchronous", "off"), "maildir": (Maildir, "--no-fsync", "--create")}
 NAMES, THIRD = "abc", "the third process"
-FEW, MANY = 8, 60  # messages of a mailbox, about
 DELETIONS = 4  # of the third process between two checks in a mailbox: the brake has no say
 CHECK_EVERY = 40  # rounds between two checks of everything
 END_SECS = 20  # in which processes must have ended, and sessions see what is there after a failure
@@ -72,12 +75,12 @@ FAULTS = [
 FAULTS += [f"{verb} fail {code} #1" for verb in ("STORE", "EXPUNGE", "COPY", "MOVE") for code in ("BUSY", "CANNOT")]
 NEVER = ("CANNOT",)  # codes after which a flag goes back
 SERIOUS = re.compile(r"Panic|Fatal|Traceback|[Cc]orrupt|assert")
-REFUSED = re.compile(r"\[EXPUNGEISSUED\]")  # why a command may be NO while nothing fails
+DELIVERIES = 0.6  # of the rounds, in races
+SLOW_SESSIONS = 0.5  # of the sessions, in races
+JITTER_SECS = 0.2  # that a backend waits, at most, before a request and before its answer
 
-Command = tuple[list[Message], Callable[[Answer], None]]
 
-
-class World:
+class World(Commands):
     def __init__(self, name: str, options: argparse.Namespace, folder: str) -> None:
         self.name, self.options, self.folder = name, options, folder
         self.rng = random.Random(options.seed)
@@ -86,10 +89,15 @@ class World:
         self.transcript = open(f"{folder}/transcript", "w", encoding="utf-8")
         os.mkdir(f"{folder}/filter")
         self.path = f"{folder}/store"
-        self.argv = [f"{ROOT}/build/dovebridge", "imap", "--state", f"{folder}/state", "--"]
-        self.argv += [f"{ROOT}/test/lib/filter.py", "--without", options.without, f"{folder}/filter", "--"]
-        self.argv += [f"{ROOT}/backends/{name}/{name}", self.path, *STORES[name][1:]]
+        backend = [f"{ROOT}/test/lib/filter.py", "--without", options.without]
+        backend += ["--jitter", f"{JITTER_SECS * options.races}:{options.seed}", f"{folder}/filter", "--"]
+        backend += [f"{ROOT}/backends/{name}/{name}", self.path, *STORES[name][1:]]
+        os.makedirs(f"{folder}/server/state")
+        self.state = f"{folder}/server/state/{USER}"
+        self.argv = [f"{ROOT}/build/dovebridge", "imap", "--state", self.state, "--", *backend]
+        self.delivery = Delivery(f"{folder}/server", backend, self.transcript) if options.races else None
         self.clients: dict[str, Client] = {}
+        self.idler: Client | None = None
         self.guid_of_box: dict[str, bytes] = {}
         self.ident_of_guid: dict[str, str] = {}
         self.uidvalidity: dict[str, int] = {}
@@ -139,7 +147,8 @@ class World:
     def client(self, name: str) -> Client:
         """The session of this name, with a mailbox selected."""
         if name not in self.clients:
-            self.clients[name] = self.start(name)
+            slow = self.options.races and self.options.strace and self.rng.random() < SLOW_SESSIONS
+            self.clients[name] = self.start(name, *(delays(self.rng) if slow else []))
         client = self.clients[name]
         if not client.box:
             self.select(client, self.rng.choice(BOXES))
@@ -180,199 +189,6 @@ class World:
         messages = self.model.messages
         return {messages[ident]: seen for ident, seen in sorted(idents.items()) if ident in messages}
 
-    # --- the commands: each is sent, and returns the messages that it is about, and what is
-    # to be done with the answer ----------------------------------------------------
-
-    def some_flags(self, deleted: float = 0.0, flags: tuple[str, ...] = FLAGS) -> frozenset[str]:
-        chosen = self.rng.sample([flag for flag in flags if flag != "\\Deleted"], self.rng.randint(0, 3))
-        return frozenset(chosen + ["\\Deleted"] * (self.rng.random() < deleted))
-
-    def some(self, known: dict[Message, Seen], most: int) -> list[Message]:
-        return self.rng.sample(list(known), min(len(known), self.rng.randint(1, most)))
-
-    def append(self, client: Client) -> Command | None:
-        box = self.rng.choice((client.box, *BOXES))
-        if len(self.model.in_box(box)) > MANY:
-            return None
-        adds, command = [], b""
-        for _ in range(1 if self.rng.random() < 0.6 else self.rng.randint(2, 6)):
-            date = self.rng.randint(0, 1_600_000_000) if self.rng.random() < 0.5 else None
-            add = Add("", box, self.model.token(), False, self.some_flags(deleted=0.1), date)
-            data = normalise(text_of(add.token))
-            command += f" ({' '.join(sorted(add.flags or ()))})".encode()
-            if date is not None:
-                command += time.strftime(' "%d-%b-%Y %H:%M:%S +0000"', time.gmtime(date)).encode()
-            command += b" {%d+}\r\n" % len(data) + data
-            adds.append(add)
-        client.begin(f'APPEND "{box}"', command)
-
-        def done(answer: Answer) -> None:
-            told = self.new_uids(box, answer.argument("APPENDUID"), len(adds)) if answer.status == "OK" else []
-            for add in adds:
-                add.why = self.said(client, answer)
-                if told:
-                    add.must, add.uid = True, told.pop(0)
-            if answer.status == "OK" or not self.round.clean:
-                self.round.adds += adds
-
-        return [], done
-
-    def new_uids(self, box: str, words: list[str], count: int) -> list[int]:
-        """Those that a response code tells last."""
-        uids = uids_of(words[-1]) if words else []
-        last = self.model.last_uid(box) if self.round.alone else 0
-        if len(uids) != count or uids != sorted(set(uids)) or uids[0] <= last:
-            raise Violation(f"{count} messages went to {box}, and got the UIDs {words}; the last one was {last}")
-        return uids
-
-    def flag(self, client: Client) -> Command | None:
-        known = self.known(client)
-        if not known:
-            return None
-        chosen = self.some(known, self.rng.choice((1, 1, 3, 20)))
-        sign, silent = self.rng.choice("++--="), self.rng.random() < 0.3
-        flags = self.some_flags(deleted=0.25)
-        if by_uid := self.rng.random() < 0.6:
-            numbers = {known[message].uid or 0: message for message in chosen}
-        else:
-            numbers = {client.messages.index(known[message]) + 1: message for message in chosen}
-        since = ""
-        if client.qresync and self.rng.random() < 0.3:
-            modseqs = sorted(seen.modseq or 1 for seen in known.values())
-            since = f" (UNCHANGEDSINCE {self.rng.choice((modseqs[-1], self.rng.choice(modseqs)))})"
-        client.begin(
-            f"{'UID ' * by_uid}STORE {uid_set(numbers)}{since}"
-            f" {sign.strip('=')}FLAGS{'.SILENT' * silent} ({' '.join(sorted(flags))})"
-        )
-
-        def done(answer: Answer) -> None:
-            modified = uids_of("".join(answer.argument("MODIFIED")))
-            for message in [message for number, message in numbers.items() if number not in modified]:
-                for flag in FLAGS if sign == "=" else flags:
-                    value = (flag in flags) == (sign != "-")
-                    self.round.touch(client.name, message, flag, value, answer.status == "OK")
-                if silent:
-                    known[message].flags = None  # to be asked for
-
-        return chosen, done
-
-    def expunge(self, client: Client) -> Command:
-        known, box = self.known(client), client.box
-        chosen = self.some(known, len(known)) if known and self.rng.random() < 0.5 else []
-        client.begin(f"UID EXPUNGE {uid_set(known[one].uid or 0 for one in chosen)}" if chosen else "EXPUNGE")
-        # \Deleted to everybody: the client, and the store, which says nothing new
-        meant = [
-            message
-            for message in chosen or known
-            if "\\Deleted" in (known[message].flags or frozenset()) & message.flags - message.lag
-        ]
-
-        def done(answer: Answer) -> None:
-            if answer.status == "OK" and self.round.alone:
-                self.round.must_go |= {message.ident for message in meant}
-            self.round.expunges.append((box, {message.ident for message in chosen} if chosen else None))
-
-        return meant, done
-
-    def copy(self, client: Client) -> Command | None:
-        known, moving = self.known(client), self.rng.random() < 0.4
-        # what is moved within a mailbox keeps its GUID, which says nothing of the id then
-        box = self.rng.choice([box for box in BOXES if not moving or box != client.box])
-        if not known or moving and len(known) < FEW or len(self.model.in_box(box)) > MANY:
-            return None
-        uids = {known[message].uid or 0: message for message in self.some(known, 6)}
-        client.begin(f'UID {"MOVE" if moving else "COPY"} {uid_set(uids)} "{box}"')
-
-        def done(answer: Answer) -> None:
-            words = answer.argument("COPYUID")
-            old = uids_of(words[1]) if words else []
-            told = dict(zip(old, self.new_uids(box, words, len(old)) if words else [], strict=True))
-            for uid, message in uids.items():
-                # one that goes through the bridge takes the flags that it knows
-                flags = None if message.lag else message.flags
-                why = self.said(client, answer)
-                add = Add(why, box, message.token, uid in told, flags, message.date, told.get(uid))
-                if uid in told:
-                    self.round.adds.append(add)
-                    if moving:
-                        (self.round.must_go if self.round.alone else self.round.may_go).add(message.ident)
-                elif moving and answer.status != "OK":
-                    self.round.moves.append((message.ident, add))
-                elif not self.round.clean:
-                    self.round.adds.append(add)
-
-        return list(uids.values()), done
-
-    def fetch(self, client: Client) -> Command | None:
-        known = self.known(client)
-        if not known:
-            return None
-        messages = {known[message].uid or 0: message for message in self.some(known, 8)}
-        peek = self.rng.random() < 0.6
-        client.begin(f"UID FETCH {uid_set(messages)} (INTERNALDATE BODY{'.PEEK' * peek}[])")
-
-        def done(answer: Answer) -> None:
-            for told in answer.fetched:
-                message = messages.get(int(told.get("UID", 0)))
-                if message and told.get("BODY[]", "NIL") != "NIL":
-                    date = datetime.strptime(told["INTERNALDATE"].decode(), "%d-%b-%Y %H:%M:%S %z")
-                    if told["BODY[]"] != normalise(text_of(message.token)):
-                        self.model.violation(f"{client.name} reads {told['BODY[]']!r:.200} of {message}", message)
-                    if int(date.timestamp()) != message.date:
-                        self.model.violation(f"{client.name} reads {date} of {message}, not {message.date}", message)
-            for message in [] if peek else messages.values():
-                self.round.touch(client.name, message, "\\Seen", True, answer.status == "OK")
-
-        return [] if peek else list(messages.values()), done
-
-    def noop(self, client: Client) -> Command:
-        client.begin("NOOP")
-        return [], lambda answer: None
-
-    def status(self, client: Client) -> Command:
-        box = self.rng.choice([name for name in BOXES if name != client.box])
-        client.begin(f'STATUS "{box}" (MESSAGES UNSEEN)')
-
-        def done(answer: Answer) -> None:
-            there = self.model.in_box(box)
-            counts = len(there), sum("\\Seen" not in message.flags for message in there)
-            if self.round.alone and self.round.clean and b"(MESSAGES %d UNSEEN %d)" % counts not in answer.untagged[0]:
-                raise Violation(f"{box} has {counts} messages and unseen ones, and STATUS says {answer.untagged}")
-
-        return [], done
-
-    COMMANDS = {append: 16, flag: 30, expunge: 6, copy: 10, fetch: 12, noop: 12, status: 4}
-
-    def plan(self, client: Client) -> tuple[Client, Command]:
-        """Send a command."""
-        while True:
-            command = self.rng.choices(list(self.COMMANDS), list(self.COMMANDS.values()))[0]
-            if done := command(self, client):
-                self.counts[command.__name__] += 1
-                return client, done
-
-    def finish(self, client: Client, command: Command) -> None:
-        answer = client.finish()
-        if answer.status == "NO":
-            self.refusals[re.sub(r"\d+", "N", answer.text)[:80]] += 1
-        if answer.status != "OK" and self.round.clean and not REFUSED.match(answer.text):
-            raise Violation(f"{client.name}: {answer.command}: {answer.status} {answer.text}")
-        for message in command[0]:
-            self.round.said[message.ident].append(self.said(client, answer))
-        command[1](answer)
-        if answer.status == "DEAD":
-            self.bury(client)
-
-    def bury(self, client: Client) -> None:
-        client.close()
-        client.box = ""
-        self.clients.pop(client.name, None)
-        if client.process.returncode != -signal.SIGKILL:
-            raise Violation(f"{client.name} ended by itself, with {client.process.returncode}")
-
-    def said(self, client: Client, answer: Answer) -> str:
-        return f"{client.name}: {answer.command}: {answer.status} {answer.text}"
-
     # --- a third process, and what fails ----------------------------------------------
 
     def change_store(self) -> None:
@@ -404,7 +220,7 @@ class World:
     def kill(self, client: Client, all_of_it: bool = False) -> None:
         """The session, something below it, or all of it, while it works."""
         time.sleep(0.03 * self.rng.random() ** 3)  # the moment is the test: any is right
-        family = [client.process.pid, *client.below()]
+        family = [client.process.pid, *client.below()][client.traced :]  # all without its tracer ends by itself
         first = 0 if all_of_it else self.rng.randrange(len(family))
         last = len(family) if all_of_it else self.rng.choice((first + 1, len(family)))
         self.note(f"kill -9 {family[first:last]} of {client.name}, {family}")
@@ -485,7 +301,11 @@ class World:
         self.note("the indexes are lost")
         for name in list(self.clients):
             self.end(name)
-        for path in glob.glob(f"{self.folder}/state/**/dovecot.index*", recursive=True):
+        if self.idler:
+            self.idler.done()
+            self.idler.close()
+            self.idler = None
+        for path in glob.glob(f"{self.state}/**/dovecot.index*", recursive=True):
             os.unlink(path)
         self.modseqs.clear()
         self.counts["losses of the indexes"] += 1
@@ -497,8 +317,10 @@ class World:
         self.begin_round()
         if self.rng.random() < 0.08:
             self.change_session(self.client(self.rng.choice(NAMES)))
-        names = self.rng.sample(NAMES, 1 if self.rng.random() < 0.6 else len(NAMES))
+        alone = self.rng.random() < (0.1 if self.options.races else 0.6)
+        names = self.rng.sample(NAMES, 1 if alone else len(NAMES))
         clients = [self.client(name) for name in names]
+        mail = self.delivery is not None and not alone and self.rng.random() < DELIVERIES
         change, bad = self.rng.random() < 0.25, "" if self.options.lie else self.rng.choices(
             ["", "kill", "fault", "write"], [90, 4, 4, 2 * self.options.strace]
         )[0]
@@ -509,7 +331,9 @@ class World:
         self.begin_round(len(names) == 1 and not change, not bad, firm)
         if fault:
             self.fault(f"1 {fault}")
-        plans = [self.plan(client) for client in clients]
+        plans: list[tuple[Client | Delivery, Command]] = [self.plan(client) for client in clients]
+        if mail:
+            plans.append((self.delivery, self.deliver(self.delivery)))
         if change:
             self.change_store()
         if bad == "kill":
@@ -541,6 +365,28 @@ class World:
         self.compare(client)
         self.counts["checks"] += 1
 
+    def idle(self) -> None:
+        """A session that only idles until the next check has been told of all that is there."""
+        client, deadline = self.idler, time.monotonic() + END_SECS
+        if client is not None:
+            while not self.is_told(client) and time.monotonic() < deadline:
+                client.hear(SHORT_PAUSE)
+            if not self.is_told(client):
+                there = [str(message) for message in self.model.in_box(client.box)]
+                raise Violation(f"{client.name} idles, and was told of {client.messages}, not of {there}")
+            client.done()
+            client.learn()
+            self.compare(client)
+        else:
+            client = self.idler = self.start("i")
+        self.select(client, self.rng.choice(BOXES))
+        client.idle()
+
+    def is_told(self, client: Client) -> bool:
+        there = self.model.in_box(client.box)
+        seen = {self.ident(client.box, one.guid): one.flags for one in client.messages if one.guid}
+        return len(client.messages) == len(there) and all(seen.get(one.ident, one.flags) == one.flags for one in there)
+
     def compare(self, client: Client) -> None:
         uids = [seen.uid or 0 for seen in client.messages]
         if uids != sorted(set(uids)):
@@ -562,6 +408,8 @@ class World:
 
     def check_all(self) -> None:
         """Everybody agrees, and then nobody has anything to say."""
+        if self.options.races:
+            self.idle()
         for name in NAMES:
             self.check_client(self.client(name))
         state = self.store.state()
@@ -577,6 +425,18 @@ class World:
         for message in self.model.messages.values():
             message.doomed = "\\Deleted" in message.flags
         self.deleted.clear()
+
+    def operations(self) -> int:
+        """What was done to the store, or asked of it."""
+        given = [command.__name__ for command in self.COMMANDS]
+        return sum(self.counts[what] for what in [*given, "deliveries", "changes of the store"])
+
+    def stop(self) -> None:
+        for client in [*self.clients.values(), *([self.idler] if self.idler else [])]:
+            for pid in [*client.below(), client.process.pid]:
+                os.kill(pid, signal.SIGKILL)
+        if self.delivery:
+            self.delivery.stop()
 
     # --- all of it -------------------------------------------------------------------------
 
@@ -596,9 +456,10 @@ class World:
             self.check_all()
             for name in list(self.clients):
                 self.end(name)
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            for line in filter(SERIOUS.search, file):
-                self.violation(f"logged: {line.strip()}", [])
+        for log in filter(os.path.exists, (self.log, f"{self.folder}/server/log")):
+            with open(log, encoding="utf-8", errors="replace") as file:
+                for line in filter(SERIOUS.search, file):
+                    self.violation(f"logged: {line.strip()}", [])
 
 
 def running(pid: int) -> bool:
@@ -626,6 +487,7 @@ def main() -> int:
     parser.add_argument("--secs", type=float, default=600)
     parser.add_argument("--lie", default="", metavar="FAULT")
     parser.add_argument("--without", default="", metavar="WORD,...")
+    parser.add_argument("--races", action="store_true")
     options = parser.parse_args()
 
     options.strace = subprocess.run("strace -o /dev/null true", shell=True, stderr=subprocess.DEVNULL).returncode == 0
@@ -639,14 +501,13 @@ def soak(store: str, options: argparse.Namespace) -> int:
     """Returns the number of violations."""
     print(f"{store}, seed {options.seed}", flush=True)
     folder = tempfile.mkdtemp(prefix="dovebridge-soak.")
-    world = World(store, options, folder)
+    world, begun = World(store, options, folder), time.monotonic()
     try:
         world.run()
     except Violation as violation:
         world.violation(str(violation), [])
     finally:
-        for client in world.clients.values():
-            client.process.kill()
+        world.stop()
     if world.violations and not options.lie:
         print(f"kept in {folder}")
     else:
@@ -654,6 +515,12 @@ def soak(store: str, options: argparse.Namespace) -> int:
     print(", ".join(f"{count} {what}" for what, count in sorted(world.counts.items())))
     for text, count in sorted(world.refusals.items()):
         print(f"{count} times NO {text}")
+    if options.races:
+        print(
+            f"{store}, seed {options.seed}: {(time.monotonic() - begun) / 60:.1f} race minutes, "
+            f"{world.operations()} operations, {world.counts['kills']} kills, {world.violations} violations"
+        )
+        return world.violations
     print(
         f"{store}, seed {options.seed}: {world.rounds} rounds, {world.model.tokens} messages, "
         f"{world.violations} violations"

@@ -123,6 +123,7 @@ class Client:
             )
         assert self.process.stdin and self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout
+        self.traced = argv[0] == "strace"
         self.buffer, self.tag = b"", 0
         self.box = ""  # selected
         self.running = Answer("the greeting")
@@ -206,6 +207,25 @@ class Client:
 
     def command(self, command: str, data: bytes = b"") -> Answer:
         self.begin(command, data)
+        return self.finish()
+
+    # IDLE.
+
+    def idle(self) -> None:
+        """Begin it; done() is its end."""
+        self.begin("IDLE")
+        while not (response := self.response()).startswith(b"+ "):
+            self.untagged(self.running, response)
+
+    def hear(self, secs: float) -> bool:
+        """Whether anything was told within so many seconds."""
+        if b"\r\n" not in self.buffer and not select.select([self.output], [], [], secs)[0]:
+            return False
+        self.untagged(self.running, self.response())
+        return True
+
+    def done(self) -> Answer:
+        self.input.write(b"DONE\r\n")
         return self.finish()
 
     # What is told.

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 BOXES = ("INBOX", "Work", "Old/2019")
 LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T"}
 FLAGS = (*LETTERS, "$Work", "todo", "Own")
+MAILED = 2000  # bytes that LMTP puts before a message, at most
 
 
 @dataclass
@@ -144,14 +145,14 @@ class Maildir:
 
 
 def text_of(token: str) -> bytes:
-    """The bytes of a message, as the store has them."""
+    """The bytes of a message, as they were given."""
     number = int(token[1:])
     lines = number % 7 if number % 13 else 900
     return f"Subject: {token}\nX-Number: {number}\n\n".encode() + f"This is {token}. \xe4\n".encode() * lines
 
 
 def token_of(data: bytes) -> str:
-    match = re.match(rb"Subject: (m\d+)\n", data)
+    match = re.search(rb"^Subject: (m\d+)\n", data[:MAILED], re.M)
     return match[1].decode() if match else f"unknown: {data[:40]!r}"
 
 
@@ -185,6 +186,7 @@ class Add:
     flags: frozenset[str] | None = None  # None: nobody knows
     date: int | None = None
     uid: int | None = None
+    mailed: bool = False  # by LMTP, which puts lines of its own before it
 
 
 class Round:
@@ -221,6 +223,7 @@ class Model:
         self.gone: dict[str, Message] = {}
         self.ident_of_uid: dict[tuple[str, int], str] = {}  # every one ever seen, by mailbox
         self.tokens = 0
+        self.heads: dict[str, bytes] = {}  # what LMTP put before these
 
     def violation(self, text: str, message: Message | None = None) -> None:
         self.tell(text, message.history if message else [])
@@ -228,6 +231,10 @@ class Model:
     def token(self) -> str:
         self.tokens += 1
         return f"m{self.tokens}"
+
+    def text(self, token: str) -> bytes:
+        """The bytes of a message, as the store has them."""
+        return self.heads.get(token, b"") + text_of(token)
 
     def in_box(self, box: str) -> list[Message]:
         return [message for message in self.messages.values() if message.box == box]
@@ -275,7 +282,7 @@ class Model:
                 self.violation(f"flag {flag} is wrong: {sorted(row.flags)} in the store, before {message}", message)
             if flag == "\\Deleted" and True in allowed:
                 message.doomed = True
-        if row.data != text_of(message.token) or row.date != message.date:
+        if row.data != self.text(message.token) or row.date != message.date:
             self.violation(f"changed: {message} is {row.data[:200]!r} of {row.date} now", message)
         message.flags = row.flags
 
@@ -297,7 +304,9 @@ class Model:
         add = max(possible, key=lambda add: (add.must, add.flags == message.flags, add.date == message.date))
         left.remove(add)
         message.promised = {add.uid for add in wanted}
-        if row.data != text_of(message.token):
+        if add.mailed and row.data.endswith(text_of(message.token)):
+            self.heads[message.token] = row.data.removesuffix(text_of(message.token))
+        if row.data != self.text(message.token):
             self.violation(f"changed: {message} has {len(row.data)} bytes: {row.data[:200]!r}", message)
         if this.alone and this.clean and add.flags is not None and add.flags != message.flags:
             self.violation(f"flags: {message} should have {sorted(add.flags)}", message)
