@@ -56,7 +56,7 @@ from collections import Counter
 
 from soakclient import Client, Dead, Seen, Violation
 from soakcommands import FEW, MANY, Command, Commands
-from soakmodel import BOXES, Add, Maildir, Message, Model, Round, Sqlite, text_of
+from soakmodel import BOXES, FLEETING, Add, Maildir, Message, Model, Round, Sqlite, text_of
 from soakrace import USER, Delivery, delays
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -76,6 +76,7 @@ FAULTS += [f"{verb} fail {code} #1" for verb in ("STORE", "EXPUNGE", "COPY", "MO
 NEVER = ("CANNOT",)  # codes after which a flag goes back
 SERIOUS = re.compile(r"Panic|Fatal|Traceback|[Cc]orrupt|assert")
 DELIVERIES = 0.6  # of the rounds, in races
+FLEETING_ROUNDS = 0.08
 SLOW_SESSIONS = 0.5  # of the sessions, in races
 JITTER_SECS = 0.2  # that a backend waits, at most, before a request and before its answer
 
@@ -98,9 +99,11 @@ class World(Commands):
         self.delivery = Delivery(f"{folder}/server", backend, self.transcript) if options.races else None
         self.clients: dict[str, Client] = {}
         self.idler: Client | None = None
+        self.boxes, self.in_play = BOXES, ()
         self.guid_of_box: dict[str, bytes] = {}
         self.ident_of_guid: dict[str, str] = {}
         self.uidvalidity: dict[str, int] = {}
+        self.last_uidvalidity: dict[str, int] = {}  # of all mailboxes that a name had
         self.modseqs: dict[str, tuple[int, frozenset[str]]] = {}  # by id, as seen last
         self.deleted: Counter[str] = Counter()  # by the third process since the last check, by mailbox
         self.counts: Counter[str] = Counter()
@@ -117,6 +120,10 @@ class World(Commands):
         guid = re.search(rb"X-GUID ([0-9a-f]{32})", b"".join(answer.untagged))
         if guid is None:
             raise Violation(f"no {box}: {answer.text}")
+        last, self.uidvalidity[box] = self.last_uidvalidity.get(box, 0), client.uidvalidity
+        if client.uidvalidity <= last:
+            raise Violation(f"UIDVALIDITY of the new {box} is {client.uidvalidity}, an old one had {last}")
+        self.last_uidvalidity[box] = client.uidvalidity
         self.guid_of_box[box] = bytes.fromhex(guid[1].decode())
         client.close()
 
@@ -315,6 +322,8 @@ class World(Commands):
     def one_round(self) -> None:
         self.rounds += 1
         self.begin_round()
+        if self.options.races and self.rng.random() < FLEETING_ROUNDS:
+            return self.fleeting_round()
         if self.rng.random() < 0.08:
             self.change_session(self.client(self.rng.choice(NAMES)))
         alone = self.rng.random() < (0.1 if self.options.races else 0.6)
@@ -350,6 +359,75 @@ class World(Commands):
             client.learn()
         if self.round.alone and not bad and self.rng.random() < 0.2:
             self.check_client(clients[0])
+
+    def fleeting_round(self) -> None:
+        """A mailbox is renamed or deleted, while others have it selected and change it."""
+        old, new = self.rng.sample(FLEETING, 2)
+        self.prepare(old)
+        self.boxes = (*BOXES, old)
+        clients = [self.client(name) for name in NAMES]
+        for _ in range(2):
+            for client in clients:
+                self.select(client, old)
+            self.together(clients)
+        self.in_play, rename = (old,), self.rng.random() < 0.6
+        manager = self.start("m")
+        manager.begin(f'RENAME "{old}" "{new}"' if rename else f'DELETE "{old}"')
+        self.together(clients, manager, new if rename else "")
+        self.boxes = BOXES
+        for client in [client for client in clients if client.process.returncode is None]:
+            if client.command("NOOP").status == "DEAD":
+                self.bury(client)
+            else:
+                self.select(client, self.rng.choice(BOXES))
+        if rename:
+            self.see_renamed(new)
+            self.round = Round(self.rounds, alone=True, clean=True)
+            manager.command(f'DELETE "{new}"')
+            self.forget_box(new)
+        if b"Tmp/" in b"".join(manager.command('LIST "" "*"').untagged):
+            raise Violation("a mailbox that was deleted is listed")
+        manager.close()
+        self.in_play = ()
+
+    def together(self, clients: list[Client], manager: Client | None = None, new: str = "") -> None:
+        """All do something at once. The manager has begun to delete the mailbox, or to give it
+        this name."""
+        self.begin_round(alone=False, clean=manager is None, firm=manager is None)
+        plans: list[tuple[Client | Delivery, Command]] = [self.plan(client) for client in clients]
+        if self.delivery:
+            plans.append((self.delivery, self.deliver(self.delivery)))
+        answer = manager.finish() if manager else None
+        for client, command in plans:
+            self.finish(client, command)
+        if answer and answer.status != "OK":
+            raise Violation(f"{answer.command}: {answer.status} {answer.text}")
+        if manager and not new:
+            return self.forget_box(self.in_play[0])
+        if manager:
+            self.rename(self.in_play[0], new)
+        self.settle()
+        for client in [] if manager else clients:
+            client.learn()
+
+    def rename(self, old: str, new: str) -> None:
+        self.round.rename(old, new)
+        self.model.rename(old, new)
+        self.guid_of_box[new] = self.guid_of_box.pop(old)
+        self.uidvalidity[new] = self.uidvalidity.pop(old)
+        self.last_uidvalidity[new] = max(self.uidvalidity[new], self.last_uidvalidity.get(new, 0))
+        self.counts["renamed mailboxes"] += 1
+
+    def see_renamed(self, box: str) -> None:
+        client = self.fresh(box)
+        self.compare(client)
+        client.close()
+
+    def forget_box(self, box: str) -> None:
+        self.model.delete(self.round, box)
+        self.uidvalidity.pop(box)
+        self.settle()
+        self.counts["deleted mailboxes"] += 1
 
     # --- what has to be so -------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from corpus import normalise
 from soakclient import Answer, Client, Seen, Violation, uid_set, uids_of
-from soakmodel import BOXES, FLAGS, Add, Message, Model, Round, text_of
+from soakmodel import FLAGS, Add, Message, Model, Round, text_of
 from soakrace import Delivery
 
 FEW, MANY = 8, 60  # messages of a mailbox, about
@@ -36,6 +36,8 @@ class Commands:
     counts: Counter[str]
     refusals: Counter[str]
     known: Callable[[Client], dict[Message, Seen]]
+    boxes: tuple[str, ...]  # that commands may be about
+    in_play: tuple[str, ...]  # mailboxes that are renamed or deleted meanwhile: sessions may end
 
     def some_flags(self, deleted: float = 0.0, flags: tuple[str, ...] = FLAGS) -> frozenset[str]:
         chosen = self.rng.sample([flag for flag in flags if flag != "\\Deleted"], self.rng.randint(0, 3))
@@ -45,7 +47,7 @@ class Commands:
         return self.rng.sample(list(known), min(len(known), self.rng.randint(1, most)))
 
     def append(self, client: Client) -> Command | None:
-        box = self.rng.choice((client.box, *BOXES))
+        box = self.rng.choice((client.box, *self.boxes))
         if len(self.model.in_box(box)) > MANY:
             return None
         adds, command = [], b""
@@ -131,7 +133,7 @@ class Commands:
     def copy(self, client: Client) -> Command | None:
         known, moving = self.known(client), self.rng.random() < 0.4
         # what is moved within a mailbox keeps its GUID, which says nothing of the id then
-        box = self.rng.choice([box for box in BOXES if not moving or box != client.box])
+        box = self.rng.choice([box for box in self.boxes if not moving or box != client.box])
         if not known or moving and len(known) < FEW or len(self.model.in_box(box)) > MANY:
             return None
         uids = {known[message].uid or 0: message for message in self.some(known, 6)}
@@ -184,7 +186,7 @@ class Commands:
         return [], lambda answer: None
 
     def status(self, client: Client) -> Command:
-        box = self.rng.choice([name for name in BOXES if name != client.box])
+        box = self.rng.choice([name for name in self.boxes if name != client.box])
         client.begin(f'STATUS "{box}" (MESSAGES UNSEEN)')
 
         def done(answer: Answer) -> None:
@@ -196,7 +198,7 @@ class Commands:
         return [], done
 
     def deliver(self, delivery: Delivery) -> Command:
-        add = Add("", self.rng.choice(BOXES), self.model.token(), False, frozenset(), mailed=True)
+        add = Add("", self.rng.choice(self.boxes), self.model.token(), False, frozenset(), mailed=True)
         delivery.begin(add.box, normalise(text_of(add.token)))
         self.counts["deliveries"] += 1
 
@@ -230,10 +232,11 @@ class Commands:
             self.bury(client)
 
     def bury(self, client: Client) -> None:
+        expected = 0 if client.box in self.in_play else -signal.SIGKILL
         client.close()
         client.box = ""
         self.clients.pop(client.name, None)
-        if client.process.returncode != -signal.SIGKILL:
+        if client.process.returncode != expected:
             raise Violation(f"{client.name} ended by itself, with {client.process.returncode}")
 
     def said(self, client: Client | Delivery, answer: Answer) -> str:

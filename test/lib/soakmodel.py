@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 BOXES = ("INBOX", "Work", "Old/2019")
+FLEETING = ("Tmp/one", "Tmp/two")  # mailboxes that come and go
 LETTERS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T"}
 FLAGS = (*LETTERS, "$Work", "todo", "Own")
 MAILED = 2000  # bytes that LMTP puts before a message, at most
@@ -75,13 +76,17 @@ class Maildir:
     flags = (*LETTERS, "$Work")  # a letter for any other keyword is the backend's to give
 
     def __init__(self, path: str) -> None:
-        folders = [f"/{entry.name}" for entry in os.scandir(path) if entry.name.startswith(".")]
-        self.paths = {folder[2:].replace(".", "/") or "INBOX": path + folder for folder in ["", *folders]}
-        self.count = 0
+        self.path, self.count = path, 0
         for folder in self.paths.values():
             if not os.path.exists(f"{folder}/dovecot-keywords"):
                 with open(f"{folder}/dovecot-keywords", "w", encoding="ascii") as file:
                     file.write("0 $Work\n")
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Of the mailboxes that there are."""
+        folders = [f"/{entry.name}" for entry in os.scandir(self.path) if entry.name.startswith(".")]
+        return {folder[2:].replace(".", "/") or "INBOX": self.path + folder for folder in ["", *folders]}
 
     def names(self) -> dict[str, tuple[str, str]]:
         """Of all messages: the mailbox and the path."""
@@ -96,8 +101,10 @@ class Maildir:
     def rows(self) -> dict[str, Row]:
         rows, words = {}, {}
         for box, folder in self.paths.items():
-            with open(f"{folder}/dovecot-keywords", encoding="ascii") as file:
-                pairs = [line.split() for line in file]
+            pairs = []
+            if os.path.exists(f"{folder}/dovecot-keywords"):
+                with open(f"{folder}/dovecot-keywords", encoding="ascii") as file:
+                    pairs = [line.split() for line in file]
             words[box] = {letter: flag for flag, letter in LETTERS.items()}
             words[box] |= {chr(ord("a") + int(number)): word for number, word in pairs}
         for ident, (box, path) in self.names().items():
@@ -188,6 +195,10 @@ class Add:
     uid: int | None = None
     mailed: bool = False  # by LMTP, which puts lines of its own before it
 
+    def fits(self, message: Message) -> bool:
+        """Mail for a mailbox that is not there goes to the INBOX."""
+        return self.token == message.token and (self.box == message.box or self.mailed and message.box == "INBOX")
+
 
 class Round:
     """What may come of the commands of one round. alone: one session, or the third
@@ -202,7 +213,13 @@ class Round:
         self.expunges: list[tuple[str, set[str] | None]] = []  # of a mailbox: these, or all, that are \Deleted
         self.moves: list[tuple[str, Add]] = []  # nobody knows whether; in one place in any case
         self.touches: dict[tuple[str, str], dict[str, tuple[bool, bool]]] = defaultdict(dict)
+        self.deleted = ""  # a mailbox
         self.said: dict[str, list[str]] = defaultdict(list)  # what was asked for, and answered, of a message
+
+    def rename(self, old: str, new: str) -> None:
+        for add in [*self.adds, *(add for _, add in self.moves)]:
+            add.box = new if add.box == old else add.box
+        self.expunges = [(new if box == old else box, chosen) for box, chosen in self.expunges]
 
     def touch(self, who: str, message: Message, flag: str, value: bool, ok: bool) -> None:
         # what changes nothing, as far as the index knows, is dropped there
@@ -242,6 +259,20 @@ class Model:
     def last_uid(self, box: str) -> int:
         return max((uid for where, uid in self.ident_of_uid if where == box), default=0)
 
+    def rename(self, old: str, new: str) -> None:
+        for message in self.in_box(old):
+            message.box = new
+        for box, uid in [key for key in self.ident_of_uid if key[0] == old]:
+            self.ident_of_uid[new, uid] = self.ident_of_uid.pop((box, uid))
+
+    def delete(self, this: Round, box: str) -> None:
+        """A mailbox goes with what is in it, and with what comes into it meanwhile."""
+        this.must_go |= {message.ident for message in self.in_box(box)}
+        for add in this.adds:
+            add.must = add.must and add.box != box
+        this.deleted = box
+        self.ident_of_uid = {key: ident for key, ident in self.ident_of_uid.items() if key[0] != box}
+
     def settle(self, this: Round, rows: dict[str, Row]) -> None:
         """The store has these rows: they must be what follows from the round."""
         for ident, said in this.said.items():
@@ -252,8 +283,8 @@ class Model:
                 if deleted and (chosen is None or message.ident in chosen):
                     this.may_go.add(message.ident)
         for ident, add in this.moves:
-            add.must = ident not in rows and ident not in this.must_go | this.may_go
-            if add.must or ident in this.may_go or self.copying:
+            add.must = ident not in rows and ident not in this.must_go | this.may_go and add.box != this.deleted
+            if add.must or ident in this.must_go | this.may_go or self.copying:
                 this.adds.append(add)
         this.may_go |= {ident for ident, _ in this.moves}
         for ident in [ident for ident in self.messages if ident not in rows]:
@@ -293,7 +324,7 @@ class Model:
         message.doomed = "\\Deleted" in row.flags
         self.messages[ident] = message
         # copies of one message that came at once are not told apart
-        wanted = [add for add in this.adds if (add.box, add.token) == (message.box, message.token)]
+        wanted = [add for add in this.adds if add.fits(message)]
         message.history = [f"round {this.number}: {add.why}" for add in wanted]
         if ident in self.gone:
             self.tell(f"resurrected: {message}", self.gone[ident].history + message.history)
