@@ -177,7 +177,7 @@ SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
 # LD_PRELOAD of the tests that count system calls, and let them fail
 $(B)/test/sysfault.so: test/lib/sysfault.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -Wvla,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -shared -fvisibility=default -o $@ $< -ldl
+	$(CC) $(filter-out -Wvla -Wredundant-decls,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -shared -fvisibility=default -o $@ $< -ldl
 
 kills:				## each system call that changes a file of ours fails, or is the last; SEED=1 SECS=60
 	@$(DEPS) build run test

@@ -894,7 +894,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     names = {trigger.name for trigger in chosen.fault}
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else lambda *_: os._exit(0))
     chosen.fault = [trigger for trigger in chosen.fault if trigger.name in FAULTS]
     if chosen.self:
         write_self(chosen.self)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every system call by which an IMAP session changes our files fails, or is its last.
 
-    kills.py [--seed N] [--secs N] [--only PATTERN]... [STORE...]
+    kills.py [--seed N] [--secs N] [--trials N] [--only PATTERN]... [STORE...]
 
 STORE is sqlite or maildir. A step (STEPS) is what a client, or somebody else, does to
 a store; it begins with the same files each time. First it is run without a fault, and
@@ -26,9 +26,10 @@ After that a new session, for which nothing fails, must show that
     something is broken
 
 and a second one sees the same. --secs takes a sample of the faults, by the seed, that is
-tried in so many seconds; 0 tries all. --only tries those that match a pattern of the shell, of
-STORE/STEP/FAULT/N CALL FILE; its end may be left out: maildir/append/kill/31, '*/kill',
-'*/flags/*/dovecot.index.log'. A failure says which --only repeats it alone.
+tried in so many seconds; 0 tries all; --trials takes so many of each store. --only tries
+those that match a pattern of the shell, of STORE/STEP/FAULT/N CALL FILE; its end may be left
+out: maildir/append/kill/31, '*/kill', '*/flags/*/dovecot.index.log'. A failure says which
+--only repeats it alone.
 """
 
 from __future__ import annotations
@@ -748,6 +749,7 @@ def main() -> int:
     parser.add_argument("stores", nargs="*", metavar="STORE")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(100_000))
     parser.add_argument("--secs", type=float, help=f"for all stores together; 0: all; {SAMPLE_SECS} without --only")
+    parser.add_argument("--trials", type=int, help="for each store, however long they take")
     parser.add_argument("--only", metavar="PATTERN", action="append", default=[])
     options = parser.parse_args()
     if os.geteuid() == 0:
@@ -756,7 +758,7 @@ def main() -> int:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     stores = [store for store in options.stores or STORES if may_match(options.only, 0, store, STORES)]
     if options.secs is None:
-        options.secs = 0 if options.only else SAMPLE_SECS
+        options.secs = 0 if options.only or options.trials else SAMPLE_SECS
     return 1 if sum([run(store, options, options.secs / len(stores)) for store in stores]) else 0
 
 
@@ -774,7 +776,7 @@ def plan(lab: Lab, options: argparse.Namespace, secs: float) -> tuple[list[tuple
 
     rng = random.Random(options.seed)
     names = [name for name in STEPS if may_match(options.only, 1, name, STEPS)]
-    if 0 < secs < SHORT_SECS:  # not all of it for the count
+    if options.trials or 0 < secs < SHORT_SECS:  # not all of it for the count
         names = rng.sample(names, min(len(names), SHORT_STEPS))
     calls = {name: positions(lab, name) for name in names}
     todo = [
@@ -782,7 +784,7 @@ def plan(lab: Lab, options: argparse.Namespace, secs: float) -> tuple[list[tuple
         if wanted(f"{lab.store}/{name}/{fault}/{number} {call}")
     ]  # fmt: skip
     rng.shuffle(todo)
-    return todo, calls
+    return todo[: options.trials], calls
 
 
 def run(store: str, options: argparse.Namespace, secs: float) -> int:
