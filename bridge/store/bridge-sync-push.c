@@ -9,7 +9,8 @@
  *	gone		the mark goes; the next list removes the message
  *	later		the mark stays, across sessions and processes, and what a
  *			list says of the message is seen through it
- *	never		the mark goes, and the flag goes back
+ *	never		the mark goes, and the flag goes back; not if the mailbox
+ *			is not there under its name
  *
  * What is to be done to a message is one change, and messages with the same change
  * share a request.
@@ -24,6 +25,7 @@
 #include "bridge-sync.h"
 
 #include "flags.h"
+#include "listing.h"
 #include "write.h"
 
 /* Messages that get the same change. */
@@ -36,6 +38,7 @@ struct push_batch {
 	ARRAY_TYPE(uint32_t) seqs;
 	ARRAY(char *) ids;
 	bool had_marks;		/* this is not the first time */
+	bool asked, there;	/* whether the store lists the mailbox */
 	unsigned int failed, later;
 	struct fault fault;	/* of the first that failed for good, else of
 				   the first that is to be tried again */
@@ -192,6 +195,35 @@ static void push_back_out(struct push_batch *batch, uint32_t uid,
 	buf_free(&back);
 }
 
+/* Whether the store names the mailbox in its list, now. */
+static bool push_mailbox_is_there(struct bridge_mailbox *mbox)
+{
+	const struct listing_box *lbox;
+	struct listing_boxes boxes;
+	struct fault fault;
+	bool there;
+
+	if (listing_boxes(mbox->list->session, &boxes, &fault) < 0)
+		return FALSE;
+	lbox = listing_box_find(&boxes, view_of(mbox->box.name));
+	there = lbox != NULL && null_strcmp(lbox->id, mbox->box_id) == 0;
+	listing_boxes_free(&boxes);
+	return there;
+}
+
+/* Whether the store will never take it. If it does not find the mailbox somebody
+   may just have renamed it, and what was not pushed goes with it. */
+static bool push_is_refused(struct push_batch *batch, const struct fault *fault)
+{
+	if (fault_retry(fault->code) != FAULT_RETRY_NEVER)
+		return FALSE;
+	if (fault->code == FAULT_NOTFOUND && !batch->asked) {
+		batch->asked = TRUE;
+		batch->there = push_mailbox_is_there(batch->sync->mbox);
+	}
+	return fault->code != FAULT_NOTFOUND || batch->there;
+}
+
 static bool push_is_settled(const struct write_item *item)
 {
 	return item->status == WRITE_DONE || item->status == WRITE_GONE;
@@ -205,7 +237,7 @@ static void push_result(struct push_batch *batch, const struct write_item *item,
 	struct bridge_sync *sync = batch->sync;
 
 	if (!push_is_settled(item)) {
-		if (fault_retry(item->fault->code) == FAULT_RETRY_NEVER) {
+		if (push_is_refused(batch, item->fault)) {
 			push_back_out(batch, uid, item->fault);
 			return;
 		}
@@ -293,8 +325,7 @@ static int push_ask(struct push_batch *batch, struct fault *fault)
 	push_results(batch);
 	push_clear(batch);
 	/* refused for good: the next one may not be */
-	return ret < 0 && fault_retry(fault->code) != FAULT_RETRY_NEVER ?
-		-1 : 0;
+	return ret < 0 && !push_is_refused(batch, fault) ? -1 : 0;
 }
 
 /* Returns the same. */
