@@ -222,11 +222,14 @@ assert_first_list() {
 	strace -o /dev/null true || skip 'strace cannot trace here'
 	# after the map's commit nothing is listed again: the map must do
 	listed 'CAPS delta batch=100' 'STATE s' 'MSG 1 300000' 'OK full state=s'
-	local call killed=0
+	local call killed=0 last
+	run --separate-stderr "$ROOT/test/lib/imapscript.py" -- strace -qq -o "$TMP/store/renames" -e trace=rename \
+		"$DOVEBRIDGE" imap --state "$TMP/state" -- "${BACKEND[@]}" <<<'a SELECT INBOX'
+	last=$(grep -c '^rename' "$TMP/store/renames")
 	# the map, long before its commit and at it; the index at its end. (Where Dovecot
 	# rotates its log, at renames between these, what it locks makes the next session
 	# wait for a minute.)
-	for call in pwrite64:{2,40,90,91} fdatasync:{1,2,3} rename:5; do
+	for call in pwrite64:{2,40,90,91} fdatasync:{1,2,3} "rename:$last"; do
 		rm -rf "$TMP/state"
 		killed_at "${call%:*}" "${call#*:}" || continue
 		killed=$((killed + 1))
