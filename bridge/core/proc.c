@@ -13,11 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 #include <bsd/string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #define PROC_READ_BYTES 4096		/* one read of stderr or of lost replies */
 #define PROC_READ_MAX 16		/* reads in one call */
 #define PROC_WORDS_MAX 200		/* of each of the last stderr lines */
+#define PROC_STUCK_MAX 64		/* launchers to be reaped later */
 #define PROC_KILL_MSECS 500		/* SIGKILL, before giving up waiting; and
 					   what the launcher may take more than
 					   PROC_TERM_MSECS for its own ladder */
@@ -111,6 +113,7 @@ int proc_start(const struct proc_settings *set, struct proc **proc_r,
 	int ret = -1;
 
 	*proc_r = NULL;
+	(void)proc_reap_stuck();
 	if (proc_plan_init(&plan, set, &tmp, fault) < 0)
 		goto end;
 	pid = proc_plan_fork(&plan);
@@ -146,6 +149,14 @@ int proc_fd_out(const struct proc *proc)
 int proc_fd_err(const struct proc *proc)
 {
 	return proc->fd_err;
+}
+
+size_t proc_unread(const struct proc *proc)
+{
+	int size = 0;
+
+	return ioctl(proc->fd_in, FIONREAD, &size) < 0 || size < 0 ? 0 :
+		(size_t)size;
 }
 
 pid_t proc_pid(const struct proc *proc)
@@ -328,6 +339,23 @@ static void launcher_step_to(struct proc *proc, enum proc_rung rung)
 	proc->rung_until = now_msecs() + msecs[rung];
 }
 
+/* Launchers that SIGKILL did not end in time: the machine is busy, or the disk hangs.
+   With more than these some stay zombies until this process ends. */
+static pid_t stuck[PROC_STUCK_MAX];
+static size_t stuck_count;
+
+bool proc_reap_stuck(void)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < stuck_count; i++) {
+		if (waitpid(stuck[i], NULL, WNOHANG) == 0)
+			stuck[count++] = stuck[i];
+	}
+	stuck_count = count;
+	return count == 0;
+}
+
 static void launcher_reap(struct proc *proc)
 {
 	pid_t ret;
@@ -339,6 +367,8 @@ static void launcher_reap(struct proc *proc)
 	do {
 		ret = waitpid(proc->pid, &proc->status, WNOHANG);
 	} while (ret < 0 && errno == EINTR);
+	if (ret == 0 && stuck_count < PROC_STUCK_MAX)
+		stuck[stuck_count++] = proc->pid;
 	proc->state = ret == proc->pid ? PROC_ENDED : PROC_LOST;
 }
 

@@ -71,6 +71,10 @@ int proc_fd_out(const struct proc *proc);
 int proc_fd_err(const struct proc *proc);
 void proc_stderr_read(struct proc *proc);
 
+/* How many bytes of what was written to proc_fd_in the copy has not read; 0 if that
+ * is not known. */
+size_t proc_unread(const struct proc *proc);
+
 pid_t proc_pid(const struct proc *proc);
 /* The copy's BRIDGE_TMP: absolute, no trailing slash. */
 const char *proc_tmp(const struct proc *proc);
@@ -106,5 +110,9 @@ bool proc_exit_config(const struct proc *proc);
 int proc_exit_status(const struct proc *proc);
 /* Stops (force) if still running, frees, sets *proc to NULL. */
 void proc_free(struct proc **proc);
+
+/* A copy that did not even end by SIGKILL in time is reaped when this is called, as
+ * proc_start does. Returns whether none is left. */
+bool proc_reap_stuck(void);
 
 #endif

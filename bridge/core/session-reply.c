@@ -208,11 +208,18 @@ static int session_item(struct session *session, const struct wire_line *line,
 }
 
 /* Nobody can have answered what was not sent, nor have more to say once he
-   has. */
-static bool session_line_is_early(const struct session *session)
+   has. A final line is an answer only if the request was read: a copy that once said
+   too much would be one answer ahead from then on. */
+static bool session_line_is_early(const struct session *session,
+				  const struct wire_line *line)
 {
-	return session->head->answered ||
-		session->written < session->head->line_ends;
+	const struct session_request *head = session->head;
+
+	if (head->answered || session->written < head->line_ends)
+		return true;
+	return session->caps_done &&
+		(line->kind == WIRE_OK || line->kind == WIRE_NO) &&
+		session->written - proc_unread(session->proc) < head->line_ends;
 }
 
 /* Returns false if the copy broke. */
@@ -221,7 +228,7 @@ static bool session_line(struct session *session, const struct wire_line *line)
 	struct session_request *head = session->head;
 	struct wire_error error;
 
-	if (session_line_is_early(session)) {
+	if (session_line_is_early(session, line)) {
 		(void)wire_fail(&error, head->answered ? "a line after its "
 			"answer" : "a line before it had the request",
 			line->raw);

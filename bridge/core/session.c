@@ -623,15 +623,14 @@ static void session_turn(struct session *session, int msecs)
 	}
 	if (fds[1].revents != 0)
 		proc_stderr_read(session->proc);
-	if (fds[2].revents != 0) {
+	/* first what is there already: it may be no answer to what goes out now */
+	if (fds[0].revents != 0 && !session_read(session))
+		return;
+	if (fds[2].revents != 0)
 		session_write(session);
-		if (session->in_flight == 0)
-			return;
-	}
-	if (fds[0].revents != 0) {
-		if (!session_read(session))
-			return;
-	} else if (session_now_msecs() >= session->deadline) {
+	if (session->in_flight == 0)
+		return;
+	if (fds[0].revents == 0 && session_now_msecs() >= session->deadline) {
 		session_break_deadline(session);
 		return;
 	}

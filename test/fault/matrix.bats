@@ -12,3 +12,9 @@ load ../lib/common
 	echo "$output"
 	assert_success
 }
+
+@test "no fault at any line of an answer loses, doubles or changes anything by POP3, LMTP or doveadm" {
+	run "$ROOT/test/lib/faultservices.py" --sample 16 ${SEED:+--seed "$SEED"}
+	echo "$output"
+	assert_success
+}

@@ -359,6 +359,12 @@ const char *proc_exit_text(const struct proc *copy)
 	return "ended";
 }
 
+size_t proc_unread(const struct proc *copy)
+{
+	(void)copy;
+	return 0;
+}
+
 pid_t proc_pid(const struct proc *copy)
 {
 	(void)copy;

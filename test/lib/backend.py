@@ -574,7 +574,7 @@ class Trigger:
 
 
 class Over:
-    """The backend that --over names; octets are in its answers, not in requests."""
+    """The backend that --over names."""
 
     def __init__(self, command: str) -> None:
         self.process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -583,6 +583,9 @@ class Over:
 
     def ask(self, line: bytes) -> Reply:
         self.input.write(line + b"\n")
+        inline = re.match(rb"APPEND \S+ - (?:\S+ )*?size=(\d+)", line)
+        if inline:
+            self.input.write(sys.stdin.buffer.read(int(inline[1])))
         self.input.flush()
         reply = Reply()
         while True:
@@ -662,6 +665,13 @@ def write(data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(1, view) :]
+
+
+def leave(*_: object) -> NoReturn:
+    """SIGTERM: at once and without a word, whatever the interpreter is about."""
+    if _work_folder is not None:
+        shutil.rmtree(_work_folder, ignore_errors=True)
+    os._exit(0)
 
 
 class Backend:
@@ -894,7 +904,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     names = {trigger.name for trigger in chosen.fault}
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else leave)
     chosen.fault = [trigger for trigger in chosen.fault if trigger.name in FAULTS]
     if chosen.self:
         write_self(chosen.self)

@@ -35,6 +35,8 @@ BEFORE_NEW = 10  # positions of one imap process; then a new one looks at all
 COMMAND_SECS = 15
 # the brake holds the mailbox for a minute then (10.8)
 BRAKED = ("half-list-full", "empty-list", "empty-list-count0")
+OWN = ("FULL", "INLINE")  # scenarios for which the backend has other words
+LARGE = 300_000  # bytes of a message that no pipe holds
 LINES_MAX = 4  # of an answer; the last one stands for those beyond
 
 # those that no answer may survive, at any place of a line
@@ -52,10 +54,11 @@ CONTENTS = {
     "COPY": ["gone-all", "fail-all", "wrong-id", "drop-item", "duplicate-id", "unavailable", "notfound"],
     "MOVE": ["gone-all", "fail-all", "wrong-id", "drop-item", "duplicate-id", "unavailable", "notfound"],
     "APPEND": ["drop-item", "duplicate-id", "unavailable", "never-read"],
+    "INLINE": ["drop-item", "unavailable", "never-read"],
 }  # fmt: skip
 # how many lines the answer has here
-LISTS = {"BOXES": 5, "LIST": 2, "FULL": LINES_MAX, "CAPS": 4, "FETCH": 2, "STORE": 2, "APPEND": 2, "EXPUNGE": 2}
-LISTS |= {"COPY": 2, "MOVE": 2, "CREATE": 1, "DELETE": 1, "RENAME": 1, "SEARCH": 3, "WATCH": 2}
+LISTS = {"BOXES": 5, "LIST": 2, "FULL": LINES_MAX, "CAPS": 4, "FETCH": 2, "STORE": 2, "APPEND": 2, "INLINE": 2}
+LISTS |= {"EXPUNGE": 2, "COPY": 2, "MOVE": 2, "CREATE": 1, "DELETE": 1, "RENAME": 1, "SEARCH": 3, "WATCH": 2}
 
 Message = tuple[str, tuple[str, ...]]  # a digest of its bytes, its flags
 
@@ -81,7 +84,7 @@ class Position:
 
     @property
     def verb(self) -> str:
-        return "LIST" if self.scenario == "FULL" else self.scenario
+        return {"FULL": "LIST", "INLINE": "APPEND"}.get(self.scenario, self.scenario)
 
 
 def positions() -> list[Position]:
@@ -138,7 +141,8 @@ class Stage:
     def start(self, position: Position | None) -> None:
         """A new imap process. A fault of a whole answer must be known to its backend."""
         self.stop()
-        backend = [BACKEND, "--spot", self.spot, "--over", f"{SQLITE} --synchronous off {self.database}"]
+        inline = " --inline" if position and position.scenario == "INLINE" else ""
+        backend = [BACKEND, "--spot", self.spot, "--over", f"{SQLITE}{inline} --synchronous off {self.database}"]
         if position and position.scenario == "FULL":
             backend += ["--without", "delta"]
         if position and position.part == "all":
@@ -189,12 +193,13 @@ class Stage:
 
     # what the client does
 
-    def message(self) -> bytes:
+    def message(self, large: bool = False) -> bytes:
         self.serial += 1
-        return f"Subject: message {self.serial}\r\nFrom: a@example.org\r\n\r\n{'x' * self.serial}\r\n".encode()
+        text = ("x" * 70 + "\r\n") * (LARGE // 72) if large else "x" * self.serial
+        return f"Subject: message {self.serial}\r\nFrom: a@example.org\r\n\r\n{text}\r\n".encode()
 
-    def append(self, box: str, flags: str = "") -> tuple[Answer, bytes]:
-        data = self.message()
+    def append(self, box: str, flags: str = "", large: bool = False) -> tuple[Answer, bytes]:
+        data = self.message(large)
         answer = self.client.command(f"APPEND {box} ({flags}) {{{len(data)}+}}\r\n{data.decode()}")
         return answer, data
 
@@ -253,8 +258,8 @@ def act(stage: Stage, position: Position) -> tuple[Asked, list[tuple[str, Answer
         stage.start(None)
         client = stage.client
     answers = []
-    if name == "APPEND":
-        answer, data = stage.append("Other")
+    if position.verb == "APPEND":
+        answer, data = stage.append("Other", large=name == "INLINE")
         asked = Asked(arrives="Other", digest=digest(data))
         answers.append(("APPEND", answer))
     elif name == "WATCH":
@@ -331,7 +336,7 @@ def check_store(stage: Stage, view: View) -> None:
 
 
 def attempt(stage: Stage, position: Position) -> None:
-    whole = position.part == "all" or position.scenario == "FULL"
+    whole = position.part == "all" or position.scenario in OWN
     if whole and stage.fault != str(position) or not whole and stage.fault != str(None) or stage.used >= BEFORE_NEW:
         stage.start(position if whole else None)
     asked, answers = act(stage, position)
@@ -403,7 +408,7 @@ def main() -> None:
         print(f"seed {chosen.seed}")
         todo = random.Random(chosen.seed).sample(todo, min(chosen.sample, len(todo)))
     # those that can share a process stand together
-    todo.sort(key=lambda position: (position.part == "all" or position.scenario == "FULL", str(position)))
+    todo.sort(key=lambda position: (position.part == "all" or position.scenario in OWN, str(position)))
     shares = [todo[n :: chosen.jobs] for n in range(chosen.jobs)]
     with ThreadPoolExecutor(chosen.jobs) as pool:
         problems = [problem for found in pool.map(run, filter(None, shares)) for problem in found]

@@ -4,6 +4,7 @@
 #ifndef SESSION_KIT_H
 #define SESSION_KIT_H
 
+#include "proc.h"
 #include "session.h"
 #include "tap.h"
 
@@ -127,7 +128,11 @@ static void kit_remove(const char *path)
 static int __attribute__((unused)) kit_done(void)
 {
 	siginfo_t info;
+	int tries;
 
+	/* on a busy machine SIGKILL takes its time */
+	for (tries = 0; tries < 100 && !proc_reap_stuck(); tries++)
+		(void)usleep(50000);
 	ok(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 &&
 	   errno == ECHILD, "no zombie and no child is left");
 	ok(kit_dir_empty(kit_tmp), "nothing is left of any BRIDGE_TMP");
