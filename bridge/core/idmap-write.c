@@ -464,7 +464,7 @@ static int rewrite_finish(struct rewrite *rewrite, struct fault *fault)
 	rewrite->commit.body_crc = rewrite->sum;
 	idmap_write_commit(&map->crc, &rewrite->buf, &rewrite->commit);
 	memcpy(rewrite->seal,
-	       rewrite->buf.p + rewrite->buf.len - IDMAP_SEAL_LEN,
+	       buf_str(&rewrite->buf) + rewrite->buf.len - IDMAP_SEAL_LEN,
 	       IDMAP_SEAL_LEN);
 	if (rewrite_flush(rewrite, fault) < 0)
 		return -1;

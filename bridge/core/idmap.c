@@ -516,7 +516,7 @@ int idmap_cut_tail(const struct idmap *map)
 
 int idmap_open(struct idmap *map, struct fault *fault)
 {
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 	int ret;
 
 	/* under the lock it is as we saw it, or as we made it */

@@ -68,6 +68,7 @@ named_add(struct bridge_sync *sync, struct mail_index_view *view, uint32_t seq,
 	struct fault fault;
 	int ret = 0;
 
+	i_zero(&entry);
 	if (rec->offset != 0)
 		ret = idmap_read_entry(map, idmap_header(map)->generation,
 				       rec->offset, uid, &entry, &buf, &fault);

@@ -160,6 +160,7 @@ bool bridge_uids_carried(struct bridge_sync *sync, const uint8_t *hash,
 
 	if (sync->carried_count == 0)
 		return FALSE;
+	i_zero(&key);
 	memcpy(key.hash, hash, sizeof(key.hash));
 	found = bsearch(&key, sync->carried, sync->carried_count,
 			sizeof(key), carried_cmp);

@@ -60,11 +60,23 @@ static int cat_msg(struct session *session, const char *box,
 	return ret;
 }
 
+static int cat_in_box(struct session *session, const char *box,
+		      const char *id, struct fault *fault)
+{
+	struct listing listing;
+	int ret;
+
+	if (listing_msgs(session, box, &listing, fault) < 0)
+		return -1;
+	ret = cat_msg(session, box, &listing, id, fault);
+	listing_free(&listing);
+	return ret;
+}
+
 static int cat_mailbox(struct session *session, const char *name,
 		       const char *id, struct fault *fault)
 {
 	struct listing_boxes boxes;
-	struct listing listing;
 	const struct listing_box *box = NULL;
 	struct buf decoded = { NULL, 0, 0 };
 	char *wire = tool_wire(name);
@@ -81,11 +93,7 @@ static int cat_mailbox(struct session *session, const char *name,
 		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
 				"the store lists no mailbox %s", name);
 	else
-		ret = listing_msgs(session, box->wire, &listing, fault);
-	if (ret == 0) {
-		ret = cat_msg(session, box->wire, &listing, id, fault);
-		listing_free(&listing);
-	}
+		ret = cat_in_box(session, box->wire, id, fault);
 	listing_boxes_free(&boxes);
 	buf_free(&decoded);
 	free(wire);

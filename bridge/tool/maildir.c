@@ -138,7 +138,7 @@ bool maildir_flags(struct maildir *md, const char *flags, struct buf *out)
 	struct buf text = { NULL, 0, 0 };
 	uint64_t letters = 0;
 	bool all = true;
-	char c;
+	int c;
 
 	while (wire_list_next(&list, &elem)) {
 		if (add_flag(md, elem, &text, &letters) < 0)
@@ -148,7 +148,7 @@ bool maildir_flags(struct maildir *md, const char *flags, struct buf *out)
 	/* sorted, as Maildir wants them */
 	for (c = 'A'; c <= 'z'; c++) {
 		if ((letters >> (c - 'A') & 1) != 0)
-			buf_append_c(out, c);
+			buf_append_c(out, (char)c);
 	}
 	return all;
 }
@@ -166,7 +166,8 @@ static void msg_name(const struct listing_msg *msg, const char *letters,
 	buf_printf(out, OUR_MARK ",S=%llu", (unsigned long long)size);
 	if (lf >= 0)
 		buf_printf(out, ",W=%llu",
-			   (unsigned long long)(size + (uint64_t)lf));
+			   (unsigned long long)size +
+			   (unsigned long long)lf);
 	buf_printf(out, ":2,%s", letters);
 }
 

@@ -111,7 +111,10 @@ static void hash_name(char **backend, struct buf *name)
 			(*base >= '0' && *base <= '9') ||
 			*base == '_' || *base == '.';
 
-		buf_append_c(name, plain ? *base : '_');
+		if (plain)
+			buf_append_c(name, *base);
+		else
+			buf_append_c(name, '_');
 	}
 	buf_append_c(name, '-');
 	for (i = 0; i < 8; i++)
