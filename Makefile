@@ -150,12 +150,25 @@ UNDER_BATS = $(filter-out test/imap/soak.bats, \
 $(B)/under.so: test/lib/under.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
-check-asan-plugin: all bench-programs	## the plugin in Dovecot under the same
-	@$(DEPS) build run test
-	$(MAKE) --no-print-directory B=build/under HARDEN= CFLAGS='-O1 -g' build/under/under.so
-	$(MAKE) --no-print-directory B=build/asan HARDEN= \
-		CFLAGS='-O1 -g $(SANITIZE)' build/asan/lib20_bridge_plugin.so
+# a plugin with mistakes, for test/lib/planted
+$(B)/planted.so: test/lib/planted.c $(STORE_OBJ) $(CORE_OBJ)
+	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -Ibridge/core -Wl,--wrap=caps_init -o $@ \
+		$(filter %.c %.o,$^) $(LIBS_CORE)
+
+check-asan-plugin: all bench-programs $(B)/under.so	## the plugin in Dovecot under the same
+	@$(DEPS) build run test dev
+	@$(MAKE) --no-print-directory B=build/under CC=clang HARDEN= CFLAGS='-O1 -g $(SANITIZE)' \
+		build/under/lib20_bridge_plugin.so build/under/planted.so
+	test/lib/staged test/lib/planted asan build/under/planted.so
 	test/lib/staged test/lib/under asan $(RUN_TESTS) $(UNDER_BATS)
+
+# whole IMAP sessions, and what the other protocols do
+VALGRIND_BATS = test/imap/whole.bats test/pop3/pop3.bats
+
+check-valgrind-plugin: all bench-programs $(B)/under.so $(B)/planted.so	## whole IMAP sessions under valgrind
+	@$(DEPS) build run test dev
+	test/lib/staged test/lib/planted valgrind build/planted.so
+	test/lib/staged test/lib/under valgrind $(RUN_TESTS) $(VALGRIND_BATS)
 
 check-valgrind: unit		## the unit tests under valgrind
 	@$(DEPS) build test dev
@@ -278,9 +291,9 @@ clean:				## remove build/
 
 help:				## this list
 	@awk -F '## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); \
-		printf "  make %-16s%s\n", $$1, $$2 }' Makefile
+		printf "  make %-24s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-asan-plugin check-valgrind faults fuzz fuzz-programs kills soak lint install uninstall dist clean help
+	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

@@ -109,7 +109,7 @@ session() {
 	mkdir -p "$TMP/eml/v1.0 ~"
 	printf 'Subject: in a folder with a dot\n\nx\n' >"$TMP/eml/v1.0 ~/1.eml"
 	writable "$TMP/mail"
-	as=(env -i "PATH=$PATH" "USER=$AS" "HOME=$TMP/mail")
+	as=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=$AS" "HOME=$TMP/mail")
 	[ "$(id -u)" -ne 0 ] || as=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${as[@]}")
 	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" mailbox list
 	assert_line INBOX

@@ -21,7 +21,7 @@ setup() {
 	DOVEADM=()
 	: >"$TMP/log"
 	chmod 666 "$TMP/log"
-	AS_USER=(env -i "PATH=$PATH" "USER=$AS" "HOME=$TMP/user" TZ=UTC)
+	AS_USER=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=$AS" "HOME=$TMP/user" TZ=UTC)
 	[ "$(id -u)" -ne 0 ] || AS_USER=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${AS_USER[@]}")
 }
 

@@ -7,7 +7,7 @@
 #	$AS		the user that backends run as here: nobody as root, else me
 #
 # Tests run as root and as an ordinary user alike. As root dovebridge becomes
-# nobody, so what a backend must read has to be readable to all: $TMP is.
+# nobody, so what a backend must read has to be readable to all: $TMP is. "${UNDER[@]}" are variables that test/lib/under needs; for env -i.
 
 bats_require_minimum_version 1.5.0
 bats_load_library bats-support
@@ -17,6 +17,11 @@ ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 DOVEBRIDGE=$ROOT/build/dovebridge
 if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$(id -u); fi
 export ROOT DOVEBRIDGE AS PYTHONDONTWRITEBYTECODE=1
+UNDER=()
+for name in LD_PRELOAD UNDER_PRELOAD UNDER_WRAPPER UNDER_PLANT ASAN_OPTIONS UBSAN_OPTIONS; do
+	[ -z "${!name-}" ] || UNDER+=("$name=${!name}")
+done
+unset name
 
 common_setup() {
 	umask 022

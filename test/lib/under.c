@@ -5,9 +5,11 @@
  *
  *	UNDER_PRELOAD	what LD_PRELOAD is for them
  *	UNDER_WRAPPER	a command that runs them; words without quotes
+ *	UNDER_PLANT	what test/lib/planted.c has them do wrong
  *
  * Limits of memory are not set: sanitizers reserve terabytes of address space. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,6 @@
 #include <unistd.h>
 
 #define WORDS_MAX 64
-#define VARS_MAX 256
 
 static const char *const programs[] = {
 	"/usr/lib/dovecot/imap", "/usr/lib/dovecot/pop3",
@@ -24,7 +25,7 @@ static const char *const programs[] = {
 	"/usr/bin/doveadm", "/bin/doveadm",
 };
 static const char *const names[] = {
-	"UNDER_PRELOAD", "UNDER_WRAPPER", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+	"UNDER_PRELOAD", "UNDER_WRAPPER", "UNDER_PLANT", "ASAN_OPTIONS", "UBSAN_OPTIONS",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -90,26 +91,36 @@ static int real_execve(const char *path, char *const *argv, char *const *envp)
 
 int execve(const char *path, char *const *argv, char *const *envp)
 {
-	char *env[VARS_MAX + COUNT(vars) + 1], *args[2 * WORDS_MAX + 2], *program;
+	char **env, *args[2 * WORDS_MAX + 2], *program;
 	size_t i, n = 0;
 
 	if (!is_program(path))
 		return real_execve(path, argv, envp);
+	/* doveconf has each setting in a variable */
+	for (i = 0; envp[i] != NULL; i++)
+		;
+	env = calloc(i + COUNT(vars) + 1, sizeof(*env));
+	if (env == NULL)
+		return -1;
 	for (i = 0; i < vars_count; i++)
 		env[n++] = vars[i];
-	for (i = 0; envp[i] != NULL && n < VARS_MAX; i++) {
+	for (i = 0; envp[i] != NULL; i++) {
 		if (!is_ours(envp[i]))
 			env[n++] = envp[i];
 	}
-	env[n] = NULL;
 	if (wrapper_count == 0)
 		return real_execve(path, argv, env);
 	for (n = 0; n < wrapper_count; n++)
 		args[n] = wrapper[n];
 	program = strdup(path);
 	args[n++] = program;
-	for (i = 1; argv[0] != NULL && argv[i] != NULL && i < WORDS_MAX; i++)
+	for (i = 1; argv[i] != NULL; i++) {
+		if (i == WORDS_MAX) {
+			errno = E2BIG;
+			return -1;
+		}
 		args[n++] = argv[i];
+	}
 	args[n] = NULL;
 	return real_execve(args[0], args, env);
 }
@@ -122,6 +133,15 @@ int execv(const char *path, char *const *argv)
 
 int execvp(const char *path, char *const *argv)
 {
+	const char *found;
+	size_t i;
+
+	/* by its name alone: Dovecot's is nowhere else */
+	for (i = 0; i < COUNT(programs) && strchr(path, '/') == NULL; i++) {
+		found = strrchr(programs[i], '/') + 1;
+		if (strcmp(path, found) == 0)
+			return execve(programs[i], argv, environ);
+	}
 	if (strchr(path, '/') == NULL)
 		return execvpe(path, argv, environ);
 	return execve(path, argv, environ);

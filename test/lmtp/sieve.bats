@@ -43,7 +43,7 @@ delivered() {
 lda() {
 	printf 'From: <a@example.org>\nSubject: delivered\n\nbody\n' >"$TMP/message"
 	chmod 644 "$TMP/message"
-	local as=(env -i "PATH=$PATH" "USER=alice" "HOME=$TMP/dovecot/home/alice")
+	local as=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=alice" "HOME=$TMP/dovecot/home/alice")
 	if [ "$(id -u)" -eq 0 ]; then
 		as+=(/usr/lib/dovecot/dovecot-lda -d alice)
 	else
