@@ -56,7 +56,7 @@ struct proc {
 	unsigned int word_count;	/* all ever kept */
 	char failed[PROC_STDERR_LINE_MAX];	/* after PROC_FAILED */
 	long long rate_sec;
-	unsigned int rate_lines, rate_left_out;
+	unsigned int rate_may, rate_left_out;	/* lines */
 
 	enum proc_rung rung;
 	long long rung_until;		/* msecs; then the next one */
@@ -87,6 +87,8 @@ static struct proc *proc_new(const struct proc_settings *set,
 {
 	struct proc *proc = mem_new(1, sizeof(*proc));
 
+	proc->rate_sec = now_msecs() / 1000;
+	proc->rate_may = PROC_STDERR_BURST;
 	proc->stderr_cb = set->stderr_cb;
 	proc->context = set->context;
 	proc->tmp = tmp;
@@ -184,20 +186,26 @@ static void stderr_left_out(struct proc *proc)
 		proc->stderr_cb(proc->context, view_of(text));
 }
 
+/* A store of lines that fills up with time: what a backend says of one fault is all
+ * passed on, and one that never stops does not fill the disk of the log. */
 static bool stderr_may_pass(struct proc *proc)
 {
-	long long sec = now_msecs() / 1000;
+	long long sec = now_msecs() / 1000, passed = sec - proc->rate_sec;
 
-	if (sec != proc->rate_sec) {
+	if (passed > 0) {
 		proc->rate_sec = sec;
-		proc->rate_lines = 0;
+		if (passed > PROC_STDERR_BURST)
+			passed = PROC_STDERR_BURST;
+		proc->rate_may += (unsigned int)passed * PROC_STDERR_RATE;
+		if (proc->rate_may > PROC_STDERR_BURST)
+			proc->rate_may = PROC_STDERR_BURST;
 		stderr_left_out(proc);
 	}
-	if (proc->rate_lines >= PROC_STDERR_RATE) {
+	if (proc->rate_may == 0) {
 		proc->rate_left_out++;
 		return false;
 	}
-	proc->rate_lines++;
+	proc->rate_may--;
 	return true;
 }
 

@@ -16,7 +16,8 @@
 
 #define PROC_STDERR_LINE_MAX 1024	/* longer stderr lines are cut */
 #define PROC_STDERR_KEEP 5		/* last stderr lines kept for errors */
-#define PROC_STDERR_RATE 100		/* lines passed on per second; more are counted */
+#define PROC_STDERR_BURST 1000	/* lines passed on at once, */
+#define PROC_STDERR_RATE 3		/* and then per second; more are counted */
 #define PROC_GRACE_MSECS 500		/* stdin closed, before SIGTERM */
 #define PROC_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
 #define PROC_STEP_MSECS 20		/* between two looks at a copy that ends */
@@ -64,7 +65,7 @@ int proc_start(const struct proc_settings *set, struct proc **proc_r,
  * take EPIPE for what it is.
  *
  * proc_stderr_read takes what is there, within a bound, and never blocks. Lines
- * above PROC_STDERR_RATE become one line "warning: N more lines". stderr_cb is
+ * above PROC_STDERR_BURST and _RATE become one line "warning: N more lines" a second. stderr_cb is
  * called from proc_stderr_read, proc_stop and proc_free; it must not call them. */
 int proc_fd_in(const struct proc *proc);
 int proc_fd_out(const struct proc *proc);

@@ -28,6 +28,7 @@ struct transcript {
 	char *path;
 	int fd;
 	int error;		/* errno of what failed; nothing is written then */
+	uint64_t size;
 	struct timespec start;
 	struct buf kept;
 };
@@ -77,6 +78,9 @@ int transcript_flush(struct transcript *transcript)
 	struct view rest = view_of_buf(&transcript->kept);
 	ssize_t ret;
 
+	transcript->size += rest.len;
+	if (transcript->size > TRANSCRIPT_FILE_MAX && transcript->error == 0)
+		transcript->error = EFBIG;
 	while (transcript->error == 0 && rest.len > 0) {
 		ret = write(transcript->fd, rest.p, rest.len);
 		if (ret > 0) {

@@ -52,6 +52,7 @@
 #define TRANSCRIPT_MAGIC "dovebridge transcript 1"
 #define TRANSCRIPT_TEXT_MAX 65536	/* bytes that a line stands for */
 #define TRANSCRIPT_LINE_MAX (4 * TRANSCRIPT_TEXT_MAX + 64)
+#define TRANSCRIPT_FILE_MAX (256UL * 1024 * 1024)	/* bytes that are written */
 #define TRANSCRIPT_PIECE 1024		/* of octets, in one line */
 
 enum transcript_kind {
@@ -85,8 +86,8 @@ void transcript_bytes(struct transcript *transcript, enum transcript_kind kind,
 /* The same for size bytes of a file from offset on, or as many as can be read. */
 void transcript_file(struct transcript *transcript, int fd, uint64_t offset,
 		     uint64_t size);
-/* Write what was kept. Returns 0; -1 and errno, now or any time before: nothing is
- * written any more then. */
+/* Write what was kept. Returns 0; -1 and errno, now or any time before, EFBIG if it
+ * would be more than TRANSCRIPT_FILE_MAX: nothing is written any more then. */
 int transcript_flush(struct transcript *transcript);
 /* Flushes. NULL is fine. */
 void transcript_free(struct transcript **transcript);

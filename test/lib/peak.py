@@ -6,8 +6,9 @@ Plays the commands (SELECT INBOX) on PROGRAM and prints a line for each: its tag
 answer; how many messages there are; the most memory that the process had so far,
 MiB resident and MiB of addresses (VmHWM, VmPeak); its processor time so far and the
 time for this command, both in seconds. With --limit the process has no more than
-that of addresses: RLIMIT_AS, which is what Dovecot's vsz_limit sets. Exit status 1
-if the session ends.
+that of addresses: RLIMIT_AS, which is what Dovecot's vsz_limit sets. In a command
+<N*TEXT> is TEXT N times, with its number for each #, and \\n a CRLF; one that begins
+so brings its tag, x, itself. Exit status 1 if the session ends.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 
 MIB = 1 << 20
@@ -43,9 +45,16 @@ class Session:
             sys.exit(f"the session has ended after {line!r}")
         return line.rstrip()
 
+    def send(self, text: str) -> None:
+        try:
+            self.input.write(expand(text))
+            self.input.flush()
+        except BrokenPipeError:
+            pass  # whoever reads sees that it has ended
+
     def command(self, text: str) -> str:
-        self.input.write(f"x {text}\r\n".encode())
-        self.input.flush()
+        # beside the reading: both pipes may be full
+        threading.Thread(target=self.send, args=(text,), daemon=True).start()
         while True:
             line = self.line()
             if exists := re.match(r"\* (\d+) EXISTS", line):
@@ -63,6 +72,16 @@ class Session:
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def expand(text: str) -> bytes:
+    def repeat(found: re.Match[str]) -> str:
+        if "#" not in found[2]:
+            return found[2] * int(found[1])
+        return "".join(found[2].replace("#", str(number)) for number in range(int(found[1])))
+
+    whole = ("" if text.startswith("<") else "x ") + text + "\\n"
+    return re.sub(r"<(\d+)\*([^>]*)>", repeat, whole.replace("\\n", "\r\n")).encode()
 
 
 def main() -> None:

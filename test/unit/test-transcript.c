@@ -171,6 +171,33 @@ static void test_write_fails(void)
 	free(mem);
 }
 
+static void test_write_ends(void)
+{
+	struct view bytes = { NULL, 1024 * 1024 };
+	char *mem = mem_new(bytes.len, 1);
+	struct transcript *transcript = transcript_create("/tmp");
+	int i, fd = open(transcript_path(transcript), O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	(void)unlink(transcript_path(transcript));
+	memset(mem, 'x', bytes.len);
+	bytes.p = mem;
+	for (i = 0; i < 250; i++)
+		transcript_bytes(transcript, TRANSCRIPT_REPLY_BYTES, bytes);
+	ok(transcript_flush(transcript) == 0, "250 MiB are written");
+	for (i = 0; i < 50; i++)
+		transcript_bytes(transcript, TRANSCRIPT_REPLY_BYTES, bytes);
+	ok(transcript_flush(transcript) < 0 && errno == EFBIG,
+	   "what is too long is an error");
+	ok(fd >= 0 && fstat(fd, &st) == 0 &&
+	   st.st_size <= (off_t)TRANSCRIPT_FILE_MAX &&
+	   st.st_size > (off_t)TRANSCRIPT_FILE_MAX - 1024 * 1024,
+	   "and is not written");
+	transcript_free(&transcript);
+	(void)close(fd);
+	free(mem);
+}
+
 /* --- files ------------------------------------------------------------------ */
 
 static const char *init_error(const char *data, size_t size)
@@ -371,6 +398,7 @@ int main(void)
 	test_lines();
 	test_round_trip();
 	test_write_fails();
+	test_write_ends();
 	test_files();
 	test_order();
 	test_fetch();
