@@ -38,7 +38,7 @@ teardown_file() {
 setup() {
 	needs_root 'a master that switches users'
 	seen_setup "$FILE_TMP"
-	CONF=$FILE_TMP/dovecot/dovecot.conf
+	CONF=$FILE_TMP/dovecot/dovecot.conf HOMES=$FILE_TMP/dovecot/home
 	# shellcheck disable=SC1091
 	. "$FILE_TMP/dovecot/env"
 }
@@ -213,65 +213,9 @@ for_all() {
 	assert_host_is_root_too indexer-worker
 }
 
-# start_SERVICE: have it start a backend for alice, and one for bert.
-start_imap() { imap_session alice; imap_session bert; }
-start_pop3() {
-	python3 - "$POP3_PORT" <<-'END'
-		import poplib, sys
-		for user in "alice", "bert":
-		    pop = poplib.POP3("127.0.0.1", int(sys.argv[1]))
-		    pop.user(user)
-		    pop.pass_("secret")
-		    print(pop.retr(1))
-		    pop.quit()
-	END
-}
-start_lmtp() { "$ROOT/test/lib/lmtp.py" "$LMTP_PORT" alice bert; }
-start_lda() {
-	local user
-	for user in alice bert; do
-		# the store is read-only, so that it fails
-		printf 'Subject: x\n\ny\n' | "$ROOT/test/lib/hostile.py" /usr/lib/dovecot/dovecot-lda -c "$CONF" -d "$user" -e || true
-	done
-}
-start_doveadm() { "$ROOT/test/lib/hostile.py" doveadm -c "$CONF" mailbox status -A messages INBOX; }
-start_indexer-worker() {
-	doveadm -c "$CONF" index -q -u alice INBOX
-	doveadm -c "$CONF" index -q -u bert INBOX
-	# -q only queues
-	for ((i = 0; i < 100; i++)); do
-		if compgen -G "$SEEN/alice.*[0-9]" && compgen -G "$SEEN/bert.*[0-9]"; then break; fi >/dev/null
-		sleep 0.05
-	done
-}
-
 @test "imap, pop3, lmtp, lda, doveadm -A, indexer-worker: the same facts of every backend of every user" {
-	dovecot=$(getent group dovecot | cut -d: -f3)
-	for service in imap pop3 lmtp lda doveadm indexer-worker; do
-		seen_setup "$FILE_TMP"
-		"start_$service" >/dev/null 2>&1 3>&-
-		for user in alice:$ALICE bert:$BERT; do
-			id=${user#*:} user=${user%:*}
-			assert_seen "$user"
-			# Dovecot's own group, which an ordinary user cannot give up (SECURITY.md)
-			run seen '^(Uid|Gid|Groups|Cap(Inh|Prm|Eff|Amb)|Sig(Blk|Ign)):|^(umask|terminal|env (BRIDGE_USER|USER|LOGNAME|HOME)=)' "$user"
-			case $service in imap | pop3) output=${output/$dovecot $id/$id} ;; esac
-			assert_equal "$service $output" "$service $(printf '%s\n' \
-				'CapAmb:	0000000000000000' 'CapEff:	0000000000000000' 'CapInh:	0000000000000000' 'CapPrm:	0000000000000000' \
-				"Gid:	$id	$id	$id	$id" "Groups:	$id " 'SigBlk:	0000000000000000' 'SigIgn:	0000000000000000' \
-				"Uid:	$id	$id	$id	$id" "env BRIDGE_USER=$user" "env HOME=$FILE_TMP/dovecot/home/$user" \
-				"env LOGNAME=$user" "env USER=$user" 'terminal no' 'umask 0077')"
-		done
-		run bash -c "cat '$SEEN'/* | sed -n 's/^fd \([0-9]*\) \([a-z]*\):.*/\1 \2/p' | sort -u | tr '\n' ,"
-		assert_equal "$service $output" "$service 0 pipe,1 pipe,2 pipe,"
-		run bash -c "cat '$SEEN'/* | sed -n 's/^env \([^=]*\)=.*/\1/p' | sort -u | grep -vE '^(LANG|LC_ALL|TZ)\$' | tr '\n' ' '"
-		assert_equal "$service $output" "$service BRIDGE_PROTOCOL BRIDGE_TMP BRIDGE_USER HOME LOGNAME PATH USER "
-		# which process started it; a group and a folder for each copy
-		run seen '^host Name:'
-		assert_output "host Name:	${service/lda/dovecot-lda}"
-		assert_equal "$service $(seen '^group ' | wc -l) $(seen '^env BRIDGE_TMP=' | wc -l)" \
-			"$service $(find "$SEEN" -type f | wc -l) $(find "$SEEN" -type f | wc -l)"
-		assert_nothing_left
+	for service in "${SERVICES[@]}"; do
+		assert_service "$service" "alice:$ALICE:$ALICE" "bert:$BERT:$BERT"
 	done
 }
 
