@@ -75,7 +75,24 @@ session() {
 	assert_output 'NoNewPrivs:	1'
 }
 
+@test "the settings of systemd that SECURITY.md names are settings of a service" {
+	command -v systemd-analyze >/dev/null || skip 'needs systemd-analyze (systemd)'
+	# shellcheck disable=SC2016	# backquotes of Markdown
+	grep -o '`[A-Z][A-Za-z]*=[a-z]*`' "$ROOT/SECURITY.md" | tr -d '`' | sort -u >"$TMP/names"
+	assert [ "$(wc -l <"$TMP/names")" -ge 5 ]
+	# a name alone stands for a value that suits it
+	sed -e '/^ReadWritePaths=$/s|$|/srv|' -e '/^TasksMax=$/s|$|100|' -e '/^\(ProtectHome\|NoNewPrivileges\)=$/s|$|yes|' "$TMP/names" |
+		{ printf '[Service]\nExecStart=/bin/true\n'; cat; } >"$TMP/dovebridge-test.service"
+	run systemd-analyze verify --man=no "$TMP/dovebridge-test.service"
+	refute_output --regexp 'dovebridge-test.service:.*(Unknown|Failed|Invalid|ignoring)'
+	# it would tell
+	echo 'NoNewPrivilege=yes' >>"$TMP/dovebridge-test.service"
+	run systemd-analyze verify --man=no "$TMP/dovebridge-test.service"
+	if [[ $output != *Unknown*"'NoNewPrivilege'"* ]]; then skip 'systemd-analyze cannot verify here'; fi
+}
+
 @test "the AppArmor profile of SECURITY.md is one" {
+	PATH=$PATH:/usr/sbin
 	command -v apparmor_parser >/dev/null || skip 'needs apparmor_parser (apparmor)'
 	sed -n '/^```apparmor$/,/^```$/p' "$ROOT/SECURITY.md" | grep -v '^```' >"$TMP/profile"
 	assert [ -s "$TMP/profile" ]

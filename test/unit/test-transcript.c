@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -169,6 +170,55 @@ static void test_write_fails(void)
 	transcript_free(&transcript);
 	(void)setrlimit(RLIMIT_FSIZE, &old);
 	free(mem);
+}
+
+#define PLACE_SECS 30	/* that the test may take */
+
+/* The first name that a transcript of this process gets at that time. */
+static const char *guessed(time_t t)
+{
+	static char name[128];
+	char date[32];
+	struct tm tm;
+
+	(void)gmtime_r(&t, &tm);
+	(void)strftime(date, sizeof(date), "%Y%m%d-%H%M%S", &tm);
+	(void)snprintf(name, sizeof(name), "%s-%ld-1.transcript", date,
+		       (long)getpid());
+	return name;
+}
+
+/* Who can write to the folder can guess its name. */
+static void test_write_place(void)
+{
+	char dir[] = "/tmp/dovebridge-test.XXXXXX";
+	struct transcript *transcript;
+	time_t now = time(NULL), t;
+	struct stat st;
+	mode_t old = umask(0);
+
+	if (mkdtemp(dir) == NULL || chdir(dir) < 0)
+		printf("Bail out! %s: %s\n", dir, strerror(errno));
+	for (t = now; t < now + PLACE_SECS; t++) {
+		if (symlink("nowhere", guessed(t)) < 0)
+			printf("# %s: %s\n", guessed(t), strerror(errno));
+	}
+	transcript = transcript_create(dir);
+	ok(transcript != NULL && strstr(transcript_path(transcript),
+					"-2.transcript") != NULL,
+	   "a transcript takes another name than one that is there");
+	ok(transcript != NULL && lstat(transcript_path(transcript), &st) == 0 &&
+	   S_ISREG(st.st_mode) && (st.st_mode & 07777) == 0600,
+	   "it is for its user alone, with a umask of 0");
+	ok(lstat("nowhere", &st) < 0, "no link is followed to make it");
+	if (transcript != NULL)
+		(void)unlink(transcript_path(transcript));
+	transcript_free(&transcript);
+	for (t = now; t < now + PLACE_SECS; t++)
+		(void)unlink(guessed(t));
+	(void)unlink("nowhere");
+	(void)rmdir(dir);
+	(void)umask(old);
 }
 
 static void test_write_ends(void)
@@ -398,6 +448,7 @@ int main(void)
 	test_lines();
 	test_round_trip();
 	test_write_fails();
+	test_write_place();
 	test_write_ends();
 	test_files();
 	test_order();
