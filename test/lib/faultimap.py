@@ -33,6 +33,7 @@ SQLITE = os.path.join(ROOT, "backends", "sqlite", "sqlite")
 BOXES = {"INBOX": 30, "Other": 24, "Old/sub": 4}  # so many that the brake cares
 BEFORE_NEW = 10  # positions of one imap process; then a new one looks at all
 COMMAND_SECS = 15
+TIMEOUT_MSECS = 1500  # bridge_timeout; a good answer takes some milliseconds, on a busy machine more
 # the brake holds the mailbox for a minute then (10.8)
 BRAKED = ("half-list-full", "empty-list", "empty-list-count0")
 OWN = ("FULL", "INLINE")  # scenarios for which the backend has other words
@@ -147,7 +148,7 @@ class Stage:
             backend += ["--without", "delta"]
         if position and position.part == "all":
             backend += ["--once", self.switch, "--fault", f"{position.fault}@{position.verb}"]
-        settings = {"mail_temp_dir": self.temporary, "bridge_timeout": "600ms", "bridge_caps_timeout": "5s"}
+        settings = {"mail_temp_dir": self.temporary, "bridge_timeout": f"{TIMEOUT_MSECS}ms", "bridge_caps_timeout": "5s"}
         argv = [DOVEBRIDGE, "imap", "--state", self.path("state")]
         for key, value in settings.items():
             argv += ["-o", f"{key}={value}"]
@@ -362,9 +363,10 @@ def attempt(stage: Stage, position: Position) -> None:
 
 def refill(stage: Stage) -> View:
     """Other has too many by now, INBOX too few."""
-    stage.client.works("SELECT Other")
-    stage.client.works(f"STORE {BOXES['Other']}:* +FLAGS (\\Deleted)")
-    stage.client.works("EXPUNGE")
+    if len(stage.in_store()["Other"]) > BOXES["Other"]:
+        stage.client.works("SELECT Other")
+        stage.client.works(f"STORE {BOXES['Other'] + 1}:* +FLAGS (\\Deleted)")
+        stage.client.works("EXPUNGE")
     while len(stage.in_store()["INBOX"]) < BOXES["INBOX"]:
         stage.append("INBOX")
     return stage.look()

@@ -78,7 +78,9 @@ class Services(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.stop()
-        conf = ["pop3_no_flag_updates = yes", f"mail_temp_dir = {self.temporary}", "plugin {", "  bridge_timeout = 600ms", "  bridge_caps_timeout = 5s", "}"]
+        timeout = f"{faultimap.TIMEOUT_MSECS}ms"
+        conf = ["pop3_no_flag_updates = yes", f"mail_temp_dir = {self.temporary}"]
+        conf += ["plugin {", f"  bridge_timeout = {timeout}", "  bridge_caps_timeout = 5s", "}"]
         words = [word for line in conf for word in ("--conf", line)]
         backend = [faultimap.BACKEND, "--spot", self.spot]
         backend += ["--over", f"{faultimap.SQLITE} --synchronous off {self.database}", self.folder]
