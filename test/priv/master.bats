@@ -38,6 +38,7 @@ teardown_file() {
 setup() {
 	needs_root 'a master that switches users'
 	seen_setup "$FILE_TMP"
+	# shellcheck disable=SC2034	# for priv.bash
 	CONF=$FILE_TMP/dovecot/dovecot.conf HOMES=$FILE_TMP/dovecot/home
 	# shellcheck disable=SC1091
 	. "$FILE_TMP/dovecot/env"

@@ -17,6 +17,7 @@ setup() {
 	"${CALLER[@]}" "$ROOT/test/lib/dovecot-server" start "$TMP/own/dovecot" --protocols 'imap pop3 lmtp' \
 		--user "alice:$uid:$gid" --user "bert:$uid:$gid" --conf 'lmtp_save_to_detail_mailbox = yes' \
 		-- "${WITNESS[@]}" "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail/%u" 3>&-
+	# shellcheck disable=SC2034	# for priv.bash
 	CONF=$TMP/own/dovecot/dovecot.conf HOMES=$TMP/own/dovecot/home
 	# shellcheck disable=SC1091	# written just now
 	. "$TMP/own/dovecot/env"
@@ -28,7 +29,7 @@ teardown() {
 }
 
 @test "a master that is not root: the same facts of every backend, of each service" {
-	# who cannot set groups keeps them
+	# shellcheck disable=SC2034	# who cannot set groups keeps them
 	GROUPS_OF_USER=$("${CALLER[@]}" sed -n 's/^Groups:\t//p' /proc/self/status)
 	for service in "${SERVICES[@]}"; do
 		assert_service "$service" "alice:$uid:$gid" "bert:$uid:$gid"
