@@ -207,19 +207,21 @@ static int session_item(struct session *session, const struct wire_line *line,
 	return head->handler->item(head, line, error_r);
 }
 
-/* Nobody can have answered what was not sent, nor have more to say once he
-   has. A final line is an answer only if the request was read: a copy that once said
-   too much would be one answer ahead from then on. */
+/* Nobody can have answered what was not read, nor have more to say once he
+   has: a copy that once said too much would be an answer ahead from then on.
+   What it can do stands written already, in some, when they are asked. */
 static bool session_line_is_early(const struct session *session,
 				  const struct wire_line *line)
 {
-	const struct session_request *head = session->head;
+	struct session_request *head = session->head;
 
 	if (head->answered || session->written < head->line_ends)
 		return true;
-	return session->caps_done &&
-		(line->kind == WIRE_OK || line->kind == WIRE_NO) &&
-		session->written - proc_unread(session->proc) < head->line_ends;
+	if (head->taken || !session->caps_done || line->kind == WIRE_RESERVED)
+		return false;
+	head->taken = session->written - proc_unread(session->proc) >=
+		head->line_ends;
+	return !head->taken;
 }
 
 /* Returns false if the copy broke. */

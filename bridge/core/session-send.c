@@ -47,6 +47,7 @@ static void session_send(struct session *session,
 		session->payload_left = request->payload_size;
 	}
 	request->sent = true;
+	request->taken = false;
 	if (session->in_flight++ == 0)
 		session_reply_begins(session);
 }

@@ -134,6 +134,7 @@ struct session_request {
 	/* private */
 	struct session_request *next;
 	bool sent, retried;
+	bool taken;			/* the copy has read its line */
 	bool answered;			/* but not all of its octets are sent */
 	/* where it stands in all that was ever written to this copy */
 	uint64_t begins, line_ends, ends;

@@ -791,6 +791,8 @@ class Backend:
         name = "BOXES" if verb == b"LIST" and not words else os.fsdecode(verb)
         verbs = {"CAPS": self.do_caps, "BOXES": self.do_boxes, "LIST": self.do_list, "FETCH": self.do_fetch}
         wrong = spot(self.options.spot) or [""]
+        if wrong[0] == name:  # whoever put it there can see that it was met
+            os.close(os.open(f"{self.options.spot}.met", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         if self.over and wrong[0] == name and wrong[-1] == "not":
             break_at(b"NO UNAVAILABLE\n", *wrong[1:4])
             return

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,24 @@
 
 static char stage[64], launcher[128], self_path[128], script_path[128];
 static char tmp_dir[128];
+
+/* In place of the C library's: a launcher that SIGKILL does not end in time, as
+   when its disk hangs. */
+static bool unkillable;
+
+int waitid(idtype_t type, id_t id, siginfo_t *info, int flags)
+{
+	if (!unkillable)
+		return (int)syscall(SYS_waitid, type, id, info, flags, NULL);
+	memset(info, 0, sizeof(*info));
+	return 0;
+}
+
+pid_t waitpid(pid_t pid, int *status, int flags)
+{
+	return unkillable ? 0 :
+		(pid_t)syscall(SYS_wait4, pid, status, flags, NULL);
+}
 
 static long long now_msecs(void)
 {
@@ -1039,6 +1058,23 @@ static void test_reaped_by_others(void)
 	(void)signal(SIGCHLD, SIG_DFL);
 }
 
+static void test_outlives_kill(void)
+{
+	struct proc *proc = start(ARGV(self_path, "hang"));
+	pid_t pid = proc_pid(proc);
+
+	(void)read_all(proc, true);
+	unkillable = true;
+	proc_free(&proc);
+	ok(!proc_reap_stuck(), "a launcher that SIGKILL did not end in time");
+	unkillable = false;
+	proc = start(ARGV(self_path, "words", "1"));
+	(void)read_all(proc, false);
+	proc_free(&proc);
+	ok(kill(pid, 0) < 0 && errno == ESRCH,
+	   "is reaped with the next start, when it has ended by then");
+}
+
 static void test_litter(void)
 {
 	char text[1024], keep[256];
@@ -1304,6 +1340,7 @@ int main(int argc, char **argv)
 	test_launcher_killed();
 	test_parent_killed("family");
 	test_reaped_by_others();
+	test_outlives_kill();
 	test_litter();
 	test_rmtree();
 	ok(no_children(), "no zombie and no child is left");

@@ -621,22 +621,25 @@ static void test_pipeline_early(void)
 	session_deinit(&session);
 }
 
-/* The second OK comes while the next request lies unread in the pipe: it sleeps
-   so long that this is so on a busy machine, too. */
-static void test_answers_twice(void)
+/* What it says once more comes while the next request lies unread in the pipe: it
+   sleeps so long that this is so on a busy machine, too. */
+static void test_says_more(const char *more, const char *quoted)
 {
-	struct session *session = kit_session(
-		"CAPS*) say '* CAPS 1 COPY' OK ;;\n"
-		"'LIST a') say OK; sleep 1; say OK; sleep 60 ;;",
-		KIT_TIMEOUT_MSECS);
-	const char *told;
+	struct buf script = { NULL, 0, 0 }, wanted = { NULL, 0, 0 };
+	struct session *session;
 
+	buf_printf(&script, "CAPS*) say '* CAPS 1 COPY' OK ;;\n"
+		   "'LIST a') say OK; sleep 1; say %s; sleep 60 ;;", more);
+	buf_printf(&wanted, "UNCERTAIN @/backend: wrote a line before it had the "
+		   "request: \"%s\" while answering \"COPY a b c\"", quoted);
+	session = kit_session(buf_str(&script), KIT_TIMEOUT_MSECS);
 	is_str(ask(session, "LIST a"), "OK", "a copy answers");
-	told = ask_as(session, VERB_COPY, "COPY a b c");
-	ok(kit_begins(told, "UNCERTAIN @/backend: wrote a line before it had the "
-		      "request: \"OK\" while answering \"COPY a b c\""),
+	ok(kit_begins(ask_as(session, VERB_COPY, "COPY a b c"),
+		      buf_str(&wanted)),
 	   "what it says once more is no answer to a request that it has not read");
 	session_deinit(&session);
+	buf_free(&script);
+	buf_free(&wanted);
 }
 
 static void test_ends(void)
@@ -726,7 +729,8 @@ int main(void)
 	test_pipeline_death();
 	test_pipeline_not_begun();
 	test_pipeline_early();
-	test_answers_twice();
+	test_says_more("OK", "OK");
+	test_says_more("'* GONE a'", "* GONE a");
 	test_ends();
 	test_stderr();
 	test_reports();
