@@ -667,7 +667,7 @@ def write(data: bytes) -> None:
         view = view[os.write(1, view) :]
 
 
-def leave(*_: object) -> NoReturn:
+def end_at_once(*_: object) -> NoReturn:
     """SIGTERM: at once and without a word, whatever the interpreter is about."""
     if _work_folder is not None:
         shutil.rmtree(_work_folder, ignore_errors=True)
@@ -906,7 +906,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     names = {trigger.name for trigger in chosen.fault}
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else leave)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if "ignore-term" in names else end_at_once)
     chosen.fault = [trigger for trigger in chosen.fault if trigger.name in FAULTS]
     if chosen.self:
         write_self(chosen.self)
