@@ -31,9 +31,11 @@
  * is absent goes at once, suspect or not: it is what a user deleting a few
  * messages looks like. As long as no suspect is listed the brake holds, however
  * many others there are by now: what came meanwhile says nothing about what went
- * (another disk is mounted there, or the same messages have other ids). A message with
- * other bytes is listed, so it is no absence. GONE counts as known, and as not
- * listed: statements that take away all but the absent do not make the absent
+ * (another disk is mounted there, or the same messages have other ids). With fewer
+ * than three suspects it holds for them alone: clients may have expunged the others,
+ * which says nothing about these, and what a user deletes meanwhile need not wait. A
+ * message with other bytes is listed, so it is no absence. GONE counts as known, and as
+ * not listed: statements that take away all but the absent do not make the absent
  * few.
  *
  * doveadm force-resync lifts the brake: somebody looked and decided.
@@ -90,7 +92,9 @@ struct reconciler {
 	const struct idmap_known *known;
 	size_t known_count;
 	unsigned char *states;	/* enum known_state */
-	size_t held;
+	/* after the end */
+	bool suspects_back;	/* some suspects are listed */
+	size_t held, suspects;
 
 	/* 32 bits of the hash, then: known messages first, lines from
 	   known_count on */
@@ -260,7 +264,7 @@ void reconcile_expect(const struct reconciler *rec, const unsigned char *hash)
 /* --- the end --------------------------------------------------------------- */
 
 /* Whether this listing takes away so much that it is not believed alone. */
-static bool brake_holds(const struct reconciler *rec)
+static bool brake_holds(struct reconciler *rec)
 {
 	size_t k, counts[STATE_SUSPECT + 1] = { 0 };
 	size_t suspect[STATE_SUSPECT + 1] = { 0 };
@@ -274,10 +278,11 @@ static bool brake_holds(const struct reconciler *rec)
 	known = rec->known_count - counts[STATE_OUTDONE];
 	absent = counts[STATE_ABSENT];
 	listed = counts[STATE_LISTED] + counts[STATE_OTHER];
+	rec->suspects_back = suspect[STATE_LISTED] + suspect[STATE_OTHER] > 0;
 	if (absent == 0)
 		return false;
 	if (suspect[STATE_ABSENT] >= RECONCILE_BRAKE_ALL_MIN &&
-	    suspect[STATE_LISTED] + suspect[STATE_OTHER] == 0)
+	    !rec->suspects_back)
 		return true;
 	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
 		return true;
@@ -295,23 +300,29 @@ static bool is_confirmed(int64_t since, const struct reconcile_policy *policy)
 void reconcile_finish(struct reconciler *rec,
 		      const struct reconcile_policy *policy)
 {
-	bool brake = !policy->force && brake_holds(rec);
+	bool brake = brake_holds(rec), stays;
+	int64_t since;
 	size_t k;
 
 	table_free(rec);
-	if (!policy->full)
-		return;
 	for (k = 0; k < rec->known_count; k++) {
 		if (rec->states[k] != STATE_ABSENT)
 			continue;
-		if (!brake ||
-		    is_confirmed(rec->known[k].suspect_since, policy)) {
+		since = rec->known[k].suspect_since;
+		if (!policy->full) {
+			rec->suspects += since != 0;
+			continue;
+		}
+		stays = brake || (since != 0 && !rec->suspects_back);
+		if (policy->force || !stays || is_confirmed(since, policy)) {
 			rec->states[k] = STATE_GONE;
 		} else {
 			rec->states[k] = STATE_SUSPECT;
-			rec->held++;
+			rec->suspects++;
 		}
 	}
+	if (brake && policy->full)
+		rec->held = rec->suspects;
 }
 
 enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known)
@@ -331,6 +342,11 @@ enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known)
 size_t reconcile_held(const struct reconciler *rec)
 {
 	return rec->held;
+}
+
+size_t reconcile_suspects(const struct reconciler *rec)
+{
+	return rec->suspects;
 }
 
 int64_t reconcile_suspect_since(int64_t since,

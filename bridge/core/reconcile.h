@@ -73,6 +73,9 @@ enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known);
 /* How many messages the brake holds back; above 0: log it, list again after the
  * pause. */
 size_t reconcile_held(const struct reconciler *rec);
+/* How many messages are suspect now; the same, but for those that wait alone, and
+ * after a delta, which says nothing of them. Above 0: only a full list settles it. */
+size_t reconcile_suspects(const struct reconciler *rec);
 
 /* Since when a message of fate SUSPECT is suspect: its own suspect_since, or
  * now if it had none or one in the future. Store it if it differs. */

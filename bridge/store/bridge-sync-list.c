@@ -331,8 +331,8 @@ list_end(void *context, const struct listing_end *end,
 	held_at = reconcile_held(sync->rec) > 0 ? sync->now : 0;
 	if (held_at != idmap_brake(map))
 		idmap_set_brake(map, held_at);
-	/* what the brake holds back needs a second full list to be settled */
-	state = held_at != 0 ? "-" : end->state;
+	/* what is suspect needs a second full list to be settled */
+	state = reconcile_suspects(sync->rec) > 0 ? "-" : end->state;
 	if (strcmp(state, idmap_header(map)->state) != 0)
 		idmap_set_state(map, state);
 	return 0;
@@ -418,8 +418,8 @@ int bridge_sync_state_gone(struct bridge_sync *sync,
 	list_judge(sync, &end);
 	/* A list that the brake holds may be one that was made while another
 	   session moved these away: they leave the store before they leave the
-	   map. Without them it may look otherwise, so the next one need not wait;
-	   what is suspect stays so. */
+	   map. So the next one need not wait: new mail would with it. What else is
+	   suspect waits for its own time (reconcile.c). */
 	if (idmap_brake(sync->mbox->map) != 0)
 		idmap_set_brake(sync->mbox->map, 0);
 	return 0;

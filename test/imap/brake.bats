@@ -155,6 +155,44 @@ load store
 	assert_line '* SEARCH 6 7 8 9 10 16 17 18 19 20'
 }
 
+@test "what a delta lists while others are missing is no suspect any more" {
+	backend <<-'END'
+		#!/bin/sh
+		# its lists, in this order; the second is that of a disk that is away
+		dir=$(dirname -- "$0")
+		while read -r verb box state; do
+			case $verb:$box in
+			CAPS:*) printf '* CAPS 1 delta\nOK\n' ;;
+			LIST:) printf '* BOX INBOX\nOK full\n' ;;
+			LIST:*) n=$(($(cat "$dir/data/n") + 1)); echo $n >"$dir/data/n"; echo "$state" >>"$dir/data/states"
+				case $n in
+				1) printf '* MSG m%s\n' 1 2 3 4; echo OK full state=1 ;;
+				2) echo OK full state=2 ;;
+				3) echo OK delta state=3 ;;
+				4) printf '* MSG m1\nOK delta state=4\n' ;;
+				*) echo OK full state=5 ;;
+				esac ;;
+			*) echo NO UNSUPPORTED ;; esac
+		done
+	END
+	writable "$TMP/data"
+	echo 0 >"$TMP/data/n"
+	chmod 666 "$TMP/data/n"
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		a NOOP
+		! sleep 2.1	# the pause must be over: 1 s, in whole seconds
+		a NOOP
+		a NOOP
+		a NOOP
+		a UID SEARCH ALL
+	END
+	assert_success
+	assert_line '* SEARCH 1'
+	# as long as something is suspect, only a full list will do
+	assert_equal "$(paste -sd' ' "$TMP/data/states")" '- 1 - - -'
+}
+
 @test "when the first of the missing messages is back, the others are few, and go" {
 	mail a b c d
 	imap -o bridge_brake_pause=1s <<-'END'

@@ -65,6 +65,9 @@ NAMES, THIRD = "abc", "the third process"
 DELETIONS = 4  # of the third process between two checks in a mailbox: the brake has no say
 CHECK_EVERY = 40  # rounds between two checks of everything
 END_SECS = 20  # in which processes must have ended, and sessions see what is there after a failure
+# for the brake: a list that is made while others are moved away lacks many, and what was deleted
+# then waits for another list
+BRAKE_PAUSE = "bridge_brake_pause=5s"
 SHORT_PAUSE = 0.1  # between two looks whether they do
 WRITES = "write pwrite64 fsync fdatasync ftruncate rename renameat2 link linkat unlink sendfile close".split()
 FAULTS = [
@@ -95,7 +98,7 @@ class World(Commands):
         backend += [f"{ROOT}/backends/{name}/{name}", self.path, *STORES[name][1:]]
         os.makedirs(f"{folder}/server/state")
         self.state = f"{folder}/server/state/{USER}"
-        self.argv = [f"{ROOT}/build/dovebridge", "imap", "--state", self.state, "--", *backend]
+        self.argv = [f"{ROOT}/build/dovebridge", "imap", "-o", BRAKE_PAUSE, "--state", self.state, "--", *backend]
         self.delivery = Delivery(f"{folder}/server", backend, self.transcript) if options.races else None
         self.clients: dict[str, Client] = {}
         self.idler: Client | None = None
