@@ -35,7 +35,7 @@ until_stats() {
 	metric exited 'event=bridge_backend_exited AND exit_status=0'
 	start_dovecot "${METRICS[@]}" -- "$ROOT/backends/eml-dir/eml-dir" "$ARCHIVE"
 	over_imap INBOX 'FETCH 1:3 BODY.PEEK[TEXT]'
-	until_stats $'^exited\t'
+	until_stats $'^exited\tduration\t1\t[1-9]'
 	assert_line --regexp $'^started\tduration\t1\t'
 	assert_line --regexp $'^exited\tduration\t1\t[1-9]'
 	assert_line --regexp $'^requests_CAPS_OK\tduration\t1\t[1-9][0-9]*\t'
