@@ -43,6 +43,8 @@ LINES_MAX = 4  # of an answer; the last one stands for those beyond
 # those that no answer may survive, at any place of a line
 EVERYWHERE = "exit kill hang close nul cr insert-nul babble huge endless-line endless-babble endless-err".split()
 STARTS = "unasked-no unasked-empty unasked-small unasked-NO stubborn grandchild orphan endless-gone".split()
+# at the end of a line they are more words of it: the id of another mailbox, which is believed (7.13)
+WORDS = ("babble", "endless-babble")
 NOT_EVEN = ["exit", "hang", "unasked-no", "unasked-NO"]  # the store was not asked
 CONTENTS = {
     "BOXES": ["half-list", "duplicate-id", "reorder"],
@@ -92,7 +94,10 @@ def positions() -> list[Position]:
     found = []
     for name, lines in LISTS.items():
         for line in range(lines):
-            found += [Position(name, fault, line, part) for fault in EVERYWHERE for part in ("start", "middle", "end")]
+            for fault in EVERYWHERE:
+                glued = fault in WORDS and name in ("LIST", "FULL")
+                parts = ("start", "middle") if glued else ("start", "middle", "end")
+                found += [Position(name, fault, line, part) for part in parts]
             found += [Position(name, fault, line) for fault in STARTS]
         found += [Position(name, fault, 0, "not") for fault in NOT_EVEN]
         found += [Position(name, fault, 0, "all") for fault in CONTENTS.get(name, [])]
