@@ -260,5 +260,5 @@ one_message() {
 	done
 	kill -KILL "$(seen '^host-pid ' | cut -d' ' -f2)"
 	exec 8>&-
-	assert_nothing_left 3
+	assert_nothing_left
 }

@@ -117,7 +117,7 @@ Uid:	$ALICE	$ALICE	$ALICE	$ALICE\$"
 		os.kill(int(pid), signal.SIGKILL)
 	END
 	assert_seen alice
-	assert_nothing_left 3
+	assert_nothing_left
 }
 
 @test "LMTP: a delivery into a read-only store is refused, and lands nowhere" {
