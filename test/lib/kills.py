@@ -72,6 +72,7 @@ SAMPLE_SECS = 600
 SHORT_SECS, SHORT_STEPS = 60, 5  # a sample that is shorter is one of so many steps
 PROGRESS_SECS = 60  # from one line on stderr to the next
 END_SECS = 20  # nor do the processes below a session that is dead
+NAMED = ("maildir",)  # its mailboxes have no id=: a RENAME that is cut off makes another mailbox (7.6)
 BROKEN = re.compile(r"Panic|Fatal|Traceback|assert|BUG:")  # the id of a session may have BUG in it
 DAMAGED = re.compile(r"[Cc]orrupt|[Dd]amaged")
 INDEX = re.compile(r"dovecot\.index")
@@ -93,12 +94,13 @@ class Known:
     ledger: dict[tuple[str, int, int], str] = field(default_factory=dict)  # name, UIDVALIDITY, UID: token
     moved: list[tuple[str, str, str]] = field(default_factory=list)  # token, from, to: in one of them
     tokens: int = 0
+    anew: set[str] = field(default_factory=set)  # mailboxes that may have another UIDVALIDITY once
 
     def copy(self) -> Known:
         return Known(
             {box: set(names) for box, names in self.names.items()},
             {key: set(states) for key, states in self.states.items()},
-            dict(self.uidvalidity), dict(self.uids), dict(self.ledger), list(self.moved), self.tokens,
+            dict(self.uidvalidity), dict(self.uids), dict(self.ledger), list(self.moved), self.tokens, set(self.anew),
         )  # fmt: skip
 
     def token(self) -> str:
@@ -444,7 +446,9 @@ def rename(work: Work) -> None:
     """With what is below."""
     names = work.known.names
     names["Old"], names["Old/2019"] = {"Old", "Older"}, {"Old/2019", "Older/2019"}
+    work.known.anew = {"Old", "Old/2019"} if work.lab.store in NAMED else set()
     if work.tell("RENAME Old Older").status == "OK":
+        work.known.anew = set()
         names["Old"], names["Old/2019"] = {"Older"}, {"Older/2019"}
         if work.select("Older/2019"):
             work.fetch()
@@ -544,6 +548,10 @@ def compare(known: Known, view: View) -> None:
         before = max((validity for where, validity, _ in known.ledger if where == name), default=0)
         if uidvalidity < before:
             raise Violation(f"UIDVALIDITY of {name} goes down from {before} to {uidvalidity}")
+        if box in known.anew and known.uidvalidity.get(box) != uidvalidity:
+            known.uidvalidity.pop(box, None)
+            known.anew.discard(box)
+            known.uids = {key: uid for key, uid in known.uids.items() if key[0] != box}
         if known.uidvalidity.setdefault(box, uidvalidity) != uidvalidity:
             raise Violation(f"UIDVALIDITY of {name} is {uidvalidity}, it was {known.uidvalidity[box]}")
         twice = [token for token, count in Counter(token for token, _ in messages.values()).items() if count > 1]
