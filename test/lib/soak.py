@@ -423,6 +423,7 @@ class World(Commands):
 
     def see_renamed(self, box: str) -> None:
         client = self.fresh(box)
+        self.model.settle_pushed(self.round, self.store.rows())
         self.compare(client)
         client.close()
 

@@ -304,6 +304,12 @@ class Model:
             if add.must:
                 self.tell(f"lost: {add.token} for {add.box}, UID {add.uid}", [add.why])
 
+    def settle_pushed(self, this: Round, rows: dict[str, Row]) -> None:
+        """Flags that the store could not be told under a mailbox's old name, it was told now."""
+        for ident, row in rows.items():
+            if ident in self.messages:
+                self.settle_flags(this, self.messages[ident], row)
+
     def settle_flags(self, this: Round, message: Message, row: Row) -> None:
         if row.flags != message.flags:
             message.history.append(f"round {this.number}: it has {sorted(row.flags)}")
