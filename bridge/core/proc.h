@@ -16,7 +16,7 @@
 
 #define PROC_STDERR_LINE_MAX 1024	/* longer stderr lines are cut */
 #define PROC_STDERR_KEEP 5		/* last stderr lines kept for errors */
-#define PROC_STDERR_BURST 1000	/* lines passed on at once, */
+#define PROC_STDERR_BURST 500	/* lines passed on at once, */
 #define PROC_STDERR_RATE 3		/* and then per second; more are counted */
 #define PROC_GRACE_MSECS 500		/* stdin closed, before SIGTERM */
 #define PROC_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
