@@ -14,7 +14,7 @@ peak() {
 	local command commands=()
 	for command; do commands+=(--command "$command"); done
 	run --separate-stderr "$ROOT/test/lib/peak.py" --limit "${LIMIT-0}" "${commands[@]}" -- "$DOVEBRIDGE" imap --state "$TMP/state" \
-		-o bridge_timeout=2s -o mail_max_userip_connections=100 -- "${BACKEND[@]}"
+		-o "bridge_timeout=${TIMEOUT-2s}" -o mail_max_userip_connections=100 -- "${BACKEND[@]}"
 }
 
 # endless KIND COMMAND...: the same, of a backend that answers endlessly.
@@ -134,7 +134,7 @@ FETCH='FETCH 1 (BODY.PEEK[HEADER.FIELDS (SUBJECT)])'
 }
 
 @test "a message of 200 MiB is taken and read in little memory" {
-	peak 'APPEND INBOX {209715200+}\n<2097152*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n>' \
+	TIMEOUT=60s peak 'APPEND INBOX {209715200+}\n<2097152*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n>' \
 		'SELECT INBOX' "$FETCH"
 	assert_line --regexp '^APPEND .*: OK'
 	assert_within 64 30
