@@ -315,10 +315,22 @@ static void child_leave_terminal(void)
 	(void)close(fd);
 }
 
+/* The keys in a session keyring are open to whoever inherits it, and that of Dovecot
+ * is root's in a process, too, that has been the user's since login (keyrings(7)).
+ * Who still is root makes the new one of root's quota: a user may use up his own. Who
+ * is not has what kernel.keys.maxkeys leaves to his uid, and without it goes on: it
+ * is 200, and a uid may have more mail sessions than that. */
+static void child_leave_keyring(const struct proc_plan *plan)
+{
+	/* a kernel or container without keys has none to give away */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
+	    plan->privileged && errno != ENOSYS && errno != EPERM)
+		child_failed("cannot leave the session keyring", NULL);
+}
+
 /* What a change of uid leaves: ambient and inheritable capabilities (all, if
- * the uid never was root's), and the keys in root's session keyring, which are
- * open to whoever has it. */
-static void child_drop_rest(const struct proc_plan *plan)
+ * the uid never was root's). */
+static void child_drop_caps(void)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3
@@ -329,9 +341,6 @@ static void child_drop_rest(const struct proc_plan *plan)
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &header, none) < 0)
 		child_failed("capset", NULL);
-	/* a kernel without keys has none to give away */
-	if (plan->privileged)
-		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 }
 
 /* All of real, effective and saved, for good. An effective uid alone is not
@@ -347,11 +356,12 @@ static void child_drop(const struct proc_plan *plan)
 		if (setgroups((size_t)plan->group_count, plan->groups) < 0)
 			child_failed("setgroups", NULL);
 	}
+	child_leave_keyring(plan);
 	if (setresgid(gid, gid, gid) < 0)
 		child_failed("setresgid", NULL);
 	if (setresuid(uid, uid, uid) < 0)
 		child_failed("setresuid", NULL);
-	child_drop_rest(plan);
+	child_drop_caps();
 }
 
 static void child_verify(const struct proc_plan *plan)

@@ -70,6 +70,22 @@ assert_nothing_left() {
 	done
 }
 
+# Words before a command, which then has a key in its session keyring: who inherits
+# that sees it. None where the kernel, or a container, has no keys.
+KEYED=()
+set_keyed() {
+	if "$ROOT/test/lib/keyed.py" true 2>/dev/null && [ -r /proc/keys ]; then KEYED=("$ROOT/test/lib/keyed.py"); fi
+}
+
+needs_keys() {
+	if [ "${#KEYED[@]}" -eq 0 ]; then skip 'needs kernel keys (keyrings(7))'; fi
+}
+
+assert_no_key() {
+	run seen '^key '
+	assert_equal "$* $output" "$* "
+}
+
 # in_terminal COMMAND: run it in a terminal, as a child of the shell that waits
 # there. $output is what the terminal showed.
 in_terminal() {

@@ -40,6 +40,17 @@ imap_list() {
 	assert_ids 'host ' nobody 65534 65534
 }
 
+@test "as root a backend has not root's session keyring, and no key that is in it" {
+	needs_root 'switches users'
+	set_keyed
+	needs_keys
+	run -0 "${KEYED[@]}" "$DOVEBRIDGE" ls -- "${BACKEND[@]}"
+	run -0 "${KEYED[@]}" "$DOVEBRIDGE" cat INBOX hello -- "${BACKEND[@]}"
+	imap_list "${KEYED[@]}" "$DOVEBRIDGE" imap --state "$STATE" -- "${BACKEND[@]}"
+	assert_seen nobody
+	assert_no_key
+}
+
 @test "an ordinary user's backend is that user" {
 	[ "$(id -u)" -ne 0 ] || skip 'is about ordinary users'
 	start_all

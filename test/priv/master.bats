@@ -16,7 +16,8 @@ setup_file() {
 		mkdir -p "$FILE_TMP/mail/$user/Sub"
 		printf 'Subject: mail of %s\n\nbody\n' "$user" >"$FILE_TMP/mail/$user/1.eml"
 	done
-	"$ROOT/test/lib/dovecot-server" start "$FILE_TMP/dovecot" --protocols 'imap pop3 lmtp' \
+	set_keyed
+	"${KEYED[@]}" "$ROOT/test/lib/dovecot-server" start "$FILE_TMP/dovecot" --protocols 'imap pop3 lmtp' \
 		--user "alice:$ALICE:$ALICE" --user "bert:$BERT:$BERT" \
 		--conf 'lmtp_save_to_detail_mailbox = yes' --conf 'lda_mailbox_autocreate = yes' \
 		--conf 'namespace local {' --conf '  prefix = Local/' --conf '  separator = /' \
@@ -28,8 +29,19 @@ setup_file() {
 	echo $! >"$FILE_TMP/watcher"
 }
 
+# keys CALLS: as alice, on her own keyring.
+keys() {
+	setpriv --reuid "$ALICE" --regid "$ALICE" --clear-groups /usr/bin/python3 -c "
+import ctypes
+keys = ctypes.CDLL('libkeyutils.so.1')
+own = -4  # KEY_SPEC_USER_KEYRING
+$1"
+}
+
 teardown_file() {
 	if [ "$(id -u)" -ne 0 ]; then return; fi
+	# a keyring outlives its user's processes
+	keys 'keys.keyctl_clear(own)' || true	# there may be no keys
 	kill "$(cat "$FILE_TMP/watcher")"
 	"$ROOT/test/lib/dovecot-server" stop "$FILE_TMP/dovecot"
 	rm -rf "$FILE_TMP"
@@ -217,6 +229,39 @@ for_all() {
 @test "imap, pop3, lmtp, lda, doveadm -A, indexer-worker: the same facts of every backend of every user" {
 	for service in "${SERVICES[@]}"; do
 		assert_service "$service" "alice:$ALICE:$ALICE" "bert:$BERT:$BERT"
+	done
+}
+
+@test "no backend has root's session keyring, or a key that is in it" {
+	set_keyed
+	needs_keys
+	# who inherits it sees it, as a user that has nothing else of root, too
+	run -0 "${KEYED[@]}" setpriv --reuid "$ALICE" --regid "$ALICE" --clear-groups grep -o dovebridge-test /proc/keys
+	CALLER=("${KEYED[@]}")
+	for service in "${SERVICES[@]}"; do
+		seen_setup "$FILE_TMP"
+		"start_$service" >/dev/null 2>&1 3>&-
+		assert_seen alice bert
+		assert_no_key "$service"
+	done
+	CALLER=()
+}
+
+@test "a user who has used up the quota of keys does not get root's by it" {
+	set_keyed
+	needs_keys
+	keys "
+# kernel.keys.maxkeys is 200
+n = 0
+while n < 20000 and keys.add_key(b'user', b'filler %d' % n, b'x', ctypes.c_size_t(1), own) > 0: n += 1
+assert n > 0"
+	CALLER=("${KEYED[@]}")
+	# those that keep root's uid (SECURITY.md about the others)
+	for service in lmtp doveadm indexer-worker; do
+		seen_setup "$FILE_TMP"
+		"start_$service" >/dev/null 2>&1 3>&-
+		assert_seen alice
+		assert_no_key "$service"
 	done
 }
 
