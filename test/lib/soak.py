@@ -78,6 +78,9 @@ FAULTS = [
 FAULTS += [f"{verb} fail {code} #1" for verb in ("STORE", "EXPUNGE", "COPY", "MOVE") for code in ("BUSY", "CANNOT")]
 NEVER = ("CANNOT",)  # codes after which a flag goes back
 SERIOUS = re.compile(r"Panic|Fatal|Traceback|[Cc]orrupt|assert")
+# a mailbox without id= that is renamed or deleted, and made anew, while a session has its index
+# open; what counts is the map, and that is compared
+ANEW = re.compile(r"Corrupted transaction log file .*/Tmp-\S+/dovecot\.index\.log .*indexid changed")
 DELIVERIES = 0.6  # of the rounds, in races
 FLEETING_ROUNDS = 0.08
 SLOW_SESSIONS = 0.5  # of the sessions, in races
@@ -541,6 +544,8 @@ class World(Commands):
         for log in filter(os.path.exists, (self.log, f"{self.folder}/server/log")):
             with open(log, encoding="utf-8", errors="replace") as file:
                 for line in filter(SERIOUS.search, file):
+                    if ANEW.search(line) and self.options.races and self.name == "maildir":
+                        continue
                     self.violation(f"logged: {line.strip()}", [])
 
 
