@@ -78,7 +78,7 @@ static int write_all(int fd, struct view text)
 }
 
 static int replace(const char *path, const char *tmp, struct view text,
-		   struct stat *st_r)
+		   bool sync, struct stat *st_r)
 {
 	struct stat st;
 	int fd, ret;
@@ -89,27 +89,38 @@ static int replace(const char *path, const char *tmp, struct view text,
 		  0600);
 	if (fd < 0)
 		return -1;
-	ret = write_all(fd, text) < 0 || fsync(fd) < 0 || fstat(fd, &st) < 0 ||
-		rename(tmp, path) < 0 ? -1 : 0;
+	ret = write_all(fd, text) < 0 || (sync && fsync(fd) < 0) ||
+		fstat(fd, &st) < 0 || rename(tmp, path) < 0 ? -1 : 0;
 	close_keeping_errno(fd);
 	if (ret == 0 && st_r != NULL)
 		*st_r = st;
 	return ret;
 }
 
-int file_replace(const char *path, struct view text, struct stat *st_r)
+static int write_and_rename(const char *path, struct view text, bool sync,
+			    struct stat *st_r)
 {
 	struct buf tmp = { NULL, 0, 0 };
 	int ret, error;
 
 	buf_printf(&tmp, "%s.tmp", path);
-	ret = replace(path, tmp.p, text, st_r);
+	ret = replace(path, tmp.p, text, sync, st_r);
 	error = errno;
 	if (ret < 0)
 		(void)unlink(tmp.p);
 	buf_free(&tmp);
 	errno = error;
 	return ret;
+}
+
+int file_replace(const char *path, struct view text, struct stat *st_r)
+{
+	return write_and_rename(path, text, true, st_r);
+}
+
+int file_put(const char *path, struct view text)
+{
+	return write_and_rename(path, text, false, NULL);
 }
 
 int file_lock(const char *path, unsigned int wait_msecs)

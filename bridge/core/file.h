@@ -18,6 +18,9 @@ int file_read(const char *path, size_t max, struct buf *out, struct stat *st_r);
  * NULL) is that of the new file. */
 int file_replace(const char *path, struct view text, struct stat *st_r);
 
+/* The same for what nobody needs after a crash: it is not synced. */
+int file_put(const char *path, struct view text);
+
 /* Lock a lock file, made if there is none, against other processes. Returns
  * a descriptor: closing it unlocks. -1 and errno, EWOULDBLOCK if it was still
  * locked after wait_msecs. */

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define FLAG_NAME_MAX 1024	/* bytes, as spelt */
+#define FLAG_NAME_MAX 1024	/* bytes, as spelt, without its mark */
+#define MARK_LEN 2		/* %+ or %-, flags.h */
 /* What working out a change costs, for each byte, against one comparison. */
 #define APPLY_COST 64
 
@@ -39,6 +40,10 @@ static bool name_is_sound(struct view name)
 {
 	size_t i;
 
+	if (view_starts(name, "%+") || view_starts(name, "%-")) {
+		name.p += MARK_LEN;
+		name.len -= MARK_LEN;
+	}
 	if (name.len == 0 || name.len > FLAG_NAME_MAX || view_is(name, "-"))
 		return false;
 	for (i = 0; i < name.len; i++) {

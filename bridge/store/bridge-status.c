@@ -170,23 +170,6 @@ static int status_create(struct bridge_mailbox_list *list)
 	return 0;
 }
 
-static int status_put(const char *path, const string_t *text)
-{
-	const char *tmp = t_strconcat(path, ".tmp", NULL);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
-		      O_CLOEXEC, 0600);
-	ssize_t len;
-
-	if (fd < 0)
-		return -1;
-	len = write(fd, str_data(text), str_len(text));
-	i_close_fd(&fd);
-	if (len == (ssize_t)str_len(text) && rename(tmp, path) == 0)
-		return 0;
-	i_unlink_if_exists(tmp);
-	return -1;
-}
-
 static void status_write(struct bridge_mailbox_list *list)
 {
 	struct bridge_status *status = &list->status;
@@ -209,7 +192,7 @@ static void status_write(struct bridge_mailbox_list *list)
 	text = t_str_new(1024);
 	status_text(&seen, text);
 	if ((status->path == NULL && status_create(list) < 0) ||
-	    status_put(status->path, text) < 0) {
+	    file_put(status->path, view_of(str_c(text))) < 0) {
 		status->failed = TRUE;
 		e_debug(list->event, "%s: doveadm bridge status will not know "
 			"of this session: %m", status_dir(list));

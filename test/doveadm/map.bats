@@ -198,6 +198,30 @@ assert_found() {
 	run -0 /usr/bin/python3 -m json.tool <<<"$output"
 }
 
+@test "doveadm force-resync of a mailbox whose map is damaged fails and leaves it, and with the map put back all is as before" {
+	begin
+	local map index before
+	map=$(map_of INBOX)
+	cp -p "$map" "$TMP/whole"
+	doveadm -f tab fetch 'uid flags guid' mailbox INBOX
+	before=$output
+	sed -i '2s/ \([0-9]\)\([0-9]*\) / 7\2 /' "$map"
+	cp -p "$map" "$TMP/damaged"
+	for index in kept lost; do
+		if [ "$index" = lost ]; then rm "${map%/*}"/dovecot.index*; fi
+		doveadm force-resync INBOX
+		assert_failure
+		assert_regex "$stderr" "$map.*damaged at byte [0-9]+"
+		cmp "$map" "$TMP/damaged"
+	done
+	cp -p "$TMP/whole" "$map"
+	doveadm force-resync INBOX
+	assert_success
+	doveadm -f tab fetch 'uid flags guid' mailbox INBOX
+	assert_equal "$output" "$before"
+	assert_sound
+}
+
 @test "a map cut off anywhere, or with any byte changed, is read or reported, and nothing crashes" {
 	begin
 	local map n size

@@ -141,6 +141,43 @@ column() {
 	assert_equal "$(column error <<<"$output")" '?[31mred'
 }
 
+@test "what is known of a session lies below VOLATILEDIR, if the location has one, and only while it runs" {
+	store "'$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
+	echo "mail_location = bridge:$TMP/user/bridge:VOLATILEDIR=$TMP/user/volatile" >>"$TMP/conf"
+	mail a
+	command_file
+	imap <<-'END'
+		a SELECT INBOX
+		! find "$TMP/user" -path '*dovebridge-sessions/*' -printf '%P\n' >"$TMP/there"
+		! "$TMP/status" >"$TMP/out" 2>"$TMP/err"
+	END
+	assert_regex "$(cat "$TMP/there")" '^volatile/[^[:space:]]*dovebridge-sessions/[^[:space:]]+$'
+	assert_equal "$(column state "$TMP/out")" runs
+	assert_equal "$(find "$TMP/user" -path '*dovebridge-sessions/*')" ''
+}
+
+@test "a FIFO, link or folder where a session is about to write what is known of it: no wait, and what it leads to stays" {
+	store "'$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
+	mail a b
+	command_file
+	for kind in 'mkfifo -m 666' "ln -s $TMP/user/precious" "ln $TMP/user/precious" mkdir; do
+		echo precious >"$TMP/user/precious"
+		chmod 666 "$TMP/user/precious"
+		SECONDS=0
+		imap <<-END
+			a SELECT INBOX
+			! for f in "$TMP/user/bridge/dovebridge-sessions"/*; do $kind "\$f.tmp" && echo "$kind" >>"$TMP/planted"; done; sleep 1.1 # what is told is at most a second old
+			a NOOP
+			! "$TMP/status" >"$TMP/out" 2>"$TMP/err"
+		END
+		if [ "$SECONDS" -gt 20 ]; then fail "$kind took $SECONDS seconds"; fi
+		assert_regex "$(tail -n 1 "$TMP/planted")" "^$kind"
+		assert_equal "$kind $(cat "$TMP/user/precious")" "$kind precious"
+		assert_equal "$(column state "$TMP/out")" runs
+		rm -rf "$TMP/user/bridge/dovebridge-sessions"
+	done
+}
+
 # --- why a user has no mail: dovebridge.conf(5), "Troubleshooting" -------------------
 
 # assert_cause TEXT: status fails, and says this.

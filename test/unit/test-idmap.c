@@ -153,6 +153,27 @@ static void test_many_flags(void)
 	buf_free(&change);
 }
 
+static void test_longest_flag(void)
+{
+	struct idmap *map = created(1);
+	struct buf change = { NULL, 0, 0 }, marked = { NULL, 0, 0 },
+		push = { NULL, 0, 0 };
+	struct view flags;
+
+	buf_printf(&change, "+%01024d", 0);
+	flags_mark(NULL, view_of_buf(&change), &marked, &push);
+	(void)add(map, 1, "one");
+	idmap_flags(map, 1, 1, buf_str(&marked));
+	ok(commit(map) == 0 && idmap_load(map, &fault) == 0,
+	   "a change of a flag as long as one may be is kept with its mark");
+	flags = idmap_flags_text(map, idmap_known_flags(map, known_of(map, 1)));
+	is_num(flags.len, 1024 + 1 + 1024 + 2, "and is read back");
+	idmap_deinit(&map);
+	buf_free(&change);
+	buf_free(&marked);
+	buf_free(&push);
+}
+
 static void test_rollback(void)
 {
 	struct idmap *map = created(1);
@@ -735,6 +756,7 @@ int main(int argc, char **argv)
 	test_hash();
 	test_flags();
 	test_many_flags();
+	test_longest_flag();
 	test_rollback();
 	test_next_uid();
 	test_listed_uid();

@@ -3,6 +3,7 @@
 #define TEST_IDMAP_H
 
 #include "tap.h"
+#include "flags.h"
 #include "idmap.h"
 
 #include <fcntl.h>
