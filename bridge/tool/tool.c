@@ -189,9 +189,17 @@ static void leave_terminal(void)
 	(void)close(fd);
 }
 
-/* What a change of uid leaves: inheritable capabilities, and the keys in root's
-   session keyring, which are open to whoever has it. */
-static int drop_rest(void)
+/* The keys in root's session keyring are open to whoever inherits it (keyrings(7)).
+   While we are root, for the user may have used up his own quota of keys. */
+static int leave_keyring(void)
+{
+	/* a kernel or container without keys has none to give away */
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
+		errno != ENOSYS && errno != EPERM ? -1 : 0;
+}
+
+/* What a change of uid leaves. */
+static int drop_inheritable(void)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3
@@ -199,8 +207,6 @@ static int drop_rest(void)
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 
 	memset(none, 0, sizeof(none));
-	/* a kernel without keys has none to give away */
-	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	return (int)syscall(SYS_capset, &header, none);
 }
 
@@ -210,10 +216,10 @@ static void become(const struct passwd *pw)
 	gid_t gr, ge, gs;
 
 	leave_terminal();
-	if (set_groups(pw) < 0 ||
+	if (leave_keyring() < 0 || set_groups(pw) < 0 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 ||
-	    drop_rest() < 0)
+	    drop_inheritable() < 0)
 		tool_fail(EX_OSERR, "cannot become %s: %s", pw->pw_name,
 			  strerror(errno));
 	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0 ||

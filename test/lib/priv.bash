@@ -81,6 +81,23 @@ needs_keys() {
 	if [ "${#KEYED[@]}" -eq 0 ]; then skip 'needs kernel keys (keyrings(7))'; fi
 }
 
+# keys UID CALLS: as that user, on his own keyring.
+keys() {
+	setpriv --reuid "$1" --regid "$1" --clear-groups /usr/bin/python3 -c "
+import ctypes
+keys = ctypes.CDLL('libkeyutils.so.1')
+own = -4  # KEY_SPEC_USER_KEYRING
+$2"
+}
+
+# use_up_keys UID: kernel.keys.maxkeys is 200. Whoever calls it clears them.
+use_up_keys() {
+	keys "$1" "
+n = 0
+while n < 20000 and keys.add_key(b'user', b'filler %d' % n, b'x', ctypes.c_size_t(1), own) > 0: n += 1
+assert n > 0"
+}
+
 assert_no_key() {
 	run seen '^key '
 	assert_equal "$* $output" "$* "

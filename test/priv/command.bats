@@ -51,6 +51,20 @@ imap_list() {
 	assert_no_key
 }
 
+@test "as root a backend has no key of root's either when nobody's quota of keys is used up" {
+	needs_root 'switches users'
+	set_keyed
+	needs_keys
+	use_up_keys 65534
+	run "${KEYED[@]}" "$DOVEBRIDGE" ls -- "${BACKEND[@]}"
+	local ls_status=$status
+	# a keyring outlives its user's processes
+	keys 65534 'keys.keyctl_clear(own)'
+	assert_equal "$ls_status" 0
+	assert_seen nobody
+	assert_no_key
+}
+
 @test "an ordinary user's backend is that user" {
 	[ "$(id -u)" -ne 0 ] || skip 'is about ordinary users'
 	start_all

@@ -29,19 +29,10 @@ setup_file() {
 	echo $! >"$FILE_TMP/watcher"
 }
 
-# keys CALLS: as alice, on her own keyring.
-keys() {
-	setpriv --reuid "$ALICE" --regid "$ALICE" --clear-groups /usr/bin/python3 -c "
-import ctypes
-keys = ctypes.CDLL('libkeyutils.so.1')
-own = -4  # KEY_SPEC_USER_KEYRING
-$1"
-}
-
 teardown_file() {
 	if [ "$(id -u)" -ne 0 ]; then return; fi
 	# a keyring outlives its user's processes
-	keys 'keys.keyctl_clear(own)' || true	# there may be no keys
+	keys "$ALICE" 'keys.keyctl_clear(own)' || true	# there may be no keys
 	kill "$(cat "$FILE_TMP/watcher")"
 	"$ROOT/test/lib/dovecot-server" stop "$FILE_TMP/dovecot"
 	rm -rf "$FILE_TMP"
@@ -250,11 +241,7 @@ for_all() {
 @test "a user who has used up the quota of keys does not get root's by it" {
 	set_keyed
 	needs_keys
-	keys "
-# kernel.keys.maxkeys is 200
-n = 0
-while n < 20000 and keys.add_key(b'user', b'filler %d' % n, b'x', ctypes.c_size_t(1), own) > 0: n += 1
-assert n > 0"
+	use_up_keys "$ALICE"
 	CALLER=("${KEYED[@]}")
 	# those that keep root's uid (SECURITY.md about the others)
 	for service in lmtp doveadm indexer-worker; do
