@@ -35,6 +35,13 @@ fetch_mail() {
 		as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
 	fi
 	client "${as[@]}" getmail --rcfile getmailrc
+	# on a busy machine getmail now and then waits for ever amid a mailbox, and did so with
+	# Dovecot's own maildir (2 of 30 runs); what it has got is not known to it then
+	if [ "$status" -eq 124 ] && [ "$2" = false ] && [ -z "${AGAIN-}" ]; then
+		rm -rf "$HOME/.getmail" "$HOME/Mail"
+		AGAIN=1 fetch_mail "$@"
+		return
+	fi
 	if [ "$status" -ne 0 ] || [ -n "$stderr" ]; then fail "$output$stderr"; fi
 }
 

@@ -13,7 +13,8 @@ requests of that verb in this copy; without it the fault fires every time.
 With --over COMMAND another backend answers, in all the verbs that it has, and this
 one breaks its answers: as --fault says, and as the file of --spot does while it is
 there, one line: VERB FAULT LINE PART [not]. FAULT is one of faults.py, at the start,
-middle or end of a line; "not": the other backend is not even asked.
+middle or end of a line; "not": the other backend is not even asked. If PART is "all",
+FAULT is one of --list-faults, and LINE of no meaning.
 
 Options are also taken from $TEST_BACKEND_OPTIONS, split as a shell would.
 """
@@ -806,7 +807,10 @@ class Backend:
             reply = refusal("UNSUPPORTED", "this verb is not known here")
         for trigger in self.firing(name):
             FAULTS[trigger.name].act(reply, trigger.arg)
-        if wrong[0] == name:
+        if wrong[0] == name and wrong[3] == "all":
+            fault, _, arg = wrong[1].partition("=")
+            FAULTS[fault].act(reply, arg)
+        elif wrong[0] == name:
             break_at(reply.render(), *wrong[1:4])
             return
         write(reply.render())

@@ -448,7 +448,9 @@ def rename(work: Work) -> None:
     names["Old"], names["Old/2019"] = {"Old", "Older"}, {"Old/2019", "Older/2019"}
     work.known.anew = {"Old", "Old/2019"} if work.lab.store in NAMED else set()
     if work.tell("RENAME Old Older").status == "OK":
-        work.known.anew = set()
+        with open(work.lab.log, encoding="utf-8", errors="replace") as file:
+            if "bridge: rename(" not in file.read():  # our folders of them have followed
+                work.known.anew = set()
         names["Old"], names["Old/2019"] = {"Older"}, {"Older/2019"}
         if work.select("Older/2019"):
             work.fetch()
