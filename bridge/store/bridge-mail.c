@@ -17,6 +17,7 @@ struct bridge_mail {
 	enum mail_error failed;
 	bool gone;
 	bool ahead;		/* it was asked for ahead */
+	bool parses;		/* what is asked for may be found in the body only */
 	char failed_text[2 * FAULT_USER_MAX];
 };
 
@@ -287,10 +288,12 @@ static void bridge_mail_close(struct mail *_mail)
    for attachments, need the whole. */
 static enum fetch_want bridge_mail_want(struct index_mail *mail, bool get_body)
 {
+	struct mail *_mail = &mail->mail.mail;
+	const struct bridge_mail *bmail = BRIDGE_MAIL(_mail);
 	const struct mail_storage_settings *set =
-		mailbox_get_settings(mail->mail.mail.box);
+		mailbox_get_settings(_mail->box);
 
-	return get_body || bridge_mail_is_decoded(&mail->mail.mail) ||
+	return get_body || bmail->parses || bridge_mail_is_decoded(_mail) ||
 		set->parsed_mail_attachment_detection_add_flags ||
 		(mail->data.access_part & (READ_BODY | PARSE_BODY)) != 0 ?
 		FETCH_FULL : FETCH_HEADER;
@@ -350,32 +353,14 @@ static int bridge_mail_ask(struct mail *mail, enum fetch_want want,
 	return ret;
 }
 
-/* The store has answered. Returns 0 with the open stream, -1 with the error set. */
-static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
-			       enum fetch_want want, struct istream **input_r)
+/* The whole message has come. */
+static void bridge_mail_whole(struct mail *mail, const struct fetched *fetched)
 {
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct index_mail *imail = INDEX_MAIL(mail);
 
-	if (fetched->status == FETCH_GONE) {
-		/* only a list removes it for good */
-		mbox->relist = TRUE;
-		bmail->gone = TRUE;
-		mail_set_expunged(mail);
-		return -1;
-	}
-	*input_r = bridge_stream_create(fetched, want == FETCH_HEADER);
-	i_stream_set_name(*input_r, t_strdup_printf("bridge %s UID %u",
-						    mbox->wire_name,
-						    mail->uid));
-	imail->data.stream_has_only_header = fetched->header_only;
-	if (!fetched->header_only) {
-		if (!bridge_mail_is_decoded(mail))
-			imail->data.physical_size = fetched->size;
-		bridge_mail_remember_size(mail, fetched->size);
-	}
-	return 0;
+	if (!bridge_mail_is_decoded(mail))
+		imail->data.physical_size = fetched->size;
+	bridge_mail_remember_size(mail, fetched->size);
 }
 
 /* It has another size than was seen before; what LIST says is another matter. */
@@ -398,32 +383,84 @@ static void bridge_mail_size_differs(struct mail *mail,
 	}
 }
 
-/* Returns 0 with the open stream, -1 with the error set. */
-static int bridge_mail_fetch(struct mail *mail, bool get_body,
-			     struct istream **input_r)
+/* Returns 0 with MEMORY or FILE, -1 with the error set; fetched_free in any case. */
+static int bridge_mail_fetch(struct mail *mail, enum fetch_want want,
+			     struct fetched *fetched)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
-	enum fetch_want want = bridge_mail_want(INDEX_MAIL(mail), get_body);
-	struct fetched fetched;
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct fault fault;
 	int ret;
 
-	if (mail->saving)
-		return bridge_save_get_stream(mail, input_r);
+	i_zero(fetched);
+	fetched->fd = -1;
 	if (bridge_mail_may_fetch(mail) < 0)
 		return -1;
 	i_zero(&fault);
 	mbox->list->busy_box = mail->box;
-	ret = bridge_ahead_take(mail, want, &fetched, &fault);
+	ret = bridge_ahead_take(mail, want, fetched, &fault);
 	if (ret == 0)
-		ret = bridge_mail_ask(mail, want, &fetched, &fault);
+		ret = bridge_mail_ask(mail, want, fetched, &fault);
 	mbox->list->busy_box = NULL;
-	if (ret >= 0)
-		ret = bridge_mail_fetched(mail, &fetched, want, input_r);
-	else if (fetched.size_differs)
+	if (ret >= 0 && fetched->status == FETCH_GONE) {
+		/* only a list removes it for good */
+		mbox->relist = TRUE;
+		bmail->gone = TRUE;
+		mail_set_expunged(mail);
+		return -1;
+	}
+	if (ret >= 0 && !fetched->header_only)
+		bridge_mail_whole(mail, fetched);
+	else if (ret < 0 && fetched->size_differs)
 		bridge_mail_size_differs(mail, &fault);
-	else if (fault.code != FAULT_NONE)
+	else if (ret < 0 && fault.code != FAULT_NONE)
 		bridge_mail_set_failed(mail, &fault);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Somebody reads on where the header ends that came alone. */
+static int bridge_mail_ask_rest(void *context, struct fetched *fetched_r,
+				const char **error_r)
+{
+	struct mail *mail = context;
+	struct index_mail *imail = INDEX_MAIL(mail);
+	int ret;
+
+	ret = bridge_mail_fetch(mail, FETCH_FULL, fetched_r);
+	if (ret < 0)
+		*error_r = mailbox_get_last_internal_error(mail->box, NULL);
+	else
+		imail->data.stream_has_only_header = FALSE;
+	return ret;
+}
+
+/* Returns 0 with the open stream, -1 with the error set. */
+static int bridge_mail_open_stream(struct mail *mail, bool get_body,
+				   struct istream **input_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	struct index_mail *imail = INDEX_MAIL(mail);
+	enum fetch_want want = bridge_mail_want(imail, get_body);
+	struct fetched fetched;
+	int ret;
+
+	if (mail->saving)
+		return bridge_save_get_stream(mail, input_r);
+	ret = bridge_mail_fetch(mail, want, &fetched);
+	if (ret == 0 && fetched.header_only &&
+	    !bridge_stream_may_be_header(&fetched)) {
+		fetched_free(&fetched);
+		ret = bridge_mail_fetch(mail, FETCH_FULL, &fetched);
+	}
+	if (ret == 0) {
+		imail->data.stream_has_only_header = fetched.header_only;
+		*input_r = fetched.header_only ?
+			bridge_stream_create_header(&fetched,
+						    bridge_mail_ask_rest, mail) :
+			bridge_stream_create(&fetched, want == FETCH_HEADER);
+		i_stream_set_name(*input_r, t_strdup_printf(
+			"bridge %s UID %u", mbox->wire_name, mail->uid));
+	}
 	fetched_free(&fetched);
 	return ret;
 }
@@ -445,7 +482,7 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 	}
 	if (mail->data.stream == NULL) {
 		if (!mail_stream_access_start(_mail) ||
-		    bridge_mail_fetch(_mail, get_body, &input) < 0)
+		    bridge_mail_open_stream(_mail, get_body, &input) < 0)
 			return -1;
 		mail->data.stream = input;
 		if (mail->mail.v.istream_opened != NULL &&
@@ -535,12 +572,20 @@ static int bridge_mail_get_guid(struct mail *mail, const char **value_r)
 	return 0;
 }
 
+static bool field_parses_body(enum mail_fetch_field field)
+{
+	return field == MAIL_FETCH_IMAP_BODY ||
+		field == MAIL_FETCH_IMAP_BODYSTRUCTURE ||
+		field == MAIL_FETCH_BODY_SNIPPET;
+}
+
 static int
 bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 			const char **value_r)
 {
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct bridge_mail_entry entry;
+	int ret;
 
 	switch (field) {
 	case MAIL_FETCH_GUID:
@@ -553,8 +598,24 @@ bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 		buf_free(&entry.buf);
 		return 0;
 	default:
-		return index_mail_get_special(mail, field, value_r);
+		bmail->parses = field_parses_body(field);
+		ret = index_mail_get_special(mail, field, value_r);
+		bmail->parses = FALSE;
+		return ret;
 	}
+}
+
+/* Where they are not cached they are found by reading the body. */
+static int bridge_mail_get_parts(struct mail *mail,
+				 struct message_part **parts_r)
+{
+	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
+	int ret;
+
+	bmail->parses = TRUE;
+	ret = index_mail_get_parts(mail, parts_r);
+	bmail->parses = FALSE;
+	return ret;
 }
 
 struct mail_vfuncs bridge_mail_vfuncs = {
@@ -571,7 +632,7 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.get_keyword_indexes = index_mail_get_keyword_indexes,
 	.get_modseq = index_mail_get_modseq,
 	.get_pvt_modseq = index_mail_get_pvt_modseq,
-	.get_parts = index_mail_get_parts,
+	.get_parts = bridge_mail_get_parts,
 	.get_date = index_mail_get_date,
 	.get_received_date = bridge_mail_get_received_date,
 	.get_save_date = bridge_mail_get_save_date,

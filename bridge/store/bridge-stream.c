@@ -3,7 +3,8 @@
  * as long as it was): each costs time per message and per read.
  *
  * What is in memory, and what can be read at once, is held whole; a longer piece is
- * read step by step. */
+ * read step by step. A header that came alone is held whole, too; when somebody reads
+ * on, the stream turns into that of the whole message. */
 #include "lib.h"
 #include "compat.h"
 #include "istream-private.h"
@@ -25,6 +26,12 @@ struct message_istream {
 	char *data;		/* if it is held whole */
 	size_t have;		/* bytes of data that are there */
 	bool header;
+
+	/* a header that came alone: how to get the rest; NULL = this is all */
+	bridge_stream_ask_t *ask;
+	void *ask_context;
+	char *began_with;	/* that header, when the rest has come: streams
+				   on top may still look at it */
 };
 
 static void message_close(struct iostream_private *stream,
@@ -45,6 +52,7 @@ static void message_destroy(struct iostream_private *stream)
 
 	i_stream_free_buffer(_stream);
 	free(message->data);
+	free(message->began_with);
 }
 
 /* Read up to size bytes of the piece, from at on. A file that has become shorter
@@ -69,6 +77,26 @@ message_pread(struct message_istream *message, void *to, uoff_t at, size_t size)
 			"%"PRIuUOFF_T" of %"PRIuUOFF_T" bytes", at,
 			message->size);
 	return -1;
+}
+
+static int message_read_on(struct message_istream *message);
+
+/* The empty line that ends a header. */
+static size_t blank_len(const struct message_istream *message)
+{
+	return message->have > 1 &&
+		message->data[message->have - 2] == '\r' ? 2 : 1;
+}
+
+/* Only the empty line is left to be taken. A parser of headers looks one byte beyond
+   it before it takes it (message-header-parser.c, 2.3.19.1): that is no wish for the
+   body, which is read when nothing is left. */
+static bool message_is_at_blank(const struct message_istream *message)
+{
+	size_t unread = message->istream.pos - message->istream.skip;
+
+	return unread > 0 && message->have == message->size &&
+		unread <= blank_len(message);
 }
 
 /* --- held whole ------------------------------------------------------------ */
@@ -100,6 +128,12 @@ static ssize_t whole_read(struct istream_private *stream)
 		container_of(stream, struct message_istream, istream);
 	size_t before = stream->pos;
 
+	if (before >= message->size && message->ask != NULL &&
+	    !message_is_at_blank(message)) {
+		if (message_read_on(message) < 0)
+			return -1;
+		return stream->read(stream);
+	}
 	if (before >= message->size) {
 		stream->istream.eof = TRUE;
 		return -1;
@@ -159,30 +193,140 @@ static int message_stat(struct istream_private *stream, bool exact ATTR_UNUSED)
 	struct message_istream *message =
 		container_of(stream, struct message_istream, istream);
 
-	stream->statbuf.st_size = (off_t)message->size;
+	stream->statbuf.st_size = message->ask != NULL ? -1 :
+		(off_t)message->size;
 	return 0;
 }
 
-struct istream *bridge_stream_create(struct fetched *fetched, bool header)
+static bool is_held_whole(const struct fetched *fetched)
 {
-	struct message_istream *message = i_new(struct message_istream, 1);
-	struct istream_private *stream = &message->istream;
-	bool whole = fetched->status == FETCH_MEMORY ||
+	return fetched->status == FETCH_MEMORY ||
 		fetched->size <= READ_WHOLE_MAX;
+}
+
+/* The bytes become the stream's. */
+static void message_take(struct message_istream *message,
+			 struct fetched *fetched)
+{
+	struct istream_private *stream = &message->istream;
+	bool whole = is_held_whole(fetched);
 
 	message->offset = fetched->offset;
 	message->size = fetched->size;
-	message->header = header;
+	message->data = NULL;
+	message->have = 0;
+	stream->buffer = NULL;
 	if (fetched->status == FETCH_MEMORY) {
 		message->have = message->size = fetched->data.len;
 		stream->buffer = (const unsigned char *)buf_str(&fetched->data);
 		message->data = fetched->data.p;
 		i_zero(&fetched->data);
 	}
-	stream->iostream.close = message_close;
-	stream->iostream.destroy = message_destroy;
+	stream->fd = fetched->fd;
+	fetched->fd = -1;
 	stream->read = whole ? whole_read : piece_read;
 	stream->seek = whole ? whole_seek : piece_seek;
+}
+
+/* --- a header that came alone ---------------------------------------------- */
+
+/* Does the message begin with the header that was shown of it? Returns 0, or -1
+   with the error set. */
+static int message_compare(struct message_istream *message, size_t size)
+{
+	char chunk[4096];
+	ssize_t ret = 0;
+	size_t at;
+
+	for (at = 0; size <= message->size && at < size; at += (size_t)ret) {
+		if (message->have > 0) {
+			ret = (ssize_t)size;
+			if (memcmp(message->data, message->began_with, size) != 0)
+				break;
+			continue;
+		}
+		ret = message_pread(message, chunk, at,
+				    I_MIN(sizeof(chunk), size - at));
+		if (ret < 0)
+			return -1;
+		if (memcmp(chunk, message->began_with + at, (size_t)ret) != 0)
+			break;
+	}
+	if (at >= size)
+		return 0;
+	message->istream.istream.stream_errno = EIO;
+	io_stream_set_error(&message->istream.iostream, "the message does not "
+		"begin with the header that came before");
+	return -1;
+}
+
+/* The stream is that of the whole message from here on: what was read and not yet
+   taken is where it was. */
+static void message_goes_on(struct message_istream *message, size_t unread)
+{
+	struct istream_private *stream = &message->istream;
+	size_t at = (size_t)stream->istream.v_offset;
+
+	if (stream->read == whole_read) {
+		stream->skip = at;
+		stream->pos = at + unread;
+		if (message->data != NULL)
+			return;
+		/* whole_fill() sets the buffer, before anybody looks at it */
+		stream->buffer = (const unsigned char *)message->began_with;
+		return;
+	}
+	stream->skip = stream->pos = 0;
+	if (unread > 0)
+		memcpy(i_stream_alloc(stream, unread),
+		       message->began_with + at, unread);
+	stream->pos = unread;
+}
+
+/* Returns 0, or -1 with the error set. */
+static int message_read_on(struct message_istream *message)
+{
+	struct istream_private *stream = &message->istream;
+	size_t size = message->size, unread = stream->pos - stream->skip;
+	struct fetched fetched;
+	const char *error;
+
+	/* who jumped over the header has not read it */
+	while (message->have < size) {
+		if (whole_fill(message) < 0)
+			return -1;
+	}
+	i_close_fd(&stream->fd);
+	i_zero(&fetched);
+	fetched.fd = -1;
+	if (message->ask(message->ask_context, &fetched, &error) < 0) {
+		stream->istream.stream_errno = EIO;
+		io_stream_set_error(&stream->iostream, "%s", error);
+		fetched_free(&fetched);
+		return -1;
+	}
+	message->ask = NULL;
+	message->began_with = message->data;
+	message_take(message, &fetched);
+	fetched_free(&fetched);
+	message_goes_on(message, unread);
+	return message_compare(message, size);
+}
+
+
+/* --- made ------------------------------------------------------------------ */
+
+static struct istream *
+message_create(struct fetched *fetched, enum istream_create_flag flags)
+{
+	struct message_istream *message = i_new(struct message_istream, 1);
+	struct istream_private *stream = &message->istream;
+	int fd;
+
+	message_take(message, fetched);
+	fd = stream->fd;
+	stream->iostream.close = message_close;
+	stream->iostream.destroy = message_destroy;
 	stream->stat = message_stat;
 	/* streams on top of it take it over; in longer steps than 8 KiB FETCH
 	   BINARY counts lines of the wrong part, and panics (index-mail-binary.c,
@@ -190,8 +334,41 @@ struct istream *bridge_stream_create(struct fetched *fetched, bool header)
 	stream->max_buffer_size = MAIL_READ_FULL_BLOCK_SIZE;
 	stream->istream.blocking = TRUE;
 	stream->istream.seekable = TRUE;
-	i_stream_create(stream, NULL, fetched->fd, whole ?
-			ISTREAM_CREATE_FLAG_NOOP_SNAPSHOT : 0);
-	fetched->fd = -1;
-	return &stream->istream;
+	return i_stream_create(stream, NULL, fd, flags);
+}
+
+/* An empty header is a message without end to whoever takes nothing of it. */
+bool bridge_stream_may_be_header(const struct fetched *fetched)
+{
+	return is_held_whole(fetched) && fetched->size > 2;
+}
+
+static struct message_istream *message_of(struct istream *input)
+{
+	return container_of(input->real_stream, struct message_istream,
+			    istream);
+}
+
+struct istream *bridge_stream_create(struct fetched *fetched, bool header)
+{
+	bool whole = is_held_whole(fetched);
+	struct istream *input = message_create(fetched, whole ?
+		ISTREAM_CREATE_FLAG_NOOP_SNAPSHOT : 0);
+
+	message_of(input)->header = header;
+	return input;
+}
+
+struct istream *
+bridge_stream_create_header(struct fetched *fetched, bridge_stream_ask_t *ask,
+			    void *context)
+{
+	struct istream *input;
+
+	i_assert(bridge_stream_may_be_header(fetched));
+	input = message_create(fetched, 0);
+	message_of(input)->header = TRUE;
+	message_of(input)->ask = ask;
+	message_of(input)->ask_context = context;
+	return input;
 }

@@ -387,18 +387,6 @@ void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
 	mail_index_view_close(&view);
 }
 
-/* Dovecot keeps the RFC822.SIZE that it has found out by reading a message only
-   in an index that has a place for it (index_mail_cache_sizes(), 2.3.19.1), else
-   it reads the message again in the next session. */
-static void bridge_sync_make_place(struct bridge_sync *sync)
-{
-	uint32_t ext_id = sync->mbox->box.mail_vsize_ext_id;
-
-	if (!compat_has_ext(sync->view, ext_id))
-		mail_index_ext_resize(sync->trans, ext_id, 0, sizeof(uint32_t),
-				      sizeof(uint32_t));
-}
-
 static void bridge_sync_finish_uids(struct bridge_sync *sync)
 {
 	uint32_t next_uid = sync->next_uid;
@@ -471,6 +459,7 @@ static int bridge_sync_check_uids(struct bridge_sync *sync)
 static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 {
 	bridge_sync_recent(sync, count);
+	bridge_sync_check_cache(sync, count);
 	if (bridge_sync_walk(sync, count) < 0)
 		return -1;
 	bridge_sync_apply_updates(sync);
@@ -521,7 +510,7 @@ static int bridge_sync_round(struct bridge_sync *sync)
 	    (!sync->walked && bridge_sync_apply(sync, count) < 0) ||
 	    bridge_sync_commit_map(sync) < 0)
 		return -1;
-	bridge_sync_make_place(sync);
+	bridge_sync_make_places(sync);
 	last = bridge_sync_append_round(sync);
 	bridge_sync_hold(sync, !last);
 	if (last) {
@@ -573,8 +562,9 @@ int bridge_sync_index(struct bridge_sync *sync)
 	int ret;
 
 	/* nothing to do but what clients may have changed */
-	if (sync->partial && !sync->pushed &&
-	    !idmap_has_changes(sync->mbox->map))
+	if (sync->partial && !sync->pushed && !sync->force &&
+	    !idmap_has_changes(sync->mbox->map) &&
+	    bridge_sync_cache_is_ours(sync->mbox))
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->expunged_uids, 32);
 	sync->optimization = sync->mbox->box.index->optimization_set;

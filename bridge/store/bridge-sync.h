@@ -247,6 +247,15 @@ void bridge_sync_parse_flags(struct bridge_sync *sync, struct view list,
 void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		      struct buf *seed);
 
+/* bridge-sync-cache.c */
+/* Places in the index for what is remembered of messages. */
+void bridge_sync_make_places(struct bridge_sync *sync);
+/* Whether all that Dovecot remembers was remembered under this version. */
+bool bridge_sync_cache_is_ours(struct bridge_mailbox *mbox);
+/* If not, and with force, what it remembers of the first count messages is
+ * forgotten. */
+void bridge_sync_check_cache(struct bridge_sync *sync, uint32_t count);
+
 /* bridge-sync-index.c: commit what is staged in the map, and bring the index to
  * what the map says then. Locked. Returns 0, -1 with the storage's error set
  * and nothing changed in either, or only in the map (taken up next time). */

@@ -19,6 +19,7 @@
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
 #include "mail-index-alloc-cache.h"
+#include "mail-cache-private.h"
 
 /* A setting's value, NULL if it is not set. */
 static inline const char *
@@ -54,6 +55,13 @@ compat_has_ext(struct mail_index_view *view, uint32_t ext_id)
 	uint32_t idx;
 
 	return mail_index_map_get_ext_idx(view->map, ext_id, &idx);
+}
+
+/* The extension that has the place of a message in dovecot.index.cache. (struct
+ * mail_cache is private to lib-index; the same in 2.3 and 2.4.) */
+static inline uint32_t compat_cache_ext(struct mailbox *box)
+{
+	return box->cache->ext_id;
 }
 
 /* The records of an extension, of a view that was opened just now: one after
