@@ -180,6 +180,57 @@ void flags_listed(const struct caps *caps, struct view set,
 	}
 }
 
+static bool set_has(struct view set, struct view name)
+{
+	struct view elem;
+
+	while (wire_list_next(&set, &elem)) {
+		if (elem.len == name.len &&
+		    strncasecmp(elem.p, name.p, name.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of a set in the map. */
+static bool store_has(struct view set, struct view name)
+{
+	return set_has_mark(set, '-', name) ||
+		(set_has(set, name) && !set_has_mark(set, '+', name));
+}
+
+void flags_missing(const struct caps *caps, struct view set, struct view wanted,
+		   struct buf *change)
+{
+	struct view left = wanted, elem;
+
+	while (wire_list_next(&left, &elem)) {
+		if (elem.len > 0 && (caps == NULL || caps_owns_flag(caps, elem)) &&
+		    !store_has(set, elem))
+			list_add(change, "+", elem, 0);
+	}
+	left = set;
+	while (wire_list_next(&left, &elem)) {
+		if (flags_is_mark(elem)) {
+			elem.p += 2;
+			elem.len -= 2;
+		}
+		if (elem.len > 0 && (caps == NULL || caps_owns_flag(caps, elem)) &&
+		    store_has(set, elem) && !set_has(wanted, elem))
+			list_add(change, "-", elem, 0);
+	}
+}
+
+void flags_with_marks(struct view set, struct view change, struct buf *out)
+{
+	struct view elem, name;
+	bool plus;
+
+	buf_append_view(out, set);
+	while (change_next(&change, &elem, &plus, &name))
+		list_add(out, "%", elem, 0);
+}
+
 void flags_adopt(const struct caps *caps, uint32_t before, struct view set,
 		 struct buf *change)
 {

@@ -33,6 +33,14 @@ void flags_unmarked(struct view set, struct buf *out);
 void flags_listed(const struct caps *caps, struct view set,
 		  struct view listed, struct buf *out);
 
+/* A message is copied whose set in the map this is: the change of flags that the
+ * store keeps from what it gave the copy (what is marked it does not know yet) to
+ * those wanted. caps NULL: all are compared. Appended to. */
+void flags_missing(const struct caps *caps, struct view set, struct view wanted,
+		   struct buf *change);
+/* A set without marks, and the marks of a change. Appended to. */
+void flags_with_marks(struct view set, struct view change, struct buf *out);
+
 /* The store keeps flags now that it did not keep before (caps_keeps): the change
  * that marks those of a set, to be pushed. Appended to. */
 void flags_adopt(const struct caps *caps, uint32_t before, struct view set,

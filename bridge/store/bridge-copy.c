@@ -6,7 +6,9 @@
 #include "ioloop.h"
 #include "mail-copy.h"
 #include "bridge-fault.h"
+#include "bridge-flags.h"
 #include "bridge-save.h"
+#include "bridge-sync.h"
 
 /* Whether the store is asked to. A message that must keep its UID or its GUID, or
    gets another date, is saved. */
@@ -30,6 +32,58 @@ bridge_copy_by_store(struct bridge_save_context *ctx, struct mail *mail)
 		 (caps->verbs[VERB_MOVE] && ctx->ctx.moving));
 }
 
+/* Whether the store knows all that the index says of flags in this mailbox. */
+static bool bridge_copy_flags_are_told(struct bridge_mailbox *src)
+{
+	struct mailbox *box = &src->box;
+
+	return !bridge_sync_has_marks(src, box->view) &&
+		!mail_index_sync_have_any(box->index,
+					  index_storage_get_sync_flags(box));
+}
+
+/* The set of a message in the map, of which all is read. */
+static struct view bridge_copy_map_set(struct bridge_mailbox *src, uint32_t uid)
+{
+	const struct view none = { NULL, 0 };
+	const struct idmap_known *known;
+	size_t first = 0, middle, count;
+
+	known = idmap_known(src->map, &count);
+	while (first < count) {
+		middle = first + (count - first) / 2;
+		if (known[middle].uid == uid)
+			return idmap_flags_text(src->map,
+				idmap_known_flags(src->map, &known[middle]));
+		if (known[middle].uid < uid)
+			first = middle + 1;
+		else
+			count = middle;
+	}
+	return none;
+}
+
+/* What the store knows of its flags, as a set of the map. Returns 0, -1 and a fault. */
+static int
+bridge_copy_src_flags(struct mail *mail, struct bridge_saved *saved,
+		      struct fault *fault)
+{
+	struct bridge_mailbox *src = saved->src;
+	struct view set;
+
+	if (bridge_copy_flags_are_told(src)) {
+		saved->src_flags = i_strdup(bridge_flags_of(mail->box,
+					mail->box->view, mail->seq));
+		return 0;
+	}
+	/* once read, that is what came since */
+	if (idmap_load(src->map, fault) < 0)
+		return -1;
+	set = bridge_copy_map_set(src, mail->uid);
+	saved->src_flags = i_strndup(set.p, set.len);
+	return 0;
+}
+
 /* Returns 1, 0 if the source does not know the message any more, -1 with the
    storage's error set. */
 static int
@@ -47,8 +101,6 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 	ret = caps == NULL ? -1 :
 		bridge_map_entry(src, mail->transaction->view, mail->seq,
 				 mail->uid, &entry, &buf, &fault);
-	if (ret < 0)
-		return bridge_fault_box(&ctx->mbox->box, &fault);
 	if (ret > 0) {
 		saved = bridge_save_add(ctx);
 		saved->src = src;
@@ -61,11 +113,15 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		saved->size = entry.size;
 		saved->date = entry.date;
 		saved->first_seen = entry.first_seen;
+		T_BEGIN {
+			if (bridge_copy_src_flags(mail, saved, &fault) < 0)
+				ret = -1;
+		} T_END;
 		mail_set_seq_saving(ctx->ctx.dest_mail, saved->seq);
 		index_copy_cache_fields(&ctx->ctx, mail, saved->seq);
 	}
 	buf_free(&buf);
-	return ret;
+	return ret < 0 ? bridge_fault_box(&ctx->mbox->box, &fault) : ret;
 }
 
 static int bridge_copy_save(struct mail_save_context *_ctx, struct mail *mail)

@@ -30,3 +30,17 @@ const char *bridge_flags_list(struct mailbox *box, enum mail_flags flags,
 	buf_free(&list);
 	return text;
 }
+
+const char *bridge_flags_of(struct mailbox *box, struct mail_index_view *view,
+			    uint32_t seq)
+{
+	const struct mail_index_record *rec = mail_index_lookup(view, seq);
+	ARRAY_TYPE(keyword_indexes) keywords;
+	const unsigned int *idx;
+	unsigned int count;
+
+	t_array_init(&keywords, 8);
+	mail_index_lookup_keywords(view, seq, &keywords);
+	idx = array_get(&keywords, &count);
+	return bridge_flags_list(box, rec->flags, idx, count);
+}

@@ -19,4 +19,8 @@ const char *bridge_flags_list(struct mailbox *box, enum mail_flags flags,
 			      const unsigned int *keywords,
 			      unsigned int count);
 
+/* Those of a message in the index; the same. */
+const char *bridge_flags_of(struct mailbox *box, struct mail_index_view *view,
+			    uint32_t seq);
+
 #endif

@@ -45,6 +45,15 @@ bridge_mail_alloc(struct mailbox_transaction_context *t,
 	return &mail->imail.mail.mail;
 }
 
+/* LMTP (2.3.19, mail-deliver.c) opens the message that it has saved for a user, to save
+   that for the next one, too: but it is what the store has made of it. Each gets what
+   was sent. */
+static bool bridge_mail_set_uid(struct mail *mail, uint32_t uid)
+{
+	return (mail->box->flags & MAILBOX_FLAG_POST_SESSION) == 0 &&
+		index_mail_set_uid(mail, uid);
+}
+
 /* --- the map's entry ------------------------------------------------------- */
 
 const struct bridge_index_record *
@@ -622,7 +631,7 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.close = bridge_mail_close,
 	.free = index_mail_free,
 	.set_seq = index_mail_set_seq,
-	.set_uid = index_mail_set_uid,
+	.set_uid = bridge_mail_set_uid,
 	.set_uid_cache_updates = index_mail_set_uid_cache_updates,
 	.prefetch = bridge_mail_prefetch,
 	.precache = index_mail_precache,

@@ -56,6 +56,8 @@ static void bridge_saved_free(struct bridge_saved *saved)
 	append_end(&saved->append);
 	i_free(saved->flags);
 	i_free(saved->src_id);
+	i_free(saved->src_flags);
+	i_free(saved->change);
 	i_free(saved->id);
 }
 
@@ -327,7 +329,7 @@ bridge_save_to_map(struct bridge_save_context *ctx, struct bridge_saved *saved)
 	entry.date = saved->date;
 	entry.first_seen = saved->first_seen != 0 ? saved->first_seen :
 		(int64_t)ioloop_time;
-	entry.flags = view_of(saved->flags);
+	entry.flags = view_of(bridge_save_map_flags(saved));
 	saved->offset = idmap_add(ctx->mbox->map, &entry);
 }
 
@@ -410,35 +412,47 @@ static int bridge_save_assign(struct bridge_save_context *ctx)
 		return bridge_fault_box(&mbox->box, &fault);
 	array_foreach_modifiable(&ctx->saved, saved)
 		bridge_save_to_index(ctx, saved);
-	bridge_sync_stays_in_step(mbox, t->itrans);
+	bridge_sync_stays_in_step(mbox, t->itrans, ctx->has_changes);
 	bridge_save_check_rewritten(ctx);
 	t->changes->uid_validity = idmap_header(mbox->map)->uidvalidity;
 	return 0;
 }
 
-/* A store with UIDs of its own: only its next list brings the messages in. What
-   it said of them serves the client's answer. */
-static void bridge_save_leave_to_list(struct bridge_save_context *ctx)
+/* The UIDs are not known: the client gets no APPENDUID. LMTP (2.3.19, mail-deliver.c)
+   takes for granted that there is one, to open the message (which it cannot:
+   bridge_mail_set_uid). */
+static void bridge_save_name_none(struct mailbox_transaction_context *t)
+{
+	if ((t->box->flags & MAILBOX_FLAG_POST_SESSION) != 0)
+		seq_range_array_add(&t->changes->saved_uids,
+				    mail_index_get_header(t->view)->next_uid);
+}
+
+/* A store with UIDs of its own: only its list brings the messages in. */
+static void bridge_save_leave_to_list(struct bridge_save_context *ctx,
+				      const struct caps *caps)
 {
 	struct mailbox_transaction_context *t = ctx->ctx.transaction;
 	const struct bridge_saved *saved;
-	/* what was never listed has no uidvalidity of the store's yet */
-	bool all = idmap_header(ctx->mbox->map)->next_uid > 1;
+	bool all = TRUE;
 	unsigned int i;
 
 	/* backwards: those behind one that is dropped move up */
 	for (i = array_count(&ctx->saved); i-- > 0; ) {
 		saved = array_idx(&ctx->saved, i);
 		mail_index_expunge(t->itrans, saved->seq);
-		all = all && saved->stored_uid != 0;
 	}
 	mail_cache_transaction_reset(t->cache_trans);
-	ctx->mbox->relist = TRUE;
-	if (!all)
-		return;
+	if (!bridge_save_settle(ctx, caps))
+		ctx->mbox->relist = TRUE;
 	array_foreach(&ctx->saved, saved)
-		seq_range_array_add(&t->changes->saved_uids,
-				    saved->stored_uid);
+		all = all && saved->uid != 0;
+	if (!all) {
+		bridge_save_name_none(t);
+		return;
+	}
+	array_foreach(&ctx->saved, saved)
+		seq_range_array_add(&t->changes->saved_uids, saved->uid);
 	t->changes->uid_validity =
 		idmap_header(ctx->mbox->map)->uidvalidity;
 }
@@ -503,12 +517,15 @@ int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 	ret = bridge_save_check(ctx);
 	if (ret == 0)
 		ret = bridge_transaction_lock(t);
+	if (ret == 0)
+		bridge_save_note_flags(ctx, session_caps(
+			ctx->mbox->list->session, &fault));
 	if (ret == 0 && bridge_save_store(ctx, &fault) < 0)
 		ret = bridge_save_failed(t->box, &fault);
 	caps = ret < 0 ? NULL :
 		session_caps(ctx->mbox->list->session, &fault);
 	if (caps != NULL && caps->uids)
-		bridge_save_leave_to_list(ctx);
+		bridge_save_leave_to_list(ctx, caps);
 	else if (ret == 0)
 		ret = bridge_save_assign(ctx);
 	if (ret < 0)
@@ -520,8 +537,11 @@ void bridge_transaction_save_commit_post(
 	struct mail_save_context *_ctx,
 	struct mail_index_transaction_commit_result *result ATTR_UNUSED)
 {
+	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+
 	_ctx->transaction = NULL;	/* freed already */
-	bridge_save_free(BRIDGE_SAVE(_ctx));
+	bridge_save_push(ctx);
+	bridge_save_free(ctx);
 }
 
 void bridge_transaction_save_rollback(struct mail_save_context *_ctx)

@@ -13,6 +13,8 @@ struct bridge_saved {
 	bool has_guid;		/* it is a message that had a GUID elsewhere */
 	guid_128_t guid;
 	char *flags;		/* wire form list, all of them */
+	char *change;		/* what of them the store does not know when it
+				   has taken the message; NULL = nothing */
 	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it */
 	int64_t first_seen;	/* 0 = now */
 	uint64_t size;		/* of the bytes; IDMAP_SIZE_UNKNOWN */
@@ -27,6 +29,7 @@ struct bridge_saved {
 	bool moving;
 	uint32_t src_uid;
 	char *src_id;
+	char *src_flags;	/* its set in the map */
 
 	/* what the store said: id is NULL if it is not there */
 	char *id;
@@ -47,6 +50,8 @@ struct bridge_save_context {
 	int spool_fd;		/* the messages, one behind the other, in a file
 				   without a name; -1 = none yet */
 	uint64_t spooled;	/* bytes of those that came in whole */
+	bool has_changes;	/* of flags, for the store */
+	bool had_marks;		/* the mailbox had changes that wait for it */
 
 	/* the one that comes in */
 	struct istream *input;
@@ -65,5 +70,19 @@ struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx);
  * -1 and a fault, FAULT_NONE if a message to be copied is gone, and then what the
  * store had taken is taken back where it can be. */
 int bridge_save_store(struct bridge_save_context *ctx, struct fault *fault);
+
+/* bridge-save-flags.c */
+/* Before the store is asked: the flags that the messages have by now. */
+void bridge_save_note_flags(struct bridge_save_context *ctx,
+			    const struct caps *caps);
+/* The store is one with UIDs of its own, and has taken them. What it does not say of
+ * them is asked for by a list: UIDs are complete if it can be had, and flags that the
+ * store does not know are the index's. Returns TRUE if there was a list. */
+bool bridge_save_settle(struct bridge_save_context *ctx,
+			const struct caps *caps);
+/* What a message's set in the map is to be; on the data stack. */
+const char *bridge_save_map_flags(const struct bridge_saved *saved);
+/* After the commit, still locked: tell the store of flags that it does not know. */
+void bridge_save_push(struct bridge_save_context *ctx);
 
 #endif

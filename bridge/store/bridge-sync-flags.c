@@ -47,11 +47,8 @@ bridge_sync_change(struct bridge_sync *sync,
 	return str_c(change);
 }
 
-/* A change that clients made: to the map, and what of it is for the store is
-   marked, to be pushed. */
-static void
-bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
-			const char *change)
+void bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1,
+			     uint32_t uid2, const char *change)
 {
 	struct buf map_change = { NULL, 0, 0 }, push = { NULL, 0, 0 };
 	struct fault fault;
@@ -187,19 +184,11 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 uint32_t bridge_sync_index_set(struct bridge_sync *sync,
 			       struct mail_index_view *view, uint32_t seq)
 {
-	const struct mail_index_record *rec = mail_index_lookup(view, seq);
-	ARRAY_TYPE(keyword_indexes) keywords;
-	const unsigned int *idx;
-	unsigned int count;
 	uint32_t set;
 
 	T_BEGIN {
-		t_array_init(&keywords, 8);
-		mail_index_lookup_keywords(view, seq, &keywords);
-		idx = array_get(&keywords, &count);
 		set = idmap_flags_number(sync->mbox->map,
-			view_of(bridge_flags_list(&sync->mbox->box,
-						  rec->flags, idx, count)));
+			view_of(bridge_flags_of(&sync->mbox->box, view, seq)));
 	} T_END;
 	return set;
 }

@@ -286,6 +286,9 @@ static uint32_t bridge_sync_header(struct bridge_sync *sync)
 		return hdr->messages_count;
 	if (hdr->uid_validity != 0) {
 		mail_index_reset(sync->trans);
+		/* a client has asked for it, maybe a moment ago */
+		if (mail_index_have_modseq_tracking(sync->mbox->box.index))
+			compat_track_modseqs(sync->view, sync->trans);
 		mailbox_recent_flags_reset(&sync->mbox->box);
 	}
 	sync->index_next_uid = 1;
@@ -376,12 +379,14 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 }
 
 void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
-			       struct mail_index_transaction *trans)
+			       struct mail_index_transaction *trans,
+			       bool marks)
 {
 	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
 	struct bridge_index_header hdr;
 
-	bridge_sync_make_header(mbox, view, bridge_sync_has_marks(mbox, view),
+	bridge_sync_make_header(mbox, view,
+				marks || bridge_sync_has_marks(mbox, view),
 				bridge_sync_listed_uid(mbox, view), &hdr);
 	mail_index_update_header_ext(trans, mbox->ext_id, 0, &hdr, sizeof(hdr));
 	mail_index_view_close(&view);

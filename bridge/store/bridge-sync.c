@@ -339,7 +339,7 @@ static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 	return 0;
 }
 
-static bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox)
+bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox)
 {
 	struct mail_index_view *view;
 	bool marks;
@@ -351,26 +351,36 @@ static bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox)
 	return marks;
 }
 
-/* What clients did to flags: to the map and the index, then to the store, then
-   what came of that to map and index. Locked. Returns the same. */
+/* What is to be pushed goes to the store, then what came of that to map and index.
+   Locked. Returns the same. */
+static int bridge_sync_push_pass(struct bridge_sync *sync, bool marks)
+{
+	struct bridge_sync outcome;
+	int ret;
+
+	bridge_sync_push(sync, marks);
+	bridge_sync_start(&outcome, sync->mbox);
+	outcome.updates = sync->updates;
+	outcome.caps = sync->caps;
+	outcome.pushed = TRUE;
+	outcome.marks_left = sync->marks_left;
+	i_zero(&sync->updates);
+	ret = bridge_sync_pass(&outcome, FALSE);
+	bridge_sync_deinit(&outcome);
+	return ret;
+}
+
+/* What clients did to flags: to the map and the index, then to the store. Locked.
+   Returns the same. */
 static int bridge_sync_flags(struct bridge_mailbox *mbox, bool marks)
 {
-	struct bridge_sync sync, outcome;
+	struct bridge_sync sync;
 	int ret;
 
 	bridge_sync_start(&sync, mbox);
 	ret = bridge_sync_pass(&sync, FALSE);
-	if (ret == 0 && (marks || array_is_created(&sync.pushes))) {
-		bridge_sync_push(&sync, marks);
-		bridge_sync_start(&outcome, mbox);
-		outcome.updates = sync.updates;
-		outcome.caps = sync.caps;
-		outcome.pushed = TRUE;
-		outcome.marks_left = sync.marks_left;
-		i_zero(&sync.updates);
-		ret = bridge_sync_pass(&outcome, FALSE);
-		bridge_sync_deinit(&outcome);
-	}
+	if (ret == 0 && (marks || array_is_created(&sync.pushes)))
+		ret = bridge_sync_push_pass(&sync, marks);
 	bridge_sync_deinit(&sync);
 	return ret;
 }
@@ -457,6 +467,67 @@ int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
 	if (ret < 0)
 		idmap_unlock(mbox->map);
 	return ret;
+}
+
+int bridge_sync_list_now(struct bridge_mailbox *mbox)
+{
+	struct bridge_sync sync;
+	struct fault fault;
+	int ret;
+
+	if (!bridge_sync_may_list(mbox, FALSE)) {
+		mail_storage_set_error(mbox->box.storage, MAIL_ERROR_TEMP,
+				       "The mailbox cannot be listed now");
+		return -1;
+	}
+	if (bridge_sync_check_keeps(mbox, &fault) < 0)
+		return bridge_fault_box(&mbox->box, &fault);
+	/* what the store said of it when it was opened is old */
+	i_free_and_null(mbox->open_state);
+	bridge_sync_start(&sync, mbox);
+	ret = bridge_sync_pass(&sync, TRUE);
+	bridge_sync_deinit(&sync);
+	return ret == 0 ? 0 : -1;
+}
+
+int bridge_sync_change_flags(struct bridge_mailbox *mbox,
+			     const ARRAY_TYPE(bridge_flag_update) *changes)
+{
+	const struct bridge_flag_update *change;
+	struct bridge_sync sync;
+	struct fault fault;
+	int ret;
+
+	bridge_sync_start(&sync, mbox);
+	ret = bridge_sync_begin(&sync, FALSE, &fault);
+	if (ret < 0) {
+		(void)bridge_fault_box(&mbox->box, &fault);
+	} else {
+		array_foreach(changes, change) {
+			bridge_sync_take_change(&sync, change->uid, change->uid,
+						change->change);
+			bridge_sync_update_flags(&sync, change->uid,
+						 change->change);
+		}
+		ret = bridge_sync_pass(&sync, FALSE);
+	}
+	bridge_sync_deinit(&sync);
+	return ret;
+}
+
+void bridge_sync_push_flags(struct bridge_mailbox *mbox,
+			    const ARRAY_TYPE(bridge_flag_update) *changes,
+			    bool had_marks)
+{
+	const struct bridge_flag_update *change;
+	struct bridge_sync sync;
+
+	bridge_sync_start(&sync, mbox);
+	array_foreach(changes, change)
+		bridge_sync_add_push(&sync, change->uid, change->uid,
+				     change->change);
+	(void)bridge_sync_push_pass(&sync, had_marks);
+	bridge_sync_deinit(&sync);
 }
 
 int bridge_sync_gone(struct bridge_mailbox *mbox,

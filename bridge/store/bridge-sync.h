@@ -32,6 +32,7 @@ struct bridge_flag_update {
 	uint32_t uid;
 	char *change;
 };
+ARRAY_DEFINE_TYPE(bridge_flag_update, struct bridge_flag_update);
 
 /* A known message whose line in the map is another one now. */
 struct bridge_sync_move {
@@ -100,7 +101,7 @@ struct bridge_sync {
 
 	/* flags */
 	ARRAY(struct bridge_push) pushes;
-	ARRAY(struct bridge_flag_update) updates;
+	ARRAY_TYPE(bridge_flag_update) updates;
 	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, where it
 						   may be overwritten */
 	bool pushed;		/* marks_left is known */
@@ -149,6 +150,20 @@ int bridge_sync_same_keeps(struct bridge_mailbox *mbox,
 /* Take the mailbox's lock, and bring the index in step with the map. Returns 0, -1
  * with the storage's error set, not locked. */
 int bridge_sync_lock_in_step(struct bridge_mailbox *mbox);
+/* Ask for a list in the middle of a transaction, which has the lock. Returns 0, -1
+ * with the storage's error set. */
+int bridge_sync_list_now(struct bridge_mailbox *mbox);
+/* Change flags of messages in map and index as a client would. Locked, in step.
+ * Returns 0, -1 with the storage's error set. */
+int bridge_sync_change_flags(struct bridge_mailbox *mbox,
+			     const ARRAY_TYPE(bridge_flag_update) *changes);
+/* Push changes that are marked in the map, those of before as well if there were any
+ * (had_marks). What the store does not take now stays marked. Locked, in step. */
+void bridge_sync_push_flags(struct bridge_mailbox *mbox,
+			    const ARRAY_TYPE(bridge_flag_update) *changes,
+			    bool had_marks);
+/* Whether the index says that changes are marked. */
+bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox);
 /* The store has removed these ids at our own request: out of map and index with
  * them. Locked. Returns 0, -1 with the storage's error set. */
 int bridge_sync_gone(struct bridge_mailbox *mbox,
@@ -243,6 +258,10 @@ void bridge_sync_local_flags(struct bridge_sync *sync);
 void bridge_sync_parse_flags(struct bridge_sync *sync, struct view list,
 			     enum mail_flags *flags_r,
 			     ARRAY_TYPE(const_string) *keywords);
+/* A change that clients made: to the map, and what of it is for the store is marked,
+ * to be pushed. */
+void bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1,
+			     uint32_t uid2, const char *change);
 /* The flags that are kept of what a list says about a new message. */
 void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		      struct buf *seed);
@@ -261,8 +280,9 @@ void bridge_sync_check_cache(struct bridge_sync *sync, uint32_t count);
  * and nothing changed in either, or only in the map (taken up next time). */
 int bridge_sync_index(struct bridge_sync *sync);
 /* A transaction of the index adds what was committed to the map just now, and
- * nothing else was: the index stays in step. Locked. */
+ * nothing else was: the index stays in step. marks: there are some among it. Locked. */
 void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
-			       struct mail_index_transaction *trans);
+			       struct mail_index_transaction *trans,
+			       bool marks);
 
 #endif

@@ -19,6 +19,7 @@
 #include "mail-storage-private.h"
 #include "mail-storage-settings.h"
 #include "mail-index-alloc-cache.h"
+#include "mail-index-modseq.h"
 #include "mail-cache-private.h"
 
 /* A setting's value, NULL if it is not set. */
@@ -62,6 +63,21 @@ compat_has_ext(struct mail_index_view *view, uint32_t ext_id)
 static inline uint32_t compat_cache_ext(struct mailbox *box)
 {
 	return box->cache->ext_id;
+}
+
+/* An index that is reset in this transaction goes on to keep MODSEQs, above those that
+ * it gave. (mail_index_modseq_enable() does nothing for an index that had them; the
+ * same in 2.3 and 2.4.) */
+static inline void
+compat_track_modseqs(struct mail_index_view *view,
+		     struct mail_index_transaction *trans)
+{
+	struct mail_index_modseq_header hdr;
+
+	i_zero(&hdr);
+	hdr.highest_modseq = mail_index_modseq_get_highest(view);
+	mail_index_update_header_ext(trans, view->index->modseq_ext_id, 0,
+				     &hdr, sizeof(hdr));
 }
 
 /* The records of an extension, of a view that was opened just now: one after
