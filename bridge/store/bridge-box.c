@@ -121,6 +121,26 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 	return ret < 0 ? -1 : index_storage_mailbox_update(box, update);
 }
 
+/* A store may take CREATE of what it has for well done. Returns 0, -1 with the storage's
+   error set. */
+static int bridge_box_check_new(struct bridge_mailbox *mbox)
+{
+	const struct listing_box *lbox;
+
+	if (bridge_list_lookup(mbox->list, mbox->box.name, &lbox) < 0) {
+		mail_storage_copy_list_error(mbox->box.storage,
+					     &mbox->list->list);
+		return -1;
+	}
+	if (lbox == NULL || lbox->missing_since != 0 ||
+	    (bridge_list_box_flags(lbox) &
+	     (MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0)
+		return 0;
+	mail_storage_set_error(mbox->box.storage, MAIL_ERROR_EXISTS,
+			       "Mailbox already exists");
+	return -1;
+}
+
 int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 		      bool directory)
 {
@@ -137,6 +157,8 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 	if (caps != NULL && caps->uids && update != NULL &&
 	    update->uid_validity != 0)
 		return bridge_refuse_uids(box);
+	if (bridge_box_check_new(mbox) < 0)
+		return -1;
 	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
 			   &fault) < 0)
 		return bridge_fault_box(box, &fault);
@@ -354,6 +376,34 @@ static int bridge_box_rename(struct bridge_mailbox_list *list,
 	return ret == 0 && renamed == 0 ? bridge_box_none(old, fault) : ret;
 }
 
+/* A store may replace what has the new name already: it is not asked. The name and those
+   below it are looked for as they were listed just now, or are known and missing.
+   Returns 0, -1 with the list's error set. */
+static int bridge_box_check_target(struct bridge_mailbox_list *list,
+				   const char *old, const char *new)
+{
+	bool there = FALSE, taken = FALSE;
+	const struct listing_box *box;
+	size_t i;
+
+	for (i = 0; !taken && i < list->boxes->count; i++) T_BEGIN {
+		box = &list->boxes->boxes[i];
+		if (bridge_box_is_or_below(box->name, old)) {
+			there = TRUE;
+			taken = listing_box_find(list->boxes,
+				view_of(t_strconcat(new, box->name +
+						    strlen(old), NULL))) != NULL;
+		}
+	} T_END;
+	if (there && !taken)
+		taken = listing_box_find(list->boxes, view_of(new)) != NULL;
+	if (!taken)
+		return 0;
+	mailbox_list_set_error(&list->list, MAIL_ERROR_EXISTS,
+			       "Target mailbox already exists");
+	return -1;
+}
+
 int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 			       struct mailbox_list *new_list, const char *new)
 {
@@ -375,7 +425,8 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 		return -1;
 	}
 	/* ids and children as they are before */
-	if (bridge_list_refresh(list, FALSE) < 0)
+	if (bridge_list_refresh(list, FALSE) < 0 ||
+	    bridge_box_check_target(list, old, new) < 0)
 		return -1;
 	if (bridge_box_rename(list, old, new, &fault) < 0) {
 		list->boxes = NULL;

@@ -10,6 +10,7 @@
 
 struct bridge_guard {
 	union mailbox_module_context module_ctx;
+	int (*copy)(struct mail_save_context *ctx, struct mail *mail);
 };
 
 #define BRIDGE_GUARD(box) \
@@ -23,12 +24,43 @@ static bool bridge_guard_is_ours(const struct mailbox *box)
 	return strcmp(box->storage->name, BRIDGE_STORAGE_NAME) == 0;
 }
 
+/* A plugin (acl, 2.3.19) refuses for the sake of the mailbox that a message comes from,
+   and says so to its storage; imap asks the one that it goes to. */
+static void bridge_guard_tell(struct mail_storage *storage,
+			      struct mail_storage *src)
+{
+	const char *text;
+	enum mail_error error;
+
+	if (storage == src || storage->error != MAIL_ERROR_NONE ||
+	    src->error == MAIL_ERROR_NONE)
+		return;
+	text = mail_storage_get_last_error(src, &error);
+	mail_storage_set_error(storage, error, text);
+}
+
+/* Around what other plugins have put around it: the first of them is called first. */
+static int bridge_guard_outer_copy(struct mail_save_context *ctx,
+				   struct mail *mail)
+{
+	struct mail_storage *storage = ctx->transaction->box->storage;
+	struct bridge_guard *guard = BRIDGE_GUARD(ctx->transaction->box);
+
+	mail_storage_clear_error(storage);
+	if (guard->copy(ctx, mail) == 0)
+		return 0;
+	bridge_guard_tell(storage, mail->box->storage);
+	return -1;
+}
+
 static int bridge_guard_copy(struct mail_save_context *ctx, struct mail *mail)
 {
 	struct mailbox *box = ctx->transaction->box;
 	struct bridge_guard *guard = BRIDGE_GUARD(box);
 
-	if (ctx->moving && bridge_guard_is_ours(mail->box) &&
+	/* ours ask the store themselves */
+	if (ctx->moving && !bridge_guard_is_ours(box) &&
+	    bridge_guard_is_ours(mail->box) &&
 	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
 		mailbox_save_cancel(&ctx);
 		/* MAIL_ERROR_PERM would be an OK where the move is part of an
@@ -46,13 +78,12 @@ static void bridge_guard_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	struct bridge_guard *guard;
 
-	/* those ask the store themselves */
-	if (bridge_guard_is_ours(box))
-		return;
 	guard = p_new(box->pool, struct bridge_guard, 1);
 	guard->module_ctx.super = *v;
 	box->vlast = &guard->module_ctx.super;
 	v->copy = bridge_guard_copy;
+	guard->copy = box->v.copy;
+	box->v.copy = bridge_guard_outer_copy;
 	MODULE_CONTEXT_SET(box, bridge_guard_module, guard);
 }
 

@@ -308,6 +308,9 @@ int bridge_identity_open(struct bridge_mailbox *mbox)
 					     mbox->box.list);
 		return -1;
 	}
+	/* a box that has been made since it was looked for may have got an id */
+	if (!compat_is_in_folder(&mbox->box, folder))
+		compat_forget_folder(&mbox->box);
 	mbox->folder = p_strdup(mbox->box.pool, folder);
 	mbox->id_from_ok = mbox->wire_name != NULL &&
 		remembered_id(mbox->list, mbox->box.name, mbox->box_id) != NULL;

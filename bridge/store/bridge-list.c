@@ -425,7 +425,7 @@ bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 	ctx->ctx.pool = pool;
 	ctx->ctx.list = _list;
 	ctx->ctx.flags = flags;
-	ctx->ctx.glob = imap_match_init_multiple(pool, patterns, FALSE, sep);
+	ctx->ctx.glob = imap_match_init_multiple(pool, patterns, TRUE, sep);
 	array_create(&ctx->ctx.module_contexts, pool, sizeof(void *), 5);
 	ctx->info.ns = _list->ns;
 	ctx->special_use = str_new(pool, 64);

@@ -29,7 +29,10 @@ bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 	mbox->box.mail_vfuncs = &bridge_mail_vfuncs;
 	mbox->storage = BRIDGE_STORAGE(storage);
 	mbox->list = mbox->storage->list;
-	index_storage_mailbox_alloc(&mbox->box, vname, flags,
+	/* lazy_expunge would do without an index: but UIDs are kept, and what is
+	   kept under them stands there */
+	index_storage_mailbox_alloc(&mbox->box, vname, flags &
+				    ENUM_NEGATE(MAILBOX_FLAG_NO_INDEX_FILES),
 				    BRIDGE_INDEX_PREFIX);
 	/* Dovecot goes on in memory when the index cannot be written, and answers
 	   OK: for us what was changed there is lost with the session */
@@ -129,6 +132,15 @@ bridge_mailbox_take(struct bridge_mailbox *mbox,
 	mbox->ro = lbox->ro;
 }
 
+/* Whether the store makes mailboxes. */
+static bool bridge_mailbox_makes(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+	const struct caps *caps = session_caps(mbox->list->session, &fault);
+
+	return caps != NULL && caps->verbs[VERB_CREATE];
+}
+
 static int
 bridge_mailbox_check(struct bridge_mailbox *mbox,
 		     const struct listing_box *lbox)
@@ -142,7 +154,8 @@ bridge_mailbox_check(struct bridge_mailbox *mbox,
 	}
 	/* not NOTFOUND: Dovecot would try to make it, and take that for an
 	   internal error */
-	if (lbox == NULL && mailbox_is_autocreated(box))
+	if (lbox == NULL && mailbox_is_autocreated(box) &&
+	    !bridge_mailbox_makes(mbox))
 		return bridge_refuse(box, "it has no such mailbox");
 	if (lbox == NULL) {
 		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,

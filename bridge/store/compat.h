@@ -100,6 +100,20 @@ compat_ext_records(struct mail_index_view *view, uint32_t ext_id, size_t size,
 				 ext->record_offset);
 }
 
+/* Whether the mailbox, which is closed, is thought to lie in a folder of this name, if
+ * in any. */
+static inline bool
+compat_is_in_folder(const struct mailbox *box, const char *folder)
+{
+	const char *path = box->_index_path, *name;
+
+	if (path == NULL)
+		path = box->_path;
+	if (path == NULL || (name = strrchr(path, '/')) == NULL)
+		return TRUE;
+	return strcmp(name + 1, folder) == 0;
+}
+
 /* The mailbox, which is closed, lies in another folder than was thought. */
 static inline void compat_forget_folder(struct mailbox *box)
 {
