@@ -87,6 +87,15 @@ static void bridge_list_alive(void *context)
 		compat_notify_alive(list->busy_box);
 }
 
+static bool str_array_equals(char *const *a, char *const *b)
+{
+	while (*a != NULL && *b != NULL && strcmp(*a, *b) == 0) {
+		a++;
+		b++;
+	}
+	return *a == NULL && *b == NULL;
+}
+
 /* The launcher lies beside this plugin when run from the build tree, else
    where it was installed. */
 static const char *bridge_launcher_path(void)
@@ -116,8 +125,8 @@ void bridge_list_session_settings(struct bridge_mailbox_list *list,
 	i_zero(set_r);
 	set_r->launcher = bridge_launcher_path();
 	set_r->argv = (const char *const *)list->set.argv;
-	set_r->user = user->username;
-	if (mail_user_get_home(user, &home) > 0)
+	set_r->user = list->owner.user->username;
+	if (mail_user_get_home(list->owner.user, &home) > 0)
 		set_r->home = home;
 	set_r->cwd = list->set.directory;
 	set_r->tmp_dir = user->set->mail_temp_dir;
@@ -146,12 +155,39 @@ static struct mailbox_list *bridge_list_alloc(void)
 	return &list->list;
 }
 
+/* Two programs would show each other's mail under one map. */
+static int bridge_list_check_others(struct bridge_mailbox_list *list,
+				    struct fault *fault)
+{
+	struct mail_namespace *ns = list->list.ns, *other;
+	const char *dir = bridge_list_control_dir(list);
+	struct bridge_mailbox_list *other_list;
+
+	for (other = ns->user->namespaces; other != NULL; other = other->next) {
+		if (other == ns || other->list == NULL ||
+		    strcmp(other->list->name, BRIDGE_LIST_NAME) != 0)
+			continue;
+		other_list = BRIDGE_LIST(other->list);
+		if (strcmp(bridge_list_control_dir(other_list), dir) != 0 ||
+		    str_array_equals(list->set.argv, other_list->set.argv))
+			continue;
+		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"the namespaces with prefix \"%s\" and \"%s\" keep what "
+			"they know in one folder (%s) and have different "
+			"bridge_commands: each store needs a path of its own",
+			ns->prefix, other->prefix, dir);
+	}
+	return 0;
+}
+
 static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 	struct session_settings set;
 
-	if (bridge_settings_read(_list->ns, &list->set, error_r) < 0)
+	if (bridge_owner_find(_list->ns, &list->owner, error_r) < 0 ||
+	    bridge_settings_read(_list->ns, &list->owner, &list->set,
+				 error_r) < 0)
 		return -1;
 	if (_list->set.index_dir != NULL && *_list->set.index_dir == '\0') {
 		*error_r = "INDEX=MEMORY cannot be used: UIDs must be kept";
@@ -281,6 +317,26 @@ static void bridge_list_init_known(struct bridge_mailbox_list *list)
 				 bridge_list_warn, list);
 }
 
+/* Once, before the store is asked for anything. */
+static int bridge_list_check_owner(struct bridge_mailbox_list *list,
+				   struct fault *fault)
+{
+	int ret = 0;
+
+	/* a public namespace is everybody's */
+	if (list->owner_checked ||
+	    list->list.ns->type == MAIL_NAMESPACE_TYPE_PUBLIC)
+		return 0;
+	T_BEGIN {
+		ret = bridge_list_check_others(list, fault);
+		if (ret == 0)
+			ret = bridge_owner_check(&list->owner,
+				bridge_list_control_dir(list), fault);
+	} T_END;
+	list->owner_checked = ret == 0;
+	return ret;
+}
+
 int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
 {
 	struct reconcile_policy policy;
@@ -289,6 +345,8 @@ int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
 	if (list->known == NULL) T_BEGIN {
 		bridge_list_init_known(list);
 	} T_END;
+	if (bridge_list_check_owner(list, &fault) < 0)
+		return bridge_fault_list(&list->list, &fault);
 	i_zero(&policy);
 	policy.force = force;
 	policy.now = time(NULL);

@@ -4,17 +4,19 @@
 #define BRIDGE_LIST_H
 
 #include "mailbox-list-private.h"
-#include "bridge-settings.h"
-#include "bridge-status.h"
-
 #include "boxes.h"
 #include "session.h"
+
+#include "bridge-owner.h"
+#include "bridge-settings.h"
+#include "bridge-status.h"
 
 #define BRIDGE_LIST_NAME "bridge"
 #define BRIDGE_LIST_FILE "dovebridge-mailboxes"	/* in the CONTROL directory */
 
 struct bridge_mailbox_list {
 	struct mailbox_list list;
+	struct bridge_owner owner;
 	struct bridge_settings set;
 	struct session *session;
 	struct event *event;		/* parent of the session's */
@@ -33,6 +35,7 @@ struct bridge_mailbox_list {
 					   one command is carried out */
 	time_t boxes_time;		/* ioloop_time of the last LIST */
 	bool skipped_logged;
+	bool owner_checked;
 	const char *temp_prefix, *global_temp_prefix;
 };
 

@@ -27,8 +27,7 @@ bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 	mbox->box.storage = storage;
 	mbox->box.list = list;
 	mbox->box.mail_vfuncs = &bridge_mail_vfuncs;
-	mbox->storage = BRIDGE_STORAGE(storage);
-	mbox->list = mbox->storage->list;
+	mbox->list = BRIDGE_LIST(list);
 	/* lazy_expunge would do without an index: but UIDs are kept, and what is
 	   kept under them stands there */
 	index_storage_mailbox_alloc(&mbox->box, vname, flags &

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "mail-namespace.h"
+#include "bridge-owner.h"
 #include "bridge-settings.h"
 
 #include "session.h"
@@ -47,32 +48,45 @@ static void setting_check_names(struct mail_namespace *ns)
 	}
 }
 
-static const char *
-setting_get(struct mail_namespace *ns, const char *name, const char **used_r)
-{
-	const char *value;
+/* Where settings are read from. */
+struct setting_source {
+	struct mail_namespace *ns;
+	const struct bridge_owner *owner;
+};
 
-	if (ns->set->name != NULL && ns->set->name[0] != '\0') {
-		*used_r = t_strdup_printf("%s_%s", name, ns->set->name);
-		value = compat_setting(ns->user, *used_r);
-		if (value != NULL)
-			return value;
+/* Returns 1 with the value and the name under which it was found, 0 if it is not set,
+   -1 and an error. */
+static int
+setting_get(const struct setting_source *src, const char *name,
+	    const char **value_r, const char **used_r, const char **error_r)
+{
+	int ret = 0;
+
+	*value_r = NULL;
+	if (src->owner->ns_name != NULL) {
+		*used_r = t_strdup_printf("%s_%s", name, src->owner->ns_name);
+		ret = bridge_owner_setting(src->ns, src->owner, *used_r,
+					   value_r, error_r);
 	}
-	*used_r = name;
-	return compat_setting(ns->user, name);
+	if (ret == 0 && *value_r == NULL) {
+		*used_r = name;
+		ret = bridge_owner_setting(src->ns, src->owner, name, value_r,
+					   error_r);
+	}
+	return ret < 0 ? -1 : *value_r != NULL;
 }
 
 static int
-setting_get_time(struct mail_namespace *ns, const char *name,
+setting_get_time(const struct setting_source *src, const char *name,
 		 unsigned int min_msecs, unsigned int *msecs,
 		 const char **error_r)
 {
 	const char *value, *used, *error;
 	unsigned int number;
+	int ret = setting_get(src, name, &value, &used, error_r);
 
-	value = setting_get(ns, name, &used);
-	if (value == NULL)
-		return 0;
+	if (ret <= 0)
+		return ret;
 	if (compat_parse_msecs(value, &number, &error) < 0) {
 		*error_r = t_strdup_printf("%s = %s: %s", used, value, error);
 		return -1;
@@ -87,14 +101,14 @@ setting_get_time(struct mail_namespace *ns, const char *name,
 }
 
 static int
-setting_get_number(struct mail_namespace *ns, const char *name,
+setting_get_number(const struct setting_source *src, const char *name,
 		   unsigned int max, unsigned int *number, const char **error_r)
 {
 	const char *value, *used;
+	int ret = setting_get(src, name, &value, &used, error_r);
 
-	value = setting_get(ns, name, &used);
-	if (value == NULL)
-		return 0;
+	if (ret <= 0)
+		return ret;
 	if (str_to_uint(value, number) < 0 || *number > max) {
 		*error_r = t_strdup_printf("%s = %s: a number from 0 to %u is "
 			"needed", used, value, max);
@@ -105,18 +119,19 @@ setting_get_number(struct mail_namespace *ns, const char *name,
 
 /* It becomes the name of a folder. */
 static int
-setting_get_store(struct mail_namespace *ns, const char **dir_r,
+setting_get_store(const struct setting_source *src, const char **dir_r,
 		  const char **error_r)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *value, *used;
 	size_t len;
+	int ret;
 
 	*dir_r = "";
-	value = setting_get(ns, "bridge_store_id", &used);
-	if (value == NULL)
-		return 0;
+	ret = setting_get(src, "bridge_store_id", &value, &used, error_r);
+	if (ret <= 0)
+		return ret;
 	len = strlen(value);
 	if (len == 0 || len > BRIDGE_STORE_ID_MAX ||
 	    strspn(value, allowed) != len) {
@@ -125,33 +140,35 @@ setting_get_store(struct mail_namespace *ns, const char **dir_r,
 			BRIDGE_STORE_ID_MAX);
 		return -1;
 	}
-	*dir_r = p_strdup_printf(ns->user->pool, "/store=%s", value);
+	*dir_r = p_strdup_printf(src->ns->user->pool, "/store=%s", value);
 	return 0;
 }
 
 static int
-setting_get_path(struct mail_namespace *ns, const char *name,
+setting_get_path(const struct setting_source *src, const char *name,
 		 const char **path_r, const char **error_r)
 {
 	const char *used;
+	int ret = setting_get(src, name, path_r, &used, error_r);
 
-	*path_r = setting_get(ns, name, &used);
-	if (*path_r == NULL || (*path_r)[0] == '/')
-		return 0;
+	if (ret <= 0 || (*path_r)[0] == '/')
+		return I_MIN(ret, 0);
 	*error_r = t_strdup_printf("%s = %s: an absolute path is needed", used,
 				   *path_r);
 	return -1;
 }
 
 static int
-setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
-		    const char **error_r)
+setting_get_command(const struct setting_source *src,
+		    struct bridge_settings *set, const char **error_r)
 {
 	const char *value, *used;
 	char error[128];
+	int ret = setting_get(src, "bridge_command", &value, &used, error_r);
 
-	value = setting_get(ns, "bridge_command", &used);
-	if (value == NULL) {
+	if (ret < 0)
+		return -1;
+	if (ret == 0) {
 		*error_r = "bridge_command is not set: it names the program "
 			"that is the mail store";
 		return -1;
@@ -171,8 +188,10 @@ setting_get_command(struct mail_namespace *ns, struct bridge_settings *set,
 }
 
 int bridge_settings_read(struct mail_namespace *ns,
+			 const struct bridge_owner *owner,
 			 struct bridge_settings *set_r, const char **error_r)
 {
+	const struct setting_source src = { ns, owner };
 	unsigned int pause_msecs = BRIDGE_BRAKE_PAUSE_MSECS;
 
 	i_zero(set_r);
@@ -181,24 +200,24 @@ int bridge_settings_read(struct mail_namespace *ns,
 	set_r->caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS;
 	set_r->lock_timeout_msecs = BRIDGE_LOCK_TIMEOUT_MSECS;
 	set_r->watch_max = BRIDGE_WATCH_DEFAULT;
-	if (setting_get_time(ns, "bridge_timeout", 1,
+	if (setting_get_time(&src, "bridge_timeout", 1,
 			     &set_r->timeout_msecs, error_r) < 0 ||
-	    setting_get_time(ns, "bridge_caps_timeout", 1,
+	    setting_get_time(&src, "bridge_caps_timeout", 1,
 			     &set_r->caps_timeout_msecs, error_r) < 0 ||
-	    setting_get_time(ns, "bridge_brake_pause", 0,
+	    setting_get_time(&src, "bridge_brake_pause", 0,
 			     &pause_msecs, error_r) < 0 ||
-	    setting_get_time(ns, "bridge_lock_timeout", 1,
+	    setting_get_time(&src, "bridge_lock_timeout", 1,
 			     &set_r->lock_timeout_msecs, error_r) < 0 ||
-	    setting_get_number(ns, "bridge_watch_max", BRIDGE_WATCH_MAX,
+	    setting_get_number(&src, "bridge_watch_max", BRIDGE_WATCH_MAX,
 			       &set_r->watch_max, error_r) < 0 ||
-	    setting_get_store(ns, &set_r->store_dir, error_r) < 0 ||
-	    setting_get_path(ns, "bridge_directory",
+	    setting_get_store(&src, &set_r->store_dir, error_r) < 0 ||
+	    setting_get_path(&src, "bridge_directory",
 			     &set_r->directory, error_r) < 0 ||
-	    setting_get_path(ns, "bridge_rawlog_dir",
+	    setting_get_path(&src, "bridge_rawlog_dir",
 			     &set_r->rawlog_dir, error_r) < 0)
 		return -1;
 	set_r->brake_pause_secs = (pause_msecs + 999) / 1000;
-	return setting_get_command(ns, set_r, error_r);
+	return setting_get_command(&src, set_r, error_r);
 }
 
 void bridge_settings_free(struct bridge_settings *set)

@@ -2,6 +2,7 @@
 #ifndef BRIDGE_SETTINGS_H
 #define BRIDGE_SETTINGS_H
 
+struct bridge_owner;
 struct mail_namespace;
 
 struct bridge_settings {
@@ -18,9 +19,10 @@ struct bridge_settings {
 	const char *store_dir;
 };
 
-/* Read the settings of a namespace: NAME_<namespace> wins over NAME. Returns
+/* Read the settings of a namespace, as they are for its owner: NAME_<namespace> wins over NAME. Returns
  * 0; -1 and an error that names the setting and its value. */
 int bridge_settings_read(struct mail_namespace *ns,
+			 const struct bridge_owner *owner,
 			 struct bridge_settings *set_r, const char **error_r);
 void bridge_settings_free(struct bridge_settings *set);
 

@@ -9,34 +9,31 @@ struct event_category event_category_bridge = {
 
 static struct mail_storage *bridge_storage_alloc(void)
 {
-	struct bridge_storage *storage;
+	struct mail_storage *storage;
 	pool_t pool;
 
 	pool = pool_alloconly_create("bridge storage", 1024);
-	storage = p_new(pool, struct bridge_storage, 1);
-	storage->storage = bridge_storage;
-	storage->storage.pool = pool;
-	return &storage->storage;
+	storage = p_new(pool, struct mail_storage, 1);
+	*storage = bridge_storage;
+	storage->pool = pool;
+	return storage;
 }
 
 static int
-bridge_storage_create(struct mail_storage *_storage, struct mail_namespace *ns,
+bridge_storage_create(struct mail_storage *storage, struct mail_namespace *ns,
 		      const char **error_r)
 {
-	struct bridge_storage *storage = BRIDGE_STORAGE(_storage);
-
 	if (strcmp(ns->list->name, BRIDGE_LIST_NAME) != 0) {
 		*error_r = t_strdup_printf("LAYOUT=%s cannot be used with "
 			"bridge: the backend lists the mailboxes",
 			ns->list->name);
 		return -1;
 	}
-	storage->list = BRIDGE_LIST(ns->list);
-	/* never equal to a root_dir: each namespace has a storage, and so a
-	   backend, of its own */
-	_storage->unique_root_dir =
-		p_strdup_printf(_storage->pool, "bridge:%s:%p",
-				ns->prefix, (void *)ns);
+	/* One with the same root_dir has this storage, too: Dovecot wants that of
+	   alias_for. What is asked of a backend is asked by way of the list, of
+	   which each namespace has its own. */
+	storage->unique_root_dir = p_strdup(storage->pool,
+					    ns->list->set.root_dir);
 	return 0;
 }
 

@@ -37,14 +37,8 @@ struct bridge_index_record {
 	uint32_t offset;
 };
 
-struct bridge_storage {
-	struct mail_storage storage;
-	struct bridge_mailbox_list *list;
-};
-
 struct bridge_mailbox {
 	struct mailbox box;
-	struct bridge_storage *storage;
 	struct bridge_mailbox_list *list;
 
 	const char *wire_name;	/* as the backend spells it; NULL if the store
@@ -71,8 +65,6 @@ struct bridge_mailbox {
 	struct bridge_watch *watch;	/* while a client waits for changes */
 };
 
-#define BRIDGE_STORAGE(s) \
-	container_of(s, struct bridge_storage, storage)
 #define BRIDGE_MAILBOX(s) \
 	container_of(s, struct bridge_mailbox, box)
 
