@@ -102,16 +102,6 @@ static void fetch_data(struct fetch *ctx, const struct wire_line *line)
 
 /* --- paths ----------------------------------------------------------------- */
 
-/* A file below BRIDGE_TMP is the bridge's from the moment it is named. */
-static bool path_is_ours(const struct fetch *ctx, const char *path)
-{
-	const char *tmp = session_tmp(ctx->session);
-	size_t len = tmp == NULL ? 0 : strlen(tmp);
-
-	return len > 0 && strncmp(path, tmp, len) == 0 && path[len] == '/' &&
-		strstr(path + len, "/..") == NULL;
-}
-
 /* Kernel files claim to be regular files, of any size, and are not mail. They lie
    on no device. */
 static bool fd_is_kernel_file(int fd, const struct stat *st)
@@ -255,8 +245,7 @@ static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 	if (path == NULL || slice_parse(line, &slice, error_r) < 0)
 		return -1;
 	fd = session_open(ctx->session, path, O_RDONLY | O_NOFOLLOW |
-			  O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
-			  path_is_ours(ctx, path));
+			  O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	err = errno;
 	if (fd >= 0) {
 		fetch_opened(ctx, line, &slice, fd);
