@@ -6,6 +6,7 @@
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-kept.h"
 #include "bridge-stream.h"
 #include "bridge-transaction.h"
 
@@ -321,7 +322,7 @@ static bool bridge_mail_prefetch(struct mail *_mail)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
 
 	if (mail->data.stream != NULL || _mail->saving || _mail->expunged ||
-	    mbox->wire_name == NULL ||
+	    mbox->wire_name == NULL || bridge_kept_has(_mail) ||
 	    (mail->data.access_part == 0 && bridge_mail_headers_cached(mail)))
 		return TRUE;
 	bmail->ahead = bridge_ahead_want(_mail, bridge_mail_want(mail, FALSE));
@@ -365,6 +366,7 @@ static int bridge_mail_fetched(struct mail *mail, struct fetched *fetched,
 		mail_set_expunged(mail);
 		return -1;
 	}
+	bridge_kept_put(mail, fetched);
 	*input_r = bridge_stream_create(fetched, want == FETCH_HEADER);
 	i_stream_set_name(*input_r, t_strdup_printf("bridge %s UID %u",
 						    mbox->wire_name,
@@ -414,7 +416,8 @@ static int bridge_mail_fetch(struct mail *mail, bool get_body,
 		return -1;
 	i_zero(&fault);
 	mbox->list->busy_box = mail->box;
-	ret = bridge_ahead_take(mail, want, &fetched, &fault);
+	ret = bridge_kept_get(mail, &fetched) ? 1 :
+		bridge_ahead_take(mail, want, &fetched, &fault);
 	if (ret == 0)
 		ret = bridge_mail_ask(mail, want, &fetched, &fault);
 	mbox->list->busy_box = NULL;
