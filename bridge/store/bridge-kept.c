@@ -19,6 +19,7 @@ struct bridge_kept {
 	uint32_t uid;
 	unsigned char hash[IDMAP_HASH_SIZE];
 	struct fetched fetched;
+	uoff_t vsize;		/* UOFF_T_MAX = not counted */
 };
 
 static const struct bridge_index_record *kept_record(struct mail *mail)
@@ -64,6 +65,7 @@ void bridge_kept_put(struct mail *mail, const struct fetched *fetched)
 	kept = i_new(struct bridge_kept, 1);
 	kept->mbox = mbox;
 	kept->uid = mail->uid;
+	kept->vsize = UOFF_T_MAX;
 	memcpy(kept->hash, rec->hash, sizeof(kept->hash));
 	if (kept_copy(fetched, &kept->fetched))
 		mbox->list->kept = kept;
@@ -93,4 +95,22 @@ bool bridge_kept_get(struct mail *mail, struct fetched *fetched_r)
 
 	return bridge_kept_has(mail) &&
 		kept_copy(&mbox->list->kept->fetched, fetched_r);
+}
+
+bool bridge_kept_get_vsize(struct mail *mail, uoff_t *size_r)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!bridge_kept_has(mail) || mbox->list->kept->vsize == UOFF_T_MAX)
+		return FALSE;
+	*size_r = mbox->list->kept->vsize;
+	return TRUE;
+}
+
+void bridge_kept_set_vsize(struct mail *mail, uoff_t size)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (bridge_kept_has(mail))
+		mbox->list->kept->vsize = size;
 }

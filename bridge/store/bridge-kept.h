@@ -13,6 +13,9 @@ void bridge_kept_put(struct mail *mail, const struct fetched *fetched);
 bool bridge_kept_has(struct mail *mail);
 /* The message again; the caller frees it. Returns FALSE if it is not kept. */
 bool bridge_kept_get(struct mail *mail, struct fetched *fetched_r);
+/* What was counted of it: its size with CR LF. */
+bool bridge_kept_get_vsize(struct mail *mail, uoff_t *size_r);
+void bridge_kept_set_vsize(struct mail *mail, uoff_t size);
 /* Forget what is of this mailbox. */
 void bridge_kept_flush(struct bridge_mailbox *mbox);
 

@@ -9,6 +9,7 @@
 #include "bridge-kept.h"
 #include "bridge-stream.h"
 #include "bridge-transaction.h"
+#include "bridge-vsize.h"
 
 struct bridge_mail {
 	struct index_mail imail;
@@ -457,6 +458,10 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 			index_mail_close_streams(mail);
 			return -1;
 		}
+		if (bridge_vsize_check(mail) < 0) {
+			index_mail_close_streams(mail);
+			return -1;
+		}
 	}
 	return index_mail_init_stream(mail, hdr_size, body_size, stream_r);
 }
@@ -578,7 +583,7 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.get_date = index_mail_get_date,
 	.get_received_date = bridge_mail_get_received_date,
 	.get_save_date = bridge_mail_get_save_date,
-	.get_virtual_size = index_mail_get_virtual_size,
+	.get_virtual_size = bridge_mail_get_virtual_size,
 	.get_physical_size = bridge_mail_get_physical_size,
 	.get_first_header = index_mail_get_first_header,
 	.get_headers = index_mail_get_headers,
