@@ -59,10 +59,11 @@ $(B)/core/%.o: bridge/core/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core -c -o $@ $<
 
-$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(B)/core/rmtree.o $(B)/flags
+LAUNCH_OBJ = $(B)/core/rmtree.o $(B)/core/mount.o
+$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \
-		$(B)/core/rmtree.o \
+		$(LAUNCH_OBJ) \
 		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
 
 STORE_SRC = $(wildcard bridge/store/*.c)

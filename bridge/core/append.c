@@ -2,6 +2,7 @@
  * copy: what that can do, and where its BRIDGE_TMP is. */
 #include "write.h"
 #include "fetch.h"
+#include "tmpdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,20 +27,34 @@ struct append {
 
 /* --- the request ----------------------------------------------------------- */
 
+/* Its name in BRIDGE_TMP. */
+static const char *append_name(const struct append *ctx)
+{
+	return strrchr(ctx->path.p, '/') + 1;
+}
+
+/* What the copy has left of it. A copy that has ended left nothing. */
 static void append_remove_file(struct append *ctx)
 {
-	if (ctx->path.len > 0)
-		(void)unlink(buf_str(&ctx->path));
+	const char *tmp = session_tmp(ctx->session);
+	int dir_fd = ctx->path.len == 0 || tmp == NULL ? -1 :
+		tmpdir_open(tmp);
+
+	if (dir_fd >= 0) {
+		(void)unlinkat(dir_fd, append_name(ctx), 0);
+		(void)close(dir_fd);
+	}
 	buf_clear(&ctx->path);
 }
 
-static int append_copy_file(const struct append *ctx, const char *path)
+static int append_copy_file(const struct append *ctx, int dir_fd)
 {
 	struct fetched from = {
 		.status = FETCH_FILE, .fd = ctx->fd,
 		.offset = ctx->offset, .size = ctx->size,
 	};
-	int err, fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int err, fd = openat(dir_fd, append_name(ctx), O_WRONLY | O_CREAT |
+			     O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -1;
@@ -47,7 +62,7 @@ static int append_copy_file(const struct append *ctx, const char *path)
 		return close(fd);
 	err = errno;
 	(void)close(fd);
-	(void)unlink(path);
+	(void)unlinkat(dir_fd, append_name(ctx), 0);
 	errno = err;
 	return -1;
 }
@@ -55,22 +70,35 @@ static int append_copy_file(const struct append *ctx, const char *path)
 /* Give the message a new name in BRIDGE_TMP, to its own file if that may be
    given away: the store may keep what it gets. Not every file can be linked: it
    may lie on another file system, or have lost its last name. */
-static int append_make_file(struct append *ctx, const struct stat *st,
-			    struct fault *fault)
+static int append_fill_file(const struct append *ctx, const struct stat *st,
+			    int dir_fd)
 {
 	char fd_path[64];
-	struct buf *path = &ctx->path;
 
-	buf_printf(path, "%s/append-%08x%08x", session_tmp(ctx->session),
-		   arc4random(), arc4random());
 	(void)snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", ctx->fd);
 	if (ctx->give_away && ctx->offset == 0 &&
 	    (uint64_t)st->st_size == ctx->size &&
-	    linkat(AT_FDCWD, fd_path, AT_FDCWD, path->p,
+	    linkat(AT_FDCWD, fd_path, dir_fd, append_name(ctx),
 		   AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	if (append_copy_file(ctx, path->p) == 0)
+	return append_copy_file(ctx, dir_fd);
+}
+
+static int append_make_file(struct append *ctx, const struct stat *st,
+			    struct fault *fault)
+{
+	const char *tmp = session_tmp(ctx->session);
+	struct buf *path = &ctx->path;
+	int ret, err, dir_fd = tmpdir_open(tmp);
+
+	buf_printf(path, "%s/append-%08x%08x", tmp, arc4random(), arc4random());
+	ret = dir_fd < 0 ? -1 : append_fill_file(ctx, st, dir_fd);
+	err = errno;
+	if (dir_fd >= 0)
+		(void)close(dir_fd);
+	if (ret == 0)
 		return 0;
+	errno = err;
 	(void)fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MESSAGE,
 		"cannot copy the message to %s: %s", path->p, strerror(errno));
 	buf_clear(path);

@@ -1,4 +1,5 @@
 #include "fetch.h"
+#include "slice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,52 +57,14 @@ static bool fetch_is_expected(const struct fetch_item *item, uint64_t size)
 
 /* --- octets ---------------------------------------------------------------- */
 
-static int spool_open(const char *dir)
+static void fetch_not_kept(struct fetch *ctx)
 {
-	char path[4096];
-	int fd;
-
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	if (snprintf(path, sizeof(path), "%s/dovebridge.spool.XXXXXX", dir) >=
-	    (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
-	return fd;
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t ret;
-
-	while (size > 0) {
-		ret = write(fd, data, size);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret < 0)
-			return -1;
-		data += ret;
-		size -= (size_t)ret;
-	}
-	return 0;
-}
-
-static void spool_failed(struct fetch *ctx)
-{
-	struct fetched *fetched = &ctx->now->fetched;
 	char what[256];
 
 	(void)snprintf(what, sizeof(what), "cannot keep the message in %s: %s",
 		       session_settings(ctx->session)->tmp_dir,
 		       strerror(errno));
-	if (fetched->fd >= 0)
-		(void)close(fetched->fd);
-	fetched->fd = -1;
+	fetched_free(&ctx->now->fetched);
 	fetch_failed(ctx, FAULT_UNAVAILABLE, what, view_of_buf(&ctx->now->id));
 }
 
@@ -112,11 +75,9 @@ static int fetch_octets(struct session_request *request, const char *data,
 	struct fetched *fetched = &ctx->now->fetched;
 
 	(void)error_r;
-	if (fetched->status == FETCH_MEMORY)
-		buf_append(&fetched->data, data, size);
-	else if (fetched->status == FETCH_FILE &&
-		 write_all(fetched->fd, data, size) < 0)
-		spool_failed(ctx);
+	if (fetched->status != FETCH_FAILED &&
+	    fetched_add(fetched, data, size) < 0)
+		fetch_not_kept(ctx);
 	return 0;
 }
 
@@ -133,29 +94,13 @@ static void fetch_data(struct fetch *ctx, const struct wire_line *line)
 		fetch_failed(ctx, FAULT_INTERNAL,
 			     "the length is not the size known before",
 			     line->raw);
-	} else if (size <= FETCH_MEMORY_MAX) {
-		fetched->status = FETCH_MEMORY;
-		(void)buf_reserve(&fetched->data, size);
-	} else {
-		fetched->status = FETCH_FILE;
-		fetched->fd = spool_open(session_settings(ctx->session)->
-					 tmp_dir);
-		if (fetched->fd < 0)
-			spool_failed(ctx);
+	} else if (fetched_begin(fetched, size,
+				 session_settings(ctx->session)->tmp_dir) < 0) {
+		fetch_not_kept(ctx);
 	}
 }
 
 /* --- paths ----------------------------------------------------------------- */
-
-/* A file below BRIDGE_TMP is the bridge's from the moment it is named. */
-static bool path_is_ours(const struct fetch *ctx, const char *path)
-{
-	const char *tmp = session_tmp(ctx->session);
-	size_t len = tmp == NULL ? 0 : strlen(tmp);
-
-	return len > 0 && strncmp(path, tmp, len) == 0 && path[len] == '/' &&
-		strstr(path + len, "/..") == NULL;
-}
 
 /* Kernel files claim to be regular files, of any size, and are not mail. They lie
    on no device. */
@@ -168,87 +113,150 @@ static bool fd_is_kernel_file(int fd, const struct stat *st)
 		 fs.f_type == DEBUGFS_MAGIC || fs.f_type == TRACEFS_MAGIC);
 }
 
-static int fetch_slice(struct fetch *ctx, const struct wire_line *line,
-		       uint64_t file_size, struct wire_error *error_r)
+/* The slice of the file that is open, as far as it lies in it. Returns false if the
+   message has failed. */
+static bool fetch_slice(struct fetch *ctx, const struct wire_line *line,
+			struct slice *slice, const struct stat *st)
 {
 	struct fetched *fetched = &ctx->now->fetched;
-	struct view key, value;
-	uint64_t length = UINT64_MAX;
-	size_t i;
+	uint64_t file_size = (uint64_t)st->st_size;
+	const char *what = NULL;
 
-	for (i = 2; i < line->count; i++) {
-		(void)wire_option(line->fields[i], &key, &value);
-		if ((view_is(key, "offset") &&
-		     wire_number(value, INT64_MAX, &fetched->offset) < 0) ||
-		    (view_is(key, "length") &&
-		     wire_number(value, WIRE_MESSAGE_MAX, &length) < 0))
-			return wire_fail(error_r, "a number out of range",
-					 line->raw);
-	}
-	if (fetched->offset > file_size) {
-		fetch_failed(ctx, FAULT_INTERNAL, "the offset is beyond the "
-			     "end of the file", line->raw);
-		return 0;
-	}
-	if (length == UINT64_MAX)
-		length = file_size - fetched->offset;
-	if (length > file_size - fetched->offset) {
-		fetch_failed(ctx, FAULT_INTERNAL, "the slice goes beyond the "
-			     "end of the file", line->raw);
-	} else if (length > WIRE_MESSAGE_MAX) {
+	if (slice->offset > file_size)
+		what = "the offset is beyond the end of the file";
+	else if (slice->length == UINT64_MAX)
+		slice->length = file_size - slice->offset;
+	else if (slice->length > file_size - slice->offset)
+		what = "the slice goes beyond the end of the file";
+	if (what == NULL && slice->length > WIRE_MESSAGE_MAX) {
 		fetch_failed(ctx, FAULT_LIMIT, "the message is larger than "
 			     "2147483647 bytes", line->raw);
-	} else if (!fetch_is_expected(ctx->now, length)) {
-		fetched->size = length;
-		fetched->size_differs = true;
-		fetch_failed(ctx, FAULT_INTERNAL,
-			     "the length is not the size known before",
-			     line->raw);
-	} else {
-		fetched->size = length;
-		fetched->status = FETCH_FILE;
+		return false;
 	}
-	return 0;
+	if (what == NULL && !fetch_is_expected(ctx->now, slice->length)) {
+		fetched->size = slice->length;
+		fetched->size_differs = true;
+		what = "the length is not the size known before";
+	}
+	if (what != NULL)
+		fetch_failed(ctx, FAULT_INTERNAL, what, line->raw);
+	return what == NULL;
+}
+
+/* Another file than was meant, now: asked again, the store may know better. */
+static void fetch_not_meant(struct fetch *ctx, const struct wire_line *line)
+{
+	ctx->now->fetched.again = true;
+	fetch_failed(ctx, FAULT_UNAVAILABLE, "the file is not the version that "
+		     "was meant", line->raw);
+}
+
+/* Take the bytes out of a file that may change: nothing of them is shown before it is
+   sure that it has not. Of a message of which the header is wanted, only that. */
+static void fetch_take_out(struct fetch *ctx, const struct wire_line *line,
+			   const struct slice *slice, int fd)
+{
+	struct fetched *fetched = &ctx->now->fetched;
+	struct fetched from = {
+		.status = FETCH_FILE, .fd = fd, .offset = slice->offset,
+		.size = slice->length,
+	};
+	const char *tmp_dir = session_settings(ctx->session)->tmp_dir;
+	bool whole = ctx->want == FETCH_FULL || fetched->header_only;
+	struct stat st;
+	bool taken;
+
+	taken = (whole || slice_header_length(fd, slice->offset, slice->length,
+					      &from.size) == 0) &&
+		fetched_begin(fetched, from.size, tmp_dir) == 0 &&
+		fetched_add_from(fetched, &from) == 0;
+	if (!taken)
+		fetch_not_kept(ctx);
+	if (fstat(fd, &st) < 0 || !slice_is_of(slice, &st)) {
+		fetched_free(fetched);
+		fetch_not_meant(ctx, line);
+		return;
+	}
+	if (from.size < slice->length)
+		fetched->header_only = true;
+}
+
+static bool fd_is_mail(int fd, struct stat *st_r)
+{
+	return fstat(fd, st_r) == 0 && S_ISREG(st_r->st_mode) &&
+		!fd_is_kernel_file(fd, st_r);
+}
+
+/* What is open: fd is taken over. */
+static void fetch_opened(struct fetch *ctx, const struct wire_line *line,
+			 struct slice *slice, int fd)
+{
+	struct fetched *fetched = &ctx->now->fetched;
+	struct stat st;
+
+	if (!fd_is_mail(fd, &st)) {
+		fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
+			     line->raw);
+	} else if (!slice_is_of(slice, &st)) {
+		fetch_not_meant(ctx, line);
+	} else if (fetch_slice(ctx, line, slice, &st)) {
+		if (slice->versioned) {
+			fetch_take_out(ctx, line, slice, fd);
+		} else {
+			fetched->status = FETCH_FILE;
+			fetched->fd = fd;
+			fetched->offset = slice->offset;
+			fetched->size = slice->length;
+		}
+		if (fetched->status != FETCH_FAILED)
+			session_rawlog_file(ctx->session, fd, slice->offset,
+					    slice->length);
+	}
+	if (fetched->fd != fd)
+		(void)close(fd);
+}
+
+/* The path of a FILE in ctx->scratch; NULL and the error. */
+static const char *fetch_path(struct fetch *ctx, const struct wire_line *line,
+			      struct wire_error *error_r)
+{
+	const char *path;
+
+	buf_clear(&ctx->scratch);
+	if (line->count < 2 || wire_decode(line->fields[1], &ctx->scratch) < 0) {
+		(void)wire_fail(error_r, "a FILE without a proper path",
+				line->raw);
+		return NULL;
+	}
+	path = buf_str(&ctx->scratch);
+	if (path[0] == '/' && strlen(path) == ctx->scratch.len)
+		return path;
+	(void)wire_fail(error_r, "a path that is not absolute", line->raw);
+	return NULL;
 }
 
 static int fetch_file(struct fetch *ctx, const struct wire_line *line,
 		      struct wire_error *error_r)
 {
-	struct fetched *fetched = &ctx->now->fetched;
-	const char *path;
-	struct stat st;
-	int err;
+	struct slice slice;
+	const char *path = fetch_path(ctx, line, error_r);
+	int fd, err;
 
-	buf_clear(&ctx->scratch);
-	if (line->count < 2 || wire_decode(line->fields[1], &ctx->scratch) < 0)
-		return wire_fail(error_r, "a FILE without a proper path",
-				 line->raw);
-	path = buf_str(&ctx->scratch);
-	if (path[0] != '/' || strlen(path) != ctx->scratch.len)
-		return wire_fail(error_r, "a path that is not absolute",
-				 line->raw);
-	fetched->fd = session_open(ctx->session, path, O_RDONLY | O_NOFOLLOW |
-				   O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
-				   path_is_ours(ctx, path));
+	if (path == NULL || slice_parse(line, &slice, error_r) < 0)
+		return -1;
+	fd = session_open(ctx->session, path, O_RDONLY | O_NOFOLLOW |
+			  O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	err = errno;
-	if (fetched->fd < 0) {
-		fetched->missing = err == ENOENT;
-		if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */
-			fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
-				     line->raw);
-		else
-			fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err),
-				     line->raw);
-	} else if (fstat(fetched->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		   fd_is_kernel_file(fetched->fd, &st)) {
+	if (fd >= 0) {
+		fetch_opened(ctx, line, &slice, fd);
+		return 0;
+	}
+	ctx->now->fetched.again = err == ENOENT;
+	if (err == ELOOP || err == ENXIO)	/* O_NOFOLLOW; a socket */
 		fetch_failed(ctx, FAULT_INTERNAL, "not a regular file",
 			     line->raw);
-	} else if (fetch_slice(ctx, line, (uint64_t)st.st_size, error_r) < 0) {
-		return -1;
-	} else if (fetched->status == FETCH_FILE) {
-		session_rawlog_file(ctx->session, fetched->fd, fetched->offset,
-				    fetched->size);
-	}
+	else
+		fetch_failed(ctx, FAULT_UNAVAILABLE, strerror(err), line->raw);
 	return 0;
 }
 
@@ -481,47 +489,12 @@ int fetch_message(struct session *session, const char *box,
 	memset(fetched_r, 0, sizeof(*fetched_r));
 	fetched_r->fd = -1;
 	ret = fetch_once(session, box, want, ask, fetched_r, fault);
-	/* A file may have been renamed between the line and the open (Maildir
-	   does it for each flag): ask once more, then it is an error, never
-	   taken for gone. */
-	if (ret < 0 && fetched_r->missing) {
+	/* A file may have been renamed or changed between the line and the open
+	   (Maildir does the first for each flag): ask once more, then it is an
+	   error, never taken for gone. */
+	if (ret < 0 && fetched_r->again) {
 		fetched_free(fetched_r);
 		ret = fetch_once(session, box, want, ask, fetched_r, fault);
 	}
 	return ret;
-}
-
-void fetched_free(struct fetched *fetched)
-{
-	if (fetched->fd >= 0)
-		(void)close(fetched->fd);
-	buf_free(&fetched->data);
-	memset(fetched, 0, sizeof(*fetched));
-	fetched->fd = -1;
-}
-
-int fetched_copy(const struct fetched *fetched, int fd)
-{
-	char chunk[65536];
-	uint64_t done = 0;
-	size_t want;
-	ssize_t ret;
-
-	if (fetched->status == FETCH_MEMORY)
-		return write_all(fd, buf_str(&fetched->data),
-				 fetched->data.len);
-	while (done < fetched->size) {
-		want = fetched->size - done < sizeof(chunk) ?
-			(size_t)(fetched->size - done) : sizeof(chunk);
-		ret = pread(fetched->fd, chunk, want,
-			    (off_t)(fetched->offset + done));
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret == 0)
-			errno = EIO;
-		if (ret <= 0 || write_all(fd, chunk, (size_t)ret) < 0)
-			return -1;
-		done += (uint64_t)ret;
-	}
-	return 0;
 }

@@ -3,35 +3,13 @@
 #ifndef BRIDGE_FETCH_H
 #define BRIDGE_FETCH_H
 
+#include "fetched.h"
 #include "idmap.h"
 #include "session.h"
-
-/* Octets kept in memory; more go to an unlinked file in tmp_dir. */
-#define FETCH_MEMORY_MAX (128 * 1024)
 
 enum fetch_want {
 	FETCH_FULL,
 	FETCH_HEADER		/* a hint: the whole message may come */
-};
-
-enum fetch_status {
-	FETCH_FAILED,		/* see the fault */
-	FETCH_GONE,		/* the store says there is no such message */
-	FETCH_MEMORY,		/* data, size */
-	FETCH_FILE		/* size bytes of fd from offset */
-};
-
-struct fetched {
-	enum fetch_status status;
-	uint64_t size;
-	struct buf data;
-	int fd;			/* -1 unless FETCH_FILE */
-	uint64_t offset;
-	bool header_only;	/* part=header: the message goes on */
-	bool size_differs;	/* FAILED because the size is not the expected
-				   one; size is what came */
-	bool missing;		/* FAILED because the path was not there when it
-				   was opened: worth asking once more */
 };
 
 /* One message to ask for. */
@@ -63,15 +41,10 @@ int fetch_take(struct fetch *fetch, size_t n, struct fetched *fetched_r,
  * as it comes. */
 void fetch_end(struct fetch **fetch);
 
-/* One message, waited for; a path that is not there is asked for once more.
- * Returns as fetch_take. */
+/* One message, waited for; a path that is not there, or leads to another file than was
+ * meant, is asked for once more. Returns as fetch_take. */
 int fetch_message(struct session *session, const char *box,
 		  enum fetch_want want, const struct fetch_ask *ask,
 		  struct fetched *fetched_r, struct fault *fault);
-void fetched_free(struct fetched *fetched);
-
-/* Copy the whole message to a descriptor. Returns 0, -1 with errno; a file
- * that got shorter since it was opened is EIO. */
-int fetched_copy(const struct fetched *fetched, int fd);
 
 #endif

@@ -133,9 +133,10 @@ end:
 	return ret;
 }
 
-int proc_open(const struct proc *proc, const char *path, int flags, bool take)
+int proc_open(const struct proc *proc, const char *path, int flags)
 {
-	return rights_open(proc->groups, proc->group_count, path, flags, take);
+	return rights_open(proc->groups, proc->group_count, proc->tmp, path,
+			   flags);
 }
 
 int proc_fd_in(const struct proc *proc)

@@ -79,9 +79,9 @@ size_t proc_unread(const struct proc *proc);
 pid_t proc_pid(const struct proc *proc);
 /* The copy's BRIDGE_TMP: absolute, no trailing slash. */
 const char *proc_tmp(const struct proc *proc);
-/* Open a path that the copy named, with no more rights than it has; take: and
- * remove the name. As rights_open. */
-int proc_open(const struct proc *proc, const char *path, int flags, bool take);
+/* Open a path that the copy named, with no more rights than it has. What lies in its
+ * BRIDGE_TMP loses its name. As rights_open. */
+int proc_open(const struct proc *proc, const char *path, int flags);
 
 enum proc_end {
 	PROC_END_POLITE,	/* close stdin, wait PROC_GRACE_MSECS, then as FORCE */

@@ -1,6 +1,7 @@
 #include "rights.h"
 
 #include "buf.h"
+#include "tmpdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,25 +65,23 @@ static bool has_more(const gid_t *own, int own_count, const gid_t *groups,
 	return false;
 }
 
-static int open_and_take(const char *path, int flags, bool take)
+static int open_or_take(const char *tmp, const char *path, int flags)
 {
-	int fd = open(path, flags), error = errno;
+	int fd = tmp == NULL ? -1 : tmpdir_take(tmp, path, flags);
 
-	if (take)
-		(void)unlink(path);
-	errno = error;
-	return fd;
+	return fd >= 0 ? fd : open(path, flags);
 }
 
 static int open_with(const gid_t *groups, int count, const gid_t *own,
-		     int own_count, const char *path, int flags, bool take)
+		     int own_count, const char *tmp, const char *path,
+		     int flags)
 {
 	int error, fd = -1;
 
 	if (may_set_groups(true) < 0)
 		return -1;
 	if (setgroups((size_t)count, groups) == 0) {
-		fd = open_and_take(path, flags, take);
+		fd = open_or_take(tmp, path, flags);
 		error = errno;
 		if (setgroups((size_t)own_count, own) < 0)
 			(void)setgroups(0, NULL);
@@ -94,8 +93,8 @@ static int open_with(const gid_t *groups, int count, const gid_t *own,
 	return fd;
 }
 
-int rights_open(const gid_t *groups, int count, const char *path, int flags,
-		bool take)
+int rights_open(const gid_t *groups, int count, const char *tmp, const char *path,
+		int flags)
 {
 	gid_t *own = NULL;
 	int error, fd = -1, own_count = 0;
@@ -104,9 +103,9 @@ int rights_open(const gid_t *groups, int count, const char *path, int flags,
 		own_count = groups_now(&own);
 	if (own_count >= 0)
 		fd = groups == NULL || !has_more(own, own_count, groups, count) ?
-			open_and_take(path, flags, take) :
-			open_with(groups, count, own, own_count, path, flags,
-				  take);
+			open_or_take(tmp, path, flags) :
+			open_with(groups, count, own, own_count, tmp, path,
+				  flags);
 	error = errno;
 	free(own);
 	errno = error;

@@ -1,15 +1,17 @@
 #include "rmtree.h"
+#include "mount.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct rmtree {
-	dev_t dev;
+	struct mount mount;
 	unsigned int entries;
 	int error;			/* the first one; 0 = all removed */
 };
@@ -22,18 +24,40 @@ static void rmtree_failed(struct rmtree *rm, int error)
 		rm->error = error;
 }
 
-static int rmtree_open(int dir_fd, const char *name)
+static int open_found(int found)
 {
-	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-		      O_NONBLOCK | O_CLOEXEC);
+	char path[64];
+	int fd = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	if (chmod(path, 0700) < 0) {
+		errno = EACCES;
+		return -1;
+	}
+	return openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool rmtree_is_dir(const struct rmtree *rm, int fd)
+/* An open folder, whatever its mode; no symbolic link, and in that mount (NULL =
+   any). It is opened by path first, so that what gets another mode is what was looked
+   at. */
+static int rmtree_open(int dir_fd, const char *name, const struct mount *mount)
 {
-	struct stat st;
+	int fd = -1, error, found = openat(dir_fd, name, O_PATH | O_DIRECTORY |
+					   O_NOFOLLOW | O_CLOEXEC);
+	struct mount its;
 
-	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) &&
-		st.st_dev == rm->dev;
+	if (found < 0)
+		return -1;
+	errno = EXDEV;
+	if (mount == NULL ||
+	    (mount_of(found, &its) == 0 && mount_is_same(&its, mount)))
+		fd = open_found(found);
+	error = errno;
+	(void)close(found);
+	errno = error;
+	return fd;
 }
 
 static void rmtree_subdir(struct rmtree *rm, int dir_fd, const char *name,
@@ -45,20 +69,12 @@ static void rmtree_subdir(struct rmtree *rm, int dir_fd, const char *name,
 		rmtree_failed(rm, ELOOP);
 		return;
 	}
-	fd = rmtree_open(dir_fd, name);
-	if (fd < 0 && errno == EACCES &&
-	    fchmodat(dir_fd, name, 0700, 0) == 0)
-		fd = rmtree_open(dir_fd, name);
+	fd = rmtree_open(dir_fd, name, &rm->mount);
 	if (fd < 0) {
 		rmtree_failed(rm, errno);
 		return;
 	}
-	if (rmtree_is_dir(rm, fd)) {
-		rmtree_dir(rm, fd, depth);
-	} else {
-		rmtree_failed(rm, EXDEV);
-		(void)close(fd);
-	}
+	rmtree_dir(rm, fd, depth);
 	if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		rmtree_failed(rm, errno);
 }
@@ -110,9 +126,9 @@ static bool rmtree_name_ok(const char *path)
 		strncmp(name + 1, RMTREE_PREFIX, strlen(RMTREE_PREFIX)) == 0;
 }
 
-int rmtree_remove(const char *path)
+/* The folder itself, opened. Returns the descriptor, or -1 and errno. */
+static int rmtree_top(const char *path)
 {
-	struct rmtree rm;
 	struct stat st;
 	int fd;
 
@@ -120,20 +136,31 @@ int rmtree_remove(const char *path)
 		errno = EINVAL;
 		return -1;
 	}
+	/* before its mode is touched */
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -1;
+		return -1;
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
 		errno = EPERM;
 		return -1;
 	}
-	memset(&rm, 0, sizeof(rm));
-	rm.dev = st.st_dev;
-	fd = rmtree_open(AT_FDCWD, path);
+	fd = rmtree_open(AT_FDCWD, path, NULL);
+	if (fd < 0 || (fstat(fd, &st) == 0 && st.st_uid == geteuid()))
+		return fd;
+	(void)close(fd);
+	errno = EPERM;
+	return -1;
+}
+
+int rmtree_remove(const char *path)
+{
+	struct rmtree rm;
+	int fd = rmtree_top(path);
+
 	if (fd < 0)
-		return -1;
-	if (!rmtree_is_dir(&rm, fd)) {
+		return errno == ENOENT ? 0 : -1;
+	memset(&rm, 0, sizeof(rm));
+	if (mount_of(fd, &rm.mount) < 0) {
 		(void)close(fd);
-		errno = EPERM;
 		return -1;
 	}
 	rmtree_dir(&rm, fd, 0);

@@ -2,7 +2,7 @@
  *
  * What lies in it was written by the backend and may be hostile: no symbolic
  * link is followed, no mount point crossed, and the work is bounded. Linked
- * into both core/ and dovebridge-launch, so it needs nothing but libc. */
+ * into both core/ and dovebridge-launch, so it needs nothing but libc and mount.h. */
 #ifndef BRIDGE_RMTREE_H
 #define BRIDGE_RMTREE_H
 

@@ -756,14 +756,13 @@ const struct caps *session_caps_known(const struct session *session)
 		&session->caps : NULL;
 }
 
-int session_open(const struct session *session, const char *path, int flags,
-		 bool take)
+int session_open(const struct session *session, const char *path, int flags)
 {
 	if (session->proc == NULL) {
 		errno = ESRCH;
 		return -1;
 	}
-	return proc_open(session->proc, path, flags, take);
+	return proc_open(session->proc, path, flags);
 }
 
 const char *session_tmp(const struct session *session)

@@ -190,8 +190,7 @@ const struct caps *session_caps(struct session *session, struct fault *fault);
 /* The same of a copy that runs and has said so; NULL if there is none. */
 const struct caps *session_caps_known(const struct session *session);
 /* proc_open of the running copy; ESRCH if none runs. */
-int session_open(const struct session *session, const char *path, int flags,
-		 bool take);
+int session_open(const struct session *session, const char *path, int flags);
 /* The running copy's BRIDGE_TMP, NULL if none runs. */
 const char *session_tmp(const struct session *session);
 /* Short name of the backend for messages: argv[0] without folders. */

@@ -333,7 +333,7 @@ static int ahead_take_sent(struct bridge_ahead *ahead, unsigned int i,
 	ahead_remove(ahead, i);
 	if (ret == 0 && (alone || fetched_r->status != FETCH_GONE))
 		return 1;
-	if (ret < 0 && alone && !fetched_r->missing)
+	if (ret < 0 && alone && !fetched_r->again)
 		return -1;
 	fetched_free(fetched_r);
 	return 0;

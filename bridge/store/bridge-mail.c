@@ -6,8 +6,10 @@
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-kept.h"
 #include "bridge-stream.h"
 #include "bridge-transaction.h"
+#include "bridge-vsize.h"
 
 struct bridge_mail {
 	struct index_mail imail;
@@ -333,7 +335,7 @@ static bool bridge_mail_prefetch(struct mail *_mail)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
 
 	if (mail->data.stream != NULL || _mail->saving || _mail->expunged ||
-	    mbox->wire_name == NULL ||
+	    mbox->wire_name == NULL || bridge_kept_has(_mail) ||
 	    (mail->data.access_part == 0 && bridge_mail_headers_cached(mail)))
 		return TRUE;
 	bmail->ahead = bridge_ahead_want(_mail, bridge_mail_want(mail, FALSE));
@@ -370,6 +372,7 @@ static void bridge_mail_whole(struct mail *mail, const struct fetched *fetched)
 	if (!bridge_mail_is_decoded(mail))
 		imail->data.physical_size = fetched->size;
 	bridge_mail_remember_size(mail, fetched->size);
+	bridge_kept_put(mail, fetched);
 }
 
 /* It has another size than was seen before; what LIST says is another matter. */
@@ -407,7 +410,8 @@ static int bridge_mail_fetch(struct mail *mail, enum fetch_want want,
 		return -1;
 	i_zero(&fault);
 	mbox->list->busy_box = mail->box;
-	ret = bridge_ahead_take(mail, want, fetched, &fault);
+	ret = bridge_kept_get(mail, fetched) ? 1 :
+		bridge_ahead_take(mail, want, fetched, &fault);
 	if (ret == 0)
 		ret = bridge_mail_ask(mail, want, fetched, &fault);
 	mbox->list->busy_box = NULL;
@@ -497,6 +501,10 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 		if (mail->mail.v.istream_opened != NULL &&
 		    mail->mail.v.istream_opened(_mail,
 						&mail->data.stream) < 0) {
+			index_mail_close_streams(mail);
+			return -1;
+		}
+		if (bridge_vsize_check(mail) < 0) {
 			index_mail_close_streams(mail);
 			return -1;
 		}
@@ -645,7 +653,7 @@ struct mail_vfuncs bridge_mail_vfuncs = {
 	.get_date = index_mail_get_date,
 	.get_received_date = bridge_mail_get_received_date,
 	.get_save_date = bridge_mail_get_save_date,
-	.get_virtual_size = index_mail_get_virtual_size,
+	.get_virtual_size = bridge_mail_get_virtual_size,
 	.get_physical_size = bridge_mail_get_physical_size,
 	.get_first_header = index_mail_get_first_header,
 	.get_headers = index_mail_get_headers,

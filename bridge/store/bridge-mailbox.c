@@ -7,6 +7,7 @@
 #include "bridge-identity.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-kept.h"
 #include "bridge-box.h"
 #include "bridge-search.h"
 #include "bridge-transaction.h"
@@ -244,6 +245,7 @@ static void bridge_mailbox_close(struct mailbox *box)
 	if (array_is_created(&mbox->spared))
 		array_free(&mbox->spared);
 	bridge_ahead_flush(mbox);
+	bridge_kept_flush(mbox);
 	if (mbox->list->busy_box == box)
 		mbox->list->busy_box = NULL;
 	index_storage_mailbox_close(box);

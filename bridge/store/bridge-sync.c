@@ -18,6 +18,7 @@
 #include "bridge-fault.h"
 #include "bridge-identity.h"
 #include "bridge-ahead.h"
+#include "bridge-kept.h"
 #include "bridge-sync.h"
 #include "bridge-watch.h"
 
@@ -430,6 +431,8 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 
 	if (full)
 		bridge_ahead_flush(mbox);
+	if (force)
+		bridge_kept_flush(mbox);
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
 	    (full && bridge_mailbox_find(mbox) < 0) ||
 	    bridge_sync_lock(mbox) < 0)

@@ -323,10 +323,10 @@ void proc_stderr_read(struct proc *copy)
 	}
 }
 
-int proc_open(const struct proc *proc, const char *path, int flags, bool take)
+int proc_open(const struct proc *proc, const char *path, int flags)
 {
 	(void)proc;
-	return rights_open(NULL, 0, path, flags, take);
+	return rights_open(NULL, 0, world_path("tmp"), path, flags);
 }
 
 const char *proc_tmp(const struct proc *copy)

@@ -47,6 +47,10 @@ EML=$ROOT/backends/eml-dir/eml-dir
 	check imaplib "$BACKEND" --deliver slice
 }
 
+@test "imaplib gets 1,000 messages byte for byte, delivered as slices of a version of a file" {
+	check imaplib "$BACKEND" --deliver version
+}
+
 @test "imaplib gets 1,000 messages byte for byte, delivered through BRIDGE_TMP" {
 	check imaplib "$BACKEND" --deliver tmp
 }

@@ -32,6 +32,7 @@ ITEMS = {
     "SEARCH": "HIT",
     "WATCH": "CHANGED",
 }
+VERSION = re.compile(rb"[0-9]+:[0-9]+:-?[0-9]+\.[0-9]{9,}")
 Item = tuple[str, list[bytes], bytes]  # keyword, fields, octets
 
 
@@ -227,10 +228,18 @@ def of_list(items: list[Item], final: list[bytes]) -> str:
     return f"ok {final[0].decode()} {validity} {shown(given.get(b'state') or b'-')}{shown(box_id)}{texts}"
 
 
+def version_of(info: os.stat_result) -> list[int]:
+    """The numbers of a file's version, of the time after 1970."""
+    return [info.st_ino, info.st_size, *divmod(info.st_mtime_ns, 10**9)]
+
+
 def of_file(fields: list[bytes], size: int | None) -> str:
     must(len(fields) > 1, "8.4 a path")
     path = decode(fields[1])
     must(path.startswith(b"/") and b"\0" not in path, "8.4 an absolute path")
+    given = options(fields[2:])
+    version = given.get(b"version")
+    must(b"version" not in given or VERSION.fullmatch(version or b"") is not None, "8.14 a version")
     try:
         info = os.lstat(path)
     except FileNotFoundError:
@@ -239,7 +248,8 @@ def of_file(fields: list[bytes], size: int | None) -> str:
         return "fault UNAVAILABLE"
     if not stat.S_ISREG(info.st_mode):
         return "fault INTERNAL"
-    given = options(fields[2:])
+    if version is not None and version_of(info) != [int(part) for part in re.split(rb"[:.]", version[: 10 + version.rindex(b".")])]:
+        return "fault UNAVAILABLE"
     offset = number(given[b"offset"], 2**63 - 1) if b"offset" in given else 0
     length = number(given[b"length"], MESSAGE_MAX) if b"length" in given else info.st_size - offset
     if offset > info.st_size or offset + length > info.st_size:

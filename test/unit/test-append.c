@@ -467,6 +467,26 @@ static void test_file_after(void)
 	clean();
 }
 
+static void test_tmp_is_link(void)
+{
+	struct session *session = kit_session(
+		"'CAPS 1 '*) mkdir store; rmdir \"$BRIDGE_TMP\"\n"
+		"	ln -s \"$PWD/store\" \"$BRIDGE_TMP\"; say '* CAPS 1 APPEND' OK ;;\n"
+		"APPEND*) say '* MSG a' OK ;;", KIT_TIMEOUT_MSECS);
+	int fd = message_file(NAMELESS, "0123456789", 10);
+	struct append_message msg = message_of(fd, 10);
+
+	ok(kit_begins(append_msg(session, &msg), "UNAVAILABLE cannot copy"),
+	   "what stands in the place of BRIDGE_TMP and leads elsewhere gets no "
+	   "message");
+	ok(kit_dir_empty(kit_path("store")), "nothing is made there");
+	(void)unlink(session_tmp(session));
+	session_deinit(&session);
+	(void)rmdir(kit_path("store"));
+	(void)close(fd);
+	clean();
+}
+
 static void test_no_room(void)
 {
 	struct session *session = kit_session(STORE_FILE
@@ -967,6 +987,7 @@ int main(void)
 	test_file(NAMED, false, false, "a file not to be given away");
 	test_file_is_longer();
 	test_file_after();
+	test_tmp_is_link();
 	test_no_room();
 	test_no_tmp();
 	test_deaths();

@@ -291,6 +291,71 @@ static void test_tmp(void)
 	session_deinit(&session);
 }
 
+/* What stands in the place of BRIDGE_TMP/NAME leads to the mail, which stays. */
+static void test_leads_out(void)
+{
+	static const struct {
+		const char *act, *path, *want;
+	} ways[] = {
+		{ "ln -s \"$PWD/store\" \"$BRIDGE_TMP/way\"", "way/a",
+		  "file 10 at 0 0123456789" },
+		{ "mkdir \"$BRIDGE_TMP/in\"; ln -s \"$PWD\" \"$BRIDGE_TMP/in/way\"",
+		  "in/way/store/a", "file 10 at 0 0123456789" },
+		{ "mkdir \"$BRIDGE_TMP/in\"", "in/../../../store/a",
+		  "file 10 at 0 0123456789" },
+		{ "ln -s \"$PWD/store/a\" \"$BRIDGE_TMP/a\"", "a",
+		  "INTERNAL not a regular file" },
+		{ "ln \"$PWD/store/a\" \"$BRIDGE_TMP/a\"", "a",
+		  "file 10 at 0 0123456789" },
+		{ "rmdir \"$BRIDGE_TMP\"; ln -s \"$PWD/store\" \"$BRIDGE_TMP\"",
+		  "a", "file 10 at 0 0123456789" },
+	};
+	struct session *session;
+	struct buf arms = { NULL, 0, 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		(void)mkdir(kit_path("store"), 0700);
+		kit_write(kit_path("store/a"), "0123456789", 10, 0600);
+		buf_clear(&arms);
+		buf_printf(&arms, "FETCH*) %s\n	say \"* FILE a "
+			   "$BRIDGE_TMP/%s\" OK ;;", ways[i].act, ways[i].path);
+		session = kit_session(arms.p, KIT_TIMEOUT_MSECS);
+		if (kit_begins(ways[i].want, "file"))
+			is_str(fetch_of(session, "a", 10), ways[i].want,
+			       "by %s", ways[i].act);
+		else
+			ok(strstr(fetch_of(session, "a", 10),
+				  "not a regular file") != NULL,
+			   "%s is refused", ways[i].act);
+		is_num(access(kit_path("store/a"), F_OK), 0, "and the mail stays");
+		(void)unlink(session_tmp(session));	/* the last one's link */
+		session_deinit(&session);
+		is_num(access(kit_path("store/a"), F_OK), 0,
+		       "also when the copy has ended");
+	}
+	buf_free(&arms);
+	(void)unlink(kit_path("store/a"));
+	(void)rmdir(kit_path("store"));
+}
+
+/* A filter gives each of its backends a folder below its own. */
+static void test_below(void)
+{
+	struct session *session = kit_session(
+		"FETCH*) mkdir -p \"$BRIDGE_TMP/1/2\"; printf 123 >\"$BRIDGE_TMP/1/2/f\"\n"
+		"	say \"* FILE a $BRIDGE_TMP/1//./2/f\" OK ;;",
+		KIT_TIMEOUT_MSECS);
+	struct buf path = { NULL, 0, 0 };
+
+	is_str(fetch_of(session, "a", 3), "file 3 at 0 123",
+	       "a file in a folder below BRIDGE_TMP");
+	buf_printf(&path, "%s/1/2/f", session_tmp(session));
+	is_num(access(path.p, F_OK), -1, "is gone once it was named");
+	buf_free(&path);
+	session_deinit(&session);
+}
+
 /* --- size -------------------------------------------------------------------- */
 
 static void test_large(void)
@@ -353,6 +418,8 @@ int main(void)
 	test_renamed();
 	test_shorter();
 	test_tmp();
+	test_leads_out();
+	test_below();
 	test_large();
 	test_no_room();
 	buf_free(&shown);

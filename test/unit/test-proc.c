@@ -14,7 +14,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -1115,6 +1117,51 @@ static void test_rmtree(void)
 	(void)unlink(other);
 }
 
+/* In a mount namespace of a child's own: what rmtree_remove makes of a folder into
+   which another one of the same disk is mounted. -1: no such mount can be made. */
+static int rmtree_of_mount(const char *dir, const char *from, const char *at)
+{
+	int status;
+	pid_t pid;
+
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+		    mount(from, at, NULL, MS_BIND, NULL) < 0)
+			_exit(2);
+		_exit(rmtree_remove(dir) < 0 && errno == EXDEV ? 0 : 1);
+	}
+	(void)waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) != 2 ?
+		WEXITSTATUS(status) : -1;
+}
+
+static void test_rmtree_mount(void)
+{
+	char dir[256], from[256], at[512], keep[512];
+	int ret;
+
+	(void)snprintf(dir, sizeof(dir), "%s/" RMTREE_PREFIX "m", stage);
+	(void)snprintf(at, sizeof(at), "%s/at", dir);
+	(void)snprintf(from, sizeof(from), "%s/from", stage);
+	(void)snprintf(keep, sizeof(keep), "%s/keep", from);
+	(void)mkdir(dir, 0700);
+	(void)mkdir(at, 0700);
+	(void)mkdir(from, 0700);
+	write_file("from/keep", "keep", 0600);
+	ret = rmtree_of_mount(dir, from, at);
+	if (ret >= 0) {
+		is_num(ret, 0, "a mount point is an error");
+		ok(access(keep, F_OK) == 0, "and what is mounted stays");
+	}
+	is_num(chmod(at, 0), 0, "a folder");
+	is_num(chmod(dir, 0), 0, "and a locked one in it");
+	is_num(rmtree_remove(dir), 1, "are removed");
+	(void)unlink(keep);
+	(void)rmdir(from);
+}
+
 /* --- as root ------------------------------------------------------------------ */
 
 static void must(int ret)
@@ -1343,6 +1390,7 @@ int main(int argc, char **argv)
 	test_outlives_kill();
 	test_litter();
 	test_rmtree();
+	test_rmtree_mount();
 	ok(no_children(), "no zombie and no child is left");
 	ok(dir_empty(tmp_dir), "nothing is left in tmp_dir");
 	stage_remove();

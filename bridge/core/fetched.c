@@ -1,0 +1,126 @@
+#include "fetched.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- octets ---------------------------------------------------------------- */
+
+static int spool_open(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	if (snprintf(path, sizeof(path), "%s/dovebridge.spool.XXXXXX", dir) >=
+	    (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+	ssize_t ret;
+
+	while (size > 0) {
+		ret = write(fd, data, size);
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0)
+			return -1;
+		data += ret;
+		size -= (size_t)ret;
+	}
+	return 0;
+}
+
+int fetched_begin(struct fetched *fetched, uint64_t size, const char *tmp_dir)
+{
+	if (size <= FETCH_MEMORY_MAX) {
+		fetched->status = FETCH_MEMORY;
+		(void)buf_reserve(&fetched->data, size);
+	} else {
+		fetched->fd = spool_open(tmp_dir);
+		if (fetched->fd < 0)
+			return -1;
+		fetched->status = FETCH_FILE;
+	}
+	fetched->size = size;
+	return 0;
+}
+
+int fetched_add(struct fetched *fetched, const char *data, size_t size)
+{
+	if (fetched->status == FETCH_FILE)
+		return write_all(fetched->fd, data, size);
+	buf_append(&fetched->data, data, size);
+	return 0;
+}
+
+void fetched_free(struct fetched *fetched)
+{
+	if (fetched->fd >= 0)
+		(void)close(fetched->fd);
+	buf_free(&fetched->data);
+	memset(fetched, 0, sizeof(*fetched));
+	fetched->fd = -1;
+}
+
+static int add_to_fd(void *context, const char *data, size_t size)
+{
+	return write_all(*(int *)context, data, size);
+}
+
+static int add_to_fetched(void *context, const char *data, size_t size)
+{
+	return fetched_add(context, data, size);
+}
+
+/* All bytes of a file, piece by piece. */
+static int file_bytes(const struct fetched *fetched,
+		      int (*add)(void *context, const char *data, size_t size),
+		      void *context)
+{
+	char chunk[65536];
+	uint64_t done = 0;
+	size_t want;
+	ssize_t ret;
+
+	while (done < fetched->size) {
+		want = fetched->size - done < sizeof(chunk) ?
+			(size_t)(fetched->size - done) : sizeof(chunk);
+		ret = pread(fetched->fd, chunk, want,
+			    (off_t)(fetched->offset + done));
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret == 0)
+			errno = EIO;
+		if (ret <= 0 || add(context, chunk, (size_t)ret) < 0)
+			return -1;
+		done += (uint64_t)ret;
+	}
+	return 0;
+}
+
+int fetched_add_from(struct fetched *fetched, const struct fetched *from)
+{
+	return file_bytes(from, add_to_fetched, fetched);
+}
+
+int fetched_copy(const struct fetched *fetched, int fd)
+{
+	if (fetched->status == FETCH_MEMORY)
+		return write_all(fd, buf_str(&fetched->data),
+				 fetched->data.len);
+	return file_bytes(fetched, add_to_fd, &fd);
+}
