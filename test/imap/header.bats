@@ -12,47 +12,53 @@ load store
 	assert_success
 }
 
-# half HEADER: a store of one message, which is appended, so that Dovecot knows that it is
-# a plain one. Its header is answered as given; the whole while there is no $TMP/away.
+# half HEADER: a store of one message that was appended and copied, so that Dovecot knows
+# of the copy that it is plain text, and no more. Its header is answered as given; the whole
+# while there is no $TMP/away.
 half() {
 	writable "$TMP/user"
 	printf 'Subject: half\n\nThe text of half\n' >"$TMP/whole"
 	printf '%b' "$1" >"$TMP/half"
 	backend <<-END
 		#!/bin/sh
-		while read -r verb box want _; do
+		while read -r verb box want id; do
 			case \$verb:\$box:\$want in
-			CAPS:*) printf '* CAPS 1 APPEND\nOK\n' ;;
-			LIST::) printf '* BOX INBOX\nOK\n' ;;
-			LIST:*) if [ -e "$TMP/user/stored" ]; then echo '* MSG a size=32'; fi; echo 'OK full' ;;
-			APPEND:*) touch "$TMP/user/stored"; printf '* MSG a size=32\nOK\n' ;;
-			FETCH:*:header*) printf '* DATA a %d part=header\n' \$(wc -c <"$TMP/half"); cat "$TMP/half"; echo OK ;;
-			FETCH:*) if [ -e "$TMP/away" ]; then echo '* FAIL a UNAVAILABLE not now'; else echo "* FILE a $TMP/whole"; fi; echo OK ;;
+			CAPS:*) printf '* CAPS 1 APPEND COPY\nOK\n' ;;
+			LIST::) printf '* BOX INBOX\n* BOX Copied\nOK\n' ;;
+			LIST:*) if [ -e "$TMP/user/\$box" ]; then echo "* MSG \$box size=32"; fi; echo 'OK full' ;;
+			APPEND:*) touch "$TMP/user/INBOX"; printf '* MSG INBOX size=32\nOK\n' ;;
+			COPY:*) touch "$TMP/user/Copied"; printf '* NEW INBOX Copied\nOK\n' ;;
+			FETCH:*:header*) printf '* DATA %s %d part=header\n' "\$id" \$(wc -c <"$TMP/half"); cat "$TMP/half"; echo OK ;;
+			FETCH:*) if [ -e "$TMP/away" ]; then echo "* FAIL \$id UNAVAILABLE not now"; else echo "* FILE \$id $TMP/whole"; fi; echo OK ;;
 			*) echo 'NO UNSUPPORTED' ;;
 			esac
 		done
 	END
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX half
+		a NOOP
+		a COPY 1 Copied
+	END
+	assert_line --regexp '^a OK \[COPYUID'
 }
 
 @test "a body that cannot be had is an error and leaves nothing behind, though the header came" {
 	half 'Subject: half\n\n'
-	imap <<-'END'
-		a NOOP
-		a append INBOX half
-	END
 	touch "$TMP/away"
 	local items
-	for items in 'ENVELOPE BODYSTRUCTURE' 'BODY.PEEK[HEADER] PREVIEW' 'BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY'; do
+	for items in 'ENVELOPE BODYSTRUCTURE' 'BODY.PEEK[HEADER] PREVIEW' 'BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY' ENVELOPE; do
 		imap <<-END
-			a SELECT INBOX
+			a SELECT Copied
 			a FETCH 1 ($items)
+			a FETCH 1 BODY
 		END
 		assert_output --regexp 'a NO|BYE'
-		refute_output --partial '"7bit" 0'
+		refute_output --partial '"7bit"'
 	done
 	rm "$TMP/away"
 	imap <<-'END'
-		a SELECT INBOX
+		a SELECT Copied
 		a FETCH 1 (BODYSTRUCTURE PREVIEW)
 	END
 	assert_output --partial '"7bit" 18 1'
@@ -62,11 +68,9 @@ half() {
 @test "a message that does not begin with its header is an error" {
 	half 'Subject: other\n\n'
 	imap <<-'END'
-		a NOOP
-		a append INBOX half
-		a SELECT INBOX
+		a SELECT Copied
 		a FETCH 1 (ENVELOPE BODYSTRUCTURE)
 	END
 	assert_output --regexp 'a NO|BYE'
-	refute_output --partial '"other"'
+	refute_output --partial '"7bit"'
 }
