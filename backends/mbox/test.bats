@@ -375,6 +375,26 @@ python() {
 	assert_line --index 0 --partial " $file offset=45 length="
 }
 
+@test "a slice names the version of the file that was read, and a new file is read anew" {
+	python <<-'END'
+		def version():
+		    return subprocess.check_output(["stat", "-c", "%i:%s:%.9Y", FILE]).strip()
+		write(mail(b"a") + mail(b"b"))
+		with client() as c:
+		    a, b = c.ask("LIST INBOX -").ids()
+		    old = version()
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version") == old
+		    write(mail(b"b"), age=90)
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version") == version() != old
+		    assert option(item.fields, b"offset") == b"45" and item.content() == b"Subject: b\n\nbody of b\n"
+		    os.utime(FILE, ns=(0, 1_500_000_000_123_456_789))
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version").endswith(b":1500000000.123456789"), item
+	END
+}
+
 @test "requests that were sent ahead are answered in their order" {
 	mail a b
 	run -0 "$mbox" "$file" <<<$'CAPS 1\nLIST\nLIST INBOX -\nFETCH INBOX full x\nLIST no-such-box -'
