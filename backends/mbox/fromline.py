@@ -31,12 +31,16 @@ STRICT = tuple(
         MONTH + SP + rb"(?P<day>\d{1,2})" + SP + CLOCK + ZONES + SP + YEAR,
         rb"(?P<day>\d{1,2})" + SP + MONTH + SP + YEAR + SP + CLOCK,
     )
-) + (  # what Dovecot takes: an address, any three letters and any word for a zone
-    re.compile(rb'\A(?:"[^"]*")?\S* +\S{3} +' + MONTH + rb" +(?P<day>\d{1,2}) +" + CLOCK + rb"(?: +\S+)? +" + YEAR + rb"\b"),
-)  # fmt: skip
+)
+# What Dovecot takes for ctime(): an address, any three letters, any word for a zone.
+CTIME = re.compile(
+    rb'(?:"[^"]*")?\S* +\S{3} +' + MONTH + rb" +(?P<day>\d{1,2}) +" + CLOCK + rb"(?: +\S+)? +" + YEAR + rb"\b"
+)
 
 # With no empty line above it does: an address, or nothing, but not the rest of a date ("From Monday ...").
-NO_DATE = rb"(?!(?i:(?:mon|tue|wed|thu|fri|sat|sun|" + b"|".join(NAMES) + rb")[a-z]*)[,. \t])"
+MONTHS = rb"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+DAYS = rb"(?:mon|tue|tues|wed|wednes|thu|thurs|fri|sat|satur|sun)(?:day)?"
+NO_DATE = rb"(?!(?i:" + DAYS + rb"|" + MONTHS + rb")[,. \t])"
 SENDER = (
     rb'(?:"[^"]*"\S*' + SP + rb"|" + NO_DATE + rb"\S+" + SP + rb"(?:at" + SP + rb"\S+" + SP + rb")?"
     + rb"|" + NO_DATE + rb"[^<>]{0,200}<\S*>" + SP + rb"|" + SP + rb")"
@@ -76,6 +80,8 @@ def separator(data: bytes, at: int, blank: bool) -> tuple[int, int] | None:
         return None
     line = data[at + 5 : end].rstrip(b"\r")
     field = FIELD_BELOW.match(data, end + 1) is not None
+    if (blank or field) and (match := CTIME.match(line)):
+        return end + 1, date_of(match)
     if blank:
         for pattern in STRICT:
             if match := pattern.search(line):

@@ -215,6 +215,8 @@ LINES: tuple[tuple[str, set[str], int | None, int | None | str, str], ...] = (
     ("???@??? Mon Jan  1 00:00:00 2024", EITHER, 0, 0, ""),
     ('"a b c"@example.org Mon Jan  1 00:00:00 2024', EITHER, 0, 0, ""),
     ("1494545332@xxx Mon Jan 01 00:00:00 +0000 2024", EITHER, 0, 0, ""),
+    ("jan Mon Jan  1 00:00:00 2024", EITHER, 0, 0, ""),
+    ("mark Mon, 1 Jan 2024 00:00:00", EITHER, 0, 0, ""),
     ("MAILER-DAEMON Mon Jan  1 00:00:00 2024", EITHER, 0, 0, ""),
     ("bo@example.org Thu Jan  1 00:00:00 1970", EITHER, NO, NO, ""),
     ("bo@example.org Mon Jan  1 00:00:00 1969", EITHER, NO, NO, ""),
