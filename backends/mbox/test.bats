@@ -103,13 +103,13 @@ python() {
 
 @test "mbox without a path exits 78 with a message" {
 	run -78 --separate-stderr "$mbox"
-	assert_equal "$stderr" 'error: mbox: usage: mbox PATH...'
+	assert_equal "$stderr" 'error: mbox: usage: mbox [--follow] [--gmail-labels] PATH...'
 }
 
 @test "mbox with a single file that is not an mbox exits 78 and names it" {
 	echo 'From here on it rained.' >"$file"
 	run -78 --separate-stderr "$mbox" "$file"
-	assert_equal "$stderr" "error: mbox: not an mbox file: $file"
+	assert_equal "$stderr" "error: mbox: $file is not an mbox file"
 }
 
 @test "mbox with two files of one name exits 78" {
@@ -259,6 +259,7 @@ python() {
 @test "messages that lie across the blocks of reading are cut rightly" {
 	python <<-'END'
 		import importlib.util, importlib.machinery
+		sys.path.insert(0, os.path.dirname(MBOX))
 		loader = importlib.machinery.SourceFileLoader("mbox", MBOX)
 		spec = importlib.util.spec_from_loader("mbox", loader)
 		mbox = importlib.util.module_from_spec(spec)
@@ -373,6 +374,26 @@ python() {
 	ids=$(ids | tr '\n' ' ')
 	ask "FETCH INBOX full $ids"
 	assert_line --index 0 --partial " $file offset=45 length="
+}
+
+@test "a slice names the version of the file that was read, and a new file is read anew" {
+	python <<-'END'
+		def version():
+		    return subprocess.check_output(["stat", "-c", "%i:%s:%.9Y", FILE]).strip()
+		write(mail(b"a") + mail(b"b"))
+		with client() as c:
+		    a, b = c.ask("LIST INBOX -").ids()
+		    old = version()
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version") == old
+		    write(mail(b"b"), age=90)
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version") == version() != old
+		    assert option(item.fields, b"offset") == b"45" and item.content() == b"Subject: b\n\nbody of b\n"
+		    os.utime(FILE, ns=(0, 1_500_000_000_123_456_789))
+		    item, = c.ask(b"FETCH INBOX full " + b).items
+		    assert option(item.fields, b"version").endswith(b":1500000000.123456789"), item
+	END
 }
 
 @test "requests that were sent ahead are answered in their order" {
@@ -641,6 +662,296 @@ python() {
 	run -0 --separate-stderr env PATH=/nowhere "$mbox" "$file.zst" <<<'LIST INBOX -'
 	assert_output 'NO UNAVAILABLE the mailbox cannot be read'
 	assert_regex "$stderr" 'the program zstd is needed'
+}
+
+# --- what separates messages ---
+
+# differs ARG...: mboxcheck.py, as a user that Dovecot serves.
+differs() {
+	writable "$TMP/work"
+	local as=(env "USER=$AS")
+	if [ "$(id -u)" -eq 0 ]; then as=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${as[@]}"); fi
+	cd "$TMP/work" || return
+	run "${as[@]}" /usr/bin/python3 "$ROOT/test/lib/mboxcheck.py" "$@"
+}
+
+@test "generated mailboxes have the same messages, dates and flags as in Dovecot's mbox" {
+	differs --seed "${SEED:-1}" --count 200
+	assert_success
+}
+
+@test "odd From_ lines separate as in Dovecot's mbox, but where it is said why not" {
+	differs --lines
+	assert_success
+}
+
+@test "messages without an empty line between them are messages, each with all its lines" {
+	printf 'From a Mon Jan  1 00:00:00 2024\nSubject: %s\n\nx\n' a b >"$file"
+	old "$file"
+	ask 'LIST INBOX -'
+	assert_line --index 2 --partial 'count=2 '
+	show "FETCH INBOX full $(ids | tail -n 1)"
+	assert_equal "$output" "${lines[0]}"$'\nSubject: b\n\nx\nOK'
+}
+
+@test "a right Content-Length spans From_ lines, a wrong one does not" {
+	python <<-'END'
+		inner = LINE + b"Subject: inner\n\nquoted\n"
+		def box(body, length, end=b"\n", more=mail(b"two")):
+		    return LINE + b"Subject: outer\nContent-Length: %d\n\n" % length + body + end + more
+		def subjects(data):
+		    write(data)
+		    with client() as c:
+		        ids = c.ask("LIST INBOX -").ids()
+		        return [text.split(b"\n", 1)[0].split()[1] for text in bodies(c, ids)], bodies(c, ids)
+		body = b"Hello\n\n" + inner
+		for data in (box(body, len(body)), box(body, len(body) + 1), box(body, len(body), b"", b""),
+		             box(body, len(body), b"\n", b""), box(inner, len(inner)), box(body, len(body), b"\r\n")):
+		    found, texts = subjects(data)
+		    assert found == [b"outer", b"two"][: len(found)] and len(found) == 1 + (b"Subject: two" in data), data
+		    assert texts[0].endswith(b"quoted\n") and b"Content-Length" not in texts[0], texts
+		for length in (len(body) - 1, len(body) + 2, 0, 6, 99999, 1 << 62, 7):
+		    assert subjects(box(body, length))[0] == [b"outer", b"inner", b"two"], length
+	END
+}
+
+@test "a Content-Length is believed in a compressed mailbox, too" {
+	python <<-'END'
+		body = b"Hello\n\n" + b"x" * 3_000_000 + b"\n\n" + LINE + b"Subject: inner\n\n" + b"y" * 3_000_000 + b"\n"
+		write(LINE + b"Subject: outer\nContent-Length: %d\n\n" % len(body) + body + b"\n" + mail(b"two"))
+		subprocess.run(["gzip", "-1", FILE], check=True)
+		FILE += ".gz"
+		with client() as c:
+		    ids = c.ask("LIST INBOX -").ids()
+		    assert len(ids) == 2 and bodies(c, ids)[0] == b"Subject: outer\n\n" + body
+	END
+}
+
+# --- what mail programs write into a header ---
+
+@test "the id and the bytes of a message stay when a mail program changes its fields" {
+	python <<-'END'
+		text = b"Subject: x\nTo: <ann@example.org>\n\nStatus: body\n"
+		fields = ("", "Status: RO", "X-Status: A", "X-Mozilla-Status: 0001\nX-Mozilla-Status2: 10000000",
+		    "X-Mozilla-Keys: $label1" + " " * 70, "X-Keywords: Work\n Home", "X-UID: 17",
+		    "X-IMAPbase: 1700000000 0000000009 Work", "Content-Length: 13\nLines: 1", "status : R",
+		    "STATUS: R\nX-Evolution: 00000001-0010", "X-Imapbase: 1 2\n\tWork\n Home")
+		seen = set()
+		for head in fields:
+		    for at in (0, 11, 33):
+		        for end in (b"\n", b"\r\n"):
+		            data = text[:at] + (head.encode() + b"\n" if head else b"") + text[at:]
+		            write((LINE + data + b"\n").replace(b"\n", end))
+		            with client() as c:
+		                item, = c.ask("LIST INBOX -").items
+		                assert int(option(item.fields, b"size")) == len(text.replace(b"\n", end)), head
+		                assert int(option(item.fields, b"vsize")) == len(normalise(text)), head
+		                assert bodies(c, [item.id]) == [text.replace(b"\n", end)], head
+		                named = c.ask(b"FETCH INBOX full " + item.id).items[0].fields[2]
+		                assert (named == os.fsencode(FILE)) == (head == ""), named
+		                seen.add((end, item.id))
+		assert len(seen) == 2, seen
+	END
+}
+
+@test "fields that look alike, and those in a body, are served" {
+	python <<-'END'
+		text = b"Subject: x\nX-Other: Status: R\nXStatus: a\nStatus-X: b\nX-Status-X: c\n\nStatus: RO\nX-UID: 1\n"
+		write(LINE + text + b"\n")
+		with client() as c:
+		    item, = c.ask("LIST INBOX -").items
+		    assert bodies(c, [item.id]) == [text] and option(item.fields, b"flags") is None
+	END
+}
+
+@test "a message without such fields has the id that it always had" {
+	mail a
+	ask 'LIST INBOX -'
+	assert_equal "$(ids)" "$(printf 'Subject: a\n\nbody of a\n' | sha256sum | cut -c 1-32)"
+}
+
+@test "a state of the time when such fields made other ids is answered with a full list" {
+	mail a
+	local chain
+	chain=$(printf 'Subject: a\n\nbody of a\n' | sha256sum | cut -c 1-32 | xxd -r -p | sha256sum | cut -c 1-32)
+	ask "LIST INBOX 1-$chain-x" "LIST INBOX b-1-$chain-x"
+	assert_line --index 1 --partial 'OK full count=1 '
+	assert_line --index 2 --partial 'OK delta '
+}
+
+@test "flags are letters of a status, not of any word" {
+	printf 'From a Mon Jan  1 00:00:00 2024\n%s\n\nx\n\n' 'Status: FAILED' 'Status: REJECTED' 'X-Status: DRAFT' \
+		'X-Status: Failed' 'X-Mozilla-Status: read' 'X-Mozilla-Status: 00000000000000001' 'Status: RR' \
+		'Status: A' 'X-Status: R' >"$file"
+	old "$file"
+	ask 'LIST INBOX -'
+	assert_equal "${#lines[@]}" 10
+	refute_output --partial flags=
+}
+
+@test "keywords are those of mbox programs, of X-Keywords only what X-IMAPbase has named" {
+	printf 'From a Mon Jan  1 00:00:00 2024\n%s\n\nx\n\n' $'X-IMAPbase: 1 2 Work a,b\nX-Keywords: work Sale' \
+		'X-Keywords: a,b Work junk' $'X-Mozilla-Keys: $label1  nonjunk \nX-Mozilla-Status: 1001' \
+		'X-Mozilla-Keys: bad(word) $label1 $LABEL1' >"$file"
+	old "$file"
+	ask 'LIST INBOX -'
+	assert_line --index 0 --regexp ' flags=work$'
+	assert_line --index 1 --regexp ' flags=Work,a%2Cb$'
+	assert_line --index 2 --regexp ' flags=\\Seen,\$Forwarded,\$label1,nonjunk$'
+	assert_line --index 3 --regexp ' flags=\$label1$'
+	printf 'From a Mon Jan  1 00:00:00 2024\nX-Keywords: Work\n\nx\n\n' >"$file"
+	old "$file"
+	ask 'LIST INBOX -'
+	assert_line --index 0 --regexp ' flags=Work$'
+}
+
+@test "equal messages that differ in flags alone are two, and one that goes leaves the other" {
+	python <<-'END'
+		def copy(status):
+		    return LINE + b"Status: %s\nSubject: x\n\nx\n\n" % status
+		write(copy(b"RO") + mail(b"a") + copy(b"O") + copy(b"RO"))
+		with client() as c:
+		    one, _, two, three = c.ask("LIST INBOX -").ids()
+		    assert (two, three) == (one + b".2", one + b".3")
+		    write(mail(b"a") + copy(b"O") + copy(b"RO"))
+		    assert c.ask("LIST INBOX -").ids()[1:] == [one, two]
+		    assert bodies(c, [one, two]) == [b"Subject: x\n\nx\n"] * 2
+		    assert c.ask(b"FETCH INBOX full " + three).items[0].keyword == b"GONE"
+	END
+}
+
+@test "the internal data of UW-IMAP and Dovecot is no message" {
+	python <<-'END'
+		pseudo = b"From: Mail System Internal Data <MAILER-DAEMON@example.org>\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1700000000 0000000002 Work\nStatus: RO\n\nx\n\n"
+		short = b"Subject: any\nX-IMAP: 1700000000 0000000002\n\nx\n\n"
+		for data, count in ((pseudo, 1), (short, 1), (short.replace(b"X-IMAP:", b"X-IMAPbase:"), 2),
+		                    (short.replace(b"17000", b"x"), 2), (pseudo.replace(b"X-IMAP:", b"X-IMAPbase:"), 1)):
+		    write(LINE + data + mail(b"a"))
+		    with client() as c:
+		        ids = c.ask("LIST INBOX -").ids()
+		        assert len(ids) == count, data
+		        write(mail(b"b"), "ab")
+		        assert len(c.ask("LIST INBOX -").ids()) == count + 1
+		        assert bodies(c, ids[-1:]) == [b"Subject: a\n\nbody of a\n"]
+		write(mail(b"a") + LINE + pseudo + LINE + short)
+		with client() as c:
+		    assert len(c.ask("LIST INBOX -").ids()) == 2  # in the middle only what says so
+		write(LINE + pseudo)
+		with client() as c:
+		    assert c.ask("LIST INBOX -").ids() == []
+	END
+}
+
+@test "a header that never ends is served as it is" {
+	python <<-'END'
+		for size in (1 << 20, (1 << 20) + 1, (1 << 20) + 4, 3 << 20):
+		    for tail in (b"\n", b"\n\nbody\n"):
+		        text = b"Status: R\nSubject: x\n"
+		        text += b"X-Long: %s" % (b"y" * (size - len(text) - len(b"X-Long: ") - len(tail))) + tail
+		        write(LINE + text + b"\n" + mail(b"a"))
+		        with client() as c:
+		            item, last = c.ask("LIST INBOX -").items
+		            shown, = bodies(c, [item.id])
+		            assert shown in (text, text[len(b"Status: R\n"):]) and len(shown) == int(option(item.fields, b"size"))
+		            head = text.find(b"\n\n") + 2 if b"\n\n" in text else size
+		            assert (shown == text) == (head > 1 << 20), size
+		            assert bodies(c, [last.id]) == [b"Subject: a\n\nbody of a\n"]
+	END
+}
+
+@test "with --follow flags are those of the file, and mailboxes are read-only" {
+	python <<-'END'
+		def client():
+		    return Client([MBOX, "--follow", FILE], 30)
+		def box(status):
+		    write(b"".join(LINE + b"X-Mozilla-Status: %s\nSubject: %d\n\nx\n\n" % (status, n) for n in range(3)))
+		box(b"0000")
+		with client() as c:
+		    assert b"* FLAGS backend=all" in [item.line for item in c.ask("CAPS 1").items]
+		    assert c.ask("LIST").items[0].line == b"* BOX INBOX ro"
+		    first = c.ask("LIST INBOX -")
+		    assert {option(item.fields, b"flags") for item in first.items} == {b""}
+		    box(b"0005")
+		    for copy in (c, client()):
+		        answer = copy.ask(b"LIST INBOX " + state(first))
+		        assert answer.ids() == first.ids() and final(answer) == b"full"
+		        assert {option(item.fields, b"flags") for item in answer.items} == {b"\\Seen,\\Flagged"}
+		    copy.close()
+		    with Client([MBOX, FILE], 30) as other:
+		        assert final(other.ask(b"LIST INBOX " + state(answer))) == b"full"
+	END
+}
+
+@test "with --gmail-labels the labels of Gmail are flags and keywords" {
+	printf 'From 1@xxx Mon Jan 01 00:00:00 +0000 2024\nX-Gmail-Labels: %s\n\nx\n\n' \
+		'Inbox,Important,Opened' $'Archived,Unread,=?UTF-8?Q?Bo=C3=AEte_A?=,\n Starred' >"$file"
+	old "$file"
+	ask 'LIST INBOX -'
+	refute_output --partial flags=
+	paths=(--gmail-labels "$file")
+	ask 'LIST INBOX -'
+	assert_line --index 0 --regexp ' flags=\\Seen,Important,Inbox$'
+	assert_line --index 1 --regexp ' flags=\\Flagged,Archived,Bo&AO4-te_A$'
+}
+
+@test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
+	BACKEND=("$mbox" --follow "$file")
+	local n status
+	mkdir "$TMP/state"
+	chmod 777 "$TMP/state"
+	for status in 0000 0001; do
+		for n in {1..30}; do
+			printf 'From - Mon Jan  1 00:00:00 2024\nX-Mozilla-Status: %s\nSubject: %s\n\nx\n\n' "$status" "$n"
+		done >"$file"
+		old "$file"
+		imap <<-END
+			C: SELECT INBOX
+			C: UID FETCH 1:* FLAGS
+		END
+		assert_output --partial '* 30 EXISTS'
+		assert_output --partial 'UID 30 '
+		refute_output --partial 'UID 31 '
+	done
+	assert_equal "$(grep -c 'FLAGS (\\Seen' <<<"$output")" 30
+}
+
+# --- what is no mbox ---
+
+@test "a Maildir, an MH folder, .eml and .emlx files and the like are named as what they are" {
+	mkdir -p "$TMP"/{M/{cur,new,tmp},MH,E,X}
+	printf 'Subject: x\nTo: y\n\nx\n' | tee "$TMP/MH/1" "$TMP/MH/2" "$TMP/E/a.EML" >"$TMP/one.eml"
+	printf '19\nSubject: x\nTo: y\n\nx\n<?xml' | tee "$TMP/X/7.emlx" >"$TMP/8.emlx"
+	printf '\1\1\1\1\nSubject: x\n' >"$TMP/mmdf"
+	(cd "$TMP" && tar cf a.tar one.eml && gzip -k a.tar)
+	local path
+	while read -r path what; do
+		run -78 --separate-stderr "$mbox" "$TMP/$path"
+		assert_regex "$stderr" "^error: mbox: $TMP/$path is .*$what"
+	done <<-'END'
+		M a Maildir; backends/maildir
+		MH an MH folder
+		E .eml files; backends/eml-dir
+		X Apple Mail's messages
+		one.eml not an mbox file, but a single message
+		8.emlx a message of Apple Mail
+		mmdf an MMDF mailbox
+		a.tar an archive; backends/tar
+		a.tar.gz an archive; backends/tar
+	END
+	mailbox "$TMP/tree/a"
+	mv "$TMP/M" "$TMP/MH" "$TMP/tree"
+	paths=("$TMP/tree")
+	ask LIST
+	assert_output $'* BOX a\nOK full'
+	assert_equal "$(grep -c 'is left out: a' <<<"$stderr")" 2
+}
+
+@test "folders of numbers that are mbox files are no MH folder" {
+	mailbox "$TMP/m/2023/1"
+	mailbox "$TMP/m/2023/2"
+	paths=("$TMP/m")
+	ask LIST
+	assert_output $'* BOX 2023/1\n* BOX 2023/2\nOK full'
 }
 
 # --- through dovebridge ---

@@ -134,7 +134,7 @@ python() {
 	for kind in x.tar stored.zip; do
 		packed "$kind"
 		ask 'FETCH INBOX full a.eml'
-		assert_line --index 0 --regexp "^\* FILE a.eml $file offset=[0-9]* length=21$"
+		assert_line --index 0 --regexp "^\* FILE a.eml $file offset=[0-9]* length=21 version=$(stat -c %i:%s:%.9Y "$file")$"
 		assert_line a.eml
 	done
 	for kind in x.tar.gz x.tar.xz x.tar.bz2 x.zip; do
@@ -143,6 +143,69 @@ python() {
 		assert_line --index 0 --regexp '^\* FILE a.eml [^ ]*$'
 		assert_line a.eml
 	done
+}
+
+@test "a slice names the version of the archive that was read, and a new archive is read anew" {
+	python <<-'END'
+		def make(path, *names, age):
+		    with tarfile.open(path, "w") as tar:
+		        for name in names:
+		            add(tar, name, b"mail " + name.encode())
+		    os.utime(path, ns=((time.time_ns() - age * 10**9,) * 2))
+		def version(path=FILE):
+		    return subprocess.check_output(["stat", "-c", "%i:%s:%.9Y", path]).strip()
+		make(FILE, "a.eml", "b.eml", "c.eml", age=60)
+		with client() as c:
+		    old = version()
+		    item, = c.ask("FETCH INBOX full c.eml").items
+		    assert option(item.fields, b"version") == old
+		    make(FILE + ".new", "b.eml", "c.eml", age=90)
+		    os.rename(FILE + ".new", FILE)
+		    item, = c.ask("FETCH INBOX full c.eml").items
+		    assert option(item.fields, b"version") == version() != old
+		    assert item.content() == b"mail c.eml"
+	END
+}
+
+@test "messages of an archive that has just changed are copies" {
+	python <<-'END'
+		for path, mode in ((FILE, "w"), (FILE + ".gz", "w:gz")):
+		    with tarfile.open(path, mode) as tar:
+		        add(tar, "a.eml", b"mail a")
+		    os.utime(path, (time.time() + 60,) * 2)  # however slow the machine is
+		    with client(path) as c:
+		        item, = c.ask("FETCH INBOX full a.eml").items
+		        assert item.fields[2].startswith(os.fsencode(c.tmp.name)) and item.content() == b"mail a"
+	END
+}
+
+@test "an archive that changes under a copy is read anew, and the copy is not used" {
+	python <<-'END'
+		import importlib.machinery, importlib.util
+		loader = importlib.machinery.SourceFileLoader("tarstore", BACKEND)
+		spec = importlib.util.spec_from_loader("tarstore", loader)
+		store = importlib.util.module_from_spec(spec)
+		sys.modules["tarstore"] = store
+		loader.exec_module(store)
+		os.environ["BRIDGE_TMP"] = TMP + "/t"
+		os.mkdir(TMP + "/t")
+		def make(*names):
+		    with tarfile.open(FILE, "w:gz") as tar:
+		        for name in names:
+		            add(tar, name, b"mail " + name.encode())
+		make("a.eml", "b.eml")
+		archive, pieces, left = store.Archive(os.fsencode(FILE)), store.Tar.pieces, [1]
+		def rewrite(tar, member):
+		    for piece in pieces(tar, member):
+		        if left and left.pop():
+		            make("b.eml")
+		        yield piece
+		store.Tar.pieces = rewrite
+		answer = archive.fetch(b"INBOX", [b"b.eml", b"a.eml"])
+		assert answer[0] == b"* GONE a.eml" and answer[2] == b"OK", answer
+		assert open(answer[1].split()[3], "rb").read() == b"mail b.eml"
+		assert len(os.listdir(TMP + "/t")) == 1
+	END
 }
 
 @test "every message of the corpus comes back byte for byte from every kind of archive" {
