@@ -41,6 +41,7 @@
 #include "file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,6 +66,7 @@ struct boxes {
 	struct listing_boxes known;
 	struct file_identity file;	/* that known was read from or written to */
 	bool loaded;
+	bool listed;			/* there was a list */
 	bool rewrite;			/* it does not say what known says */
 	bool warned;			/* that it cannot be written */
 };
@@ -229,7 +231,14 @@ void boxes_load(struct boxes *boxes)
 	} else if (now.ino != 0) {
 		listing_boxes_free(&boxes->known);
 		boxes->known = known;
+		boxes->listed = true;
 	}
+}
+
+bool boxes_are_known(struct boxes *boxes)
+{
+	boxes_load(boxes);
+	return boxes->listed;
 }
 
 static void append_box(struct buf *text, const struct listing_box *box)
@@ -465,6 +474,7 @@ static bool commit(struct boxes *boxes, struct listing_boxes *now, bool again)
 	}
 	listing_boxes_free(&boxes->known);
 	boxes->known = *now;
+	boxes->listed = true;
 	memset(now, 0, sizeof(*now));
 	return true;
 }
@@ -522,55 +532,72 @@ void boxes_forget(struct boxes *boxes, const char *name, bool children)
 	listing_boxes_free(&gone);
 }
 
-/* Returns 1 if what is known is what the list says, 0 if the store is to be
-   asked again, -1 and a fault. */
-static int ask_once(struct boxes *boxes, struct session *session,
-		    const struct reconcile_policy *policy, bool again,
-		    struct fault *fault)
+enum asked { ASKED_FAILED = -1, ASKED_AGAIN, ASKED_KNOWN, ASKED_LATER };
+
+/* Whether what is known is what the list says, the store is to be asked again, has not
+   answered in time, or there is a fault. */
+static enum asked
+ask_once(struct boxes *boxes, struct session *session,
+	 const struct reconcile_policy *policy, bool again, unsigned int msecs,
+	 struct fault *fault)
 {
 	const char *program = session_settings(session)->argv[0];
 	struct reconcile_policy full = *policy;
 	struct update update;
 	size_t count;
-	int ret = 1;
+	enum asked asked = ASKED_KNOWN;
+	int ret;
 
 	memset(&update, 0, sizeof(update));
 	update.boxes = boxes;
 	update.known = &boxes->known;
 	boxes_load(boxes);
-	if (listing_boxes(session, &update.now, fault) < 0)
-		return -1;
+	ret = msecs == UINT_MAX ?
+		listing_boxes(session, &update.now, fault) :
+		listing_boxes_within(session, msecs, &update.now, fault);
+	if (ret != 0)
+		return ret < 0 ? ASKED_FAILED : ASKED_LATER;
 	full.full = !update.now.delta;
 	collect_ids(&update);
 	count = update.known->count;
 	take_over(&update, &full);
 	if (full.full && listing_boxes_too_many(&update.now))
 		drop_missing(&update, program);
-	if (listing_boxes_too_many(&update.now))
-		ret = fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_BACKEND,
+	if (listing_boxes_too_many(&update.now)) {
+		asked = ASKED_FAILED;
+		(void)fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_BACKEND,
 			"%s: more than %d mailboxes, with those that its list "
 			"did not name, or more than %zu bytes of memory, while "
 			"answering \"LIST\"", program, LISTING_BOXES_MAX,
 			listing_bytes_max());
-	else if (!commit(boxes, &update.now, again))
-		ret = 0;
-	else if (update.missed > 0)
+	} else if (!commit(boxes, &update.now, again)) {
+		asked = ASKED_AGAIN;
+	} else if (update.missed > 0) {
 		warn(boxes, "%s: %zu of %zu mailboxes are missing from its list: "
 		     "they are kept until a list at least %u s later lacks "
 		     "them too, or doveadm force-resync", program,
 		     update.missing, count, policy->brake_pause_secs);
+	}
 	free(update.ids);
 	listing_boxes_free(&update.now);
-	return ret;
+	return asked;
+}
+
+int boxes_ask_within(struct boxes *boxes, struct session *session,
+		     const struct reconcile_policy *policy, unsigned int msecs,
+		     struct fault *fault)
+{
+	enum asked asked = ASKED_AGAIN;
+	unsigned int i;
+
+	for (i = 1; asked == ASKED_AGAIN; i++)
+		asked = ask_once(boxes, session, policy, i < ASK_MAX, msecs,
+				 fault);
+	return asked == ASKED_FAILED ? -1 : asked == ASKED_LATER ? 1 : 0;
 }
 
 int boxes_ask(struct boxes *boxes, struct session *session,
 	      const struct reconcile_policy *policy, struct fault *fault)
 {
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 1; ret == 0; i++)
-		ret = ask_once(boxes, session, policy, i < ASK_MAX, fault);
-	return ret < 0 ? -1 : 0;
+	return boxes_ask_within(boxes, session, policy, UINT_MAX, fault);
 }

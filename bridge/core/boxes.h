@@ -27,6 +27,14 @@ void boxes_load(struct boxes *boxes);
  * be written is a warning: then this process alone knows. */
 int boxes_ask(struct boxes *boxes, struct session *session,
 	      const struct reconcile_policy *policy, struct fault *fault);
+/* The same, but the answer is waited for only so long (listing_boxes_within): returns
+ * 1 if it has not come by then, and then nothing has changed either. */
+int boxes_ask_within(struct boxes *boxes, struct session *session,
+		     const struct reconcile_policy *policy, unsigned int msecs,
+		     struct fault *fault);
+/* Whether the store has ever given a list, to this process or to those that wrote the
+ * file. */
+bool boxes_are_known(struct boxes *boxes);
 
 /* The bridge itself has deleted a mailbox, or given it another name (then with
  * those below it): it is not missing. A file that cannot be written is a

@@ -43,6 +43,10 @@ struct boxes_request {
 	size_t others;		/* items of the other kind of list */
 	struct buf name;
 	bool kept;		/* from a file of ours */
+
+	/* nobody waits for it any more: what it has is its own */
+	bool dropped;
+	struct listing_boxes own;
 };
 
 /* An item of the other kind of list: ignored, but not without end. */
@@ -328,32 +332,82 @@ static void boxes_reset(struct session_request *request)
 	ctx->boxes_size = ctx->bytes = ctx->others = 0;
 }
 
+static void boxes_free(struct boxes_request *ctx)
+{
+	listing_boxes_free(&ctx->own);
+	session_request_free(&ctx->request);
+	buf_free(&ctx->name);
+	free(ctx);
+}
+
+static void boxes_done(struct session_request *request)
+{
+	struct boxes_request *ctx = (struct boxes_request *)request;
+
+	if (ctx->dropped)
+		boxes_free(ctx);
+}
+
 static const struct session_handler boxes_handler = {
 	.item = boxes_item,
 	.final = boxes_final,
 	.reset = boxes_reset,
+	.done = boxes_done,
 };
+
+static struct boxes_request *boxes_begin(struct session *session)
+{
+	struct boxes_request *ctx = mem_new(1, sizeof(*ctx));
+
+	ctx->boxes = &ctx->own;
+	ctx->bytes_max = listing_bytes_max();
+	ctx->request.verb = VERB_LIST;
+	ctx->request.handler = &boxes_handler;
+	buf_append_str(&ctx->request.line, "LIST");
+	session_submit(session, &ctx->request);
+	return ctx;
+}
+
+/* It is done. Returns 0, or -1 and a fault. */
+static int boxes_take(struct boxes_request *ctx, struct listing_boxes *boxes_r,
+		      struct fault *fault)
+{
+	if (ctx->request.fault.code != FAULT_NONE) {
+		*fault = ctx->request.fault;
+		return -1;
+	}
+	*boxes_r = ctx->own;
+	memset(&ctx->own, 0, sizeof(ctx->own));
+	return 0;
+}
+
+int listing_boxes_within(struct session *session, unsigned int msecs,
+			 struct listing_boxes *boxes_r, struct fault *fault)
+{
+	struct boxes_request *ctx = boxes_begin(session);
+	int ret = 1;
+
+	memset(boxes_r, 0, sizeof(*boxes_r));
+	if (session_wait_within(session, &ctx->request, msecs))
+		ret = boxes_take(ctx, boxes_r, fault);
+	else if (!session_withdraw(session, &ctx->request)) {
+		ctx->dropped = true;
+		return 1;
+	}
+	boxes_free(ctx);
+	return ret;
+}
 
 int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 		  struct fault *fault)
 {
-	struct boxes_request ctx;
+	struct boxes_request *ctx = boxes_begin(session);
 	int ret;
 
-	memset(&ctx, 0, sizeof(ctx));
 	memset(boxes_r, 0, sizeof(*boxes_r));
-	ctx.boxes = boxes_r;
-	ctx.bytes_max = listing_bytes_max();
-	ctx.request.verb = VERB_LIST;
-	ctx.request.handler = &boxes_handler;
-	buf_append_str(&ctx.request.line, "LIST");
-	ret = session_run(session, &ctx.request);
-	if (ret < 0) {
-		*fault = ctx.request.fault;
-		listing_boxes_free(boxes_r);
-	}
-	session_request_free(&ctx.request);
-	buf_free(&ctx.name);
+	(void)session_wait(session, &ctx->request);
+	ret = boxes_take(ctx, boxes_r, fault);
+	boxes_free(ctx);
 	return ret;
 }
 

@@ -36,6 +36,10 @@ struct listing_boxes {
 /* LIST. Returns 0, or -1 and a fault. */
 int listing_boxes(struct session *session, struct listing_boxes *boxes_r,
 		  struct fault *fault);
+/* The same, but waited for only so long: returns 1 if it is not answered by then. The
+ * answer is thrown away when it comes, the copy lives on. */
+int listing_boxes_within(struct session *session, unsigned int msecs,
+			 struct listing_boxes *boxes_r, struct fault *fault);
 void listing_boxes_free(struct listing_boxes *boxes);
 /* What boxes.c keeps in a file: the answer to LIST, with missing= on BOX. Returns
  * 0, or -1 and an error. */

@@ -679,6 +679,21 @@ int session_wait(struct session *session, struct session_request *request)
 	return request->fault.code == FAULT_NONE ? 0 : -1;
 }
 
+bool session_wait_within(struct session *session,
+			 struct session_request *request, unsigned int msecs)
+{
+	uint64_t until = session_now_msecs() + msecs, now;
+	int turn;
+
+	while (!request->done && (now = session_now_msecs()) < until) {
+		/* a copy that is only being started has no deadline yet */
+		turn = session->proc == NULL ? 0 : session_poll_msecs(session);
+		session_step(session, request, until - now < (uint64_t)turn ?
+			     (int)(until - now) : turn);
+	}
+	return request->done;
+}
+
 bool session_try(struct session *session, struct session_request *request)
 {
 	/* with nothing in flight there is something to be done at once, which

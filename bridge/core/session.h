@@ -174,6 +174,10 @@ struct session_waits {
 };
 void session_waits_for(const struct session *session,
 		       struct session_waits *waits_r);
+/* session_wait, but for so long at the most. Returns whether the request is done; if
+ * not, it goes on. */
+bool session_wait_within(struct session *session,
+			 struct session_request *request, unsigned int msecs);
 /* Take a request back that was not sent yet. Returns false if it was, or if it
  * is a write that a copy that broke had begun to read: it must then be kept
  * until it is done. */

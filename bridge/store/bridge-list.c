@@ -23,6 +23,13 @@
 #  define LIBEXECDIR "/usr/lib/dovebridge"
 #endif
 
+/* How long a list of all mailboxes waits for one of several stores: that was never listed, that was,
+   and that did not answer in time when it was asked last. */
+#define LIST_FIRST_MSECS 15000
+#define LIST_KNOWN_MSECS 3000
+#define LIST_LATE_MSECS 200
+#define LIST_LOG_AGAIN_SECS 60
+
 struct bridge_list_iter {
 	struct mailbox_list_iterate_context ctx;
 	struct mailbox_tree_context *tree;
@@ -212,6 +219,7 @@ static void bridge_list_deinit(struct mailbox_list *_list)
 	session_deinit(&list->session);
 	bridge_status_deinit(list);
 	event_unref(&list->event);
+	i_free(list->logged);
 	boxes_deinit(&list->known);
 	bridge_settings_free(&list->set);
 	pool_unref(&list->list.pool);
@@ -337,28 +345,124 @@ static int bridge_list_check_owner(struct bridge_mailbox_list *list,
 	return ret;
 }
 
-int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
+/* Returns 0, or -1 and a fault. */
+static int bridge_list_prepare(struct bridge_mailbox_list *list,
+			       struct fault *fault)
 {
-	struct reconcile_policy policy;
-	struct fault fault;
-
 	if (list->known == NULL) T_BEGIN {
 		bridge_list_init_known(list);
 	} T_END;
-	if (bridge_list_check_owner(list, &fault) < 0)
-		return bridge_fault_list(&list->list, &fault);
+	return bridge_list_check_owner(list, fault);
+}
+
+/* Returns 0 if the store has given its list, 1 if it has not in so much time, -1 and a
+   fault. */
+static int
+bridge_list_ask(struct bridge_mailbox_list *list, bool force,
+		unsigned int within_msecs, struct fault *fault)
+{
+	struct reconcile_policy policy;
+	int ret;
+
 	i_zero(&policy);
 	policy.force = force;
 	policy.now = time(NULL);
 	policy.brake_pause_secs = list->set.brake_pause_secs;
 	list->boxes = NULL;
-	if (boxes_ask(list->known, list->session, &policy, &fault) < 0)
-		return bridge_fault_list(&list->list, &fault);
+	ret = boxes_ask_within(list->known, list->session, &policy,
+			       within_msecs, fault);
+	if (ret != 0)
+		return ret;
 	list->boxes = boxes_known(list->known);
 	list->boxes_timeval = ioloop_timeval;
 	list->boxes_time = ioloop_time;
+	list->late = FALSE;
+	i_free(list->logged);
 	bridge_list_log_skipped(list);
 	return 0;
+}
+
+int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
+{
+	struct fault fault;
+
+	if (bridge_list_prepare(list, &fault) < 0 ||
+	    bridge_list_ask(list, force, UINT_MAX, &fault) < 0)
+		return bridge_fault_list(&list->list, &fault);
+	return 0;
+}
+
+/* How long a list of all mailboxes waits for this store. */
+static unsigned int bridge_list_patience(struct bridge_mailbox_list *list)
+{
+	if (!boxes_are_known(list->known))
+		return LIST_FIRST_MSECS;
+	return list->late ? LIST_LATE_MSECS : LIST_KNOWN_MSECS;
+}
+
+/* Lists are asked for all the time: one line tells it, and another one a while later. */
+static void bridge_list_log_fault(struct bridge_mailbox_list *list,
+				  const struct fault *fault)
+{
+	if (null_strcmp(list->logged, fault->log) == 0 &&
+	    ioloop_time - list->logged_time < LIST_LOG_AGAIN_SECS) {
+		e_debug(list->event, "%s", fault->log);
+		return;
+	}
+	i_free(list->logged);
+	list->logged = i_strdup(fault->log);
+	list->logged_time = ioloop_time;
+	e_error(list->list.ns->user->event, "bridge: %s%s", fault->log,
+		boxes_are_known(list->known) ? ": the mailboxes that are known "
+		"are shown" : "");
+}
+
+/* A store that is all that the user has hides nothing: the client is told. */
+static bool bridge_list_is_alone(const struct bridge_mailbox_list *list)
+{
+	const struct mail_namespace *ns;
+
+	for (ns = list->list.ns->user->namespaces; ns != NULL; ns = ns->next) {
+		if (ns != list->list.ns && ns->alias_for != list->list.ns)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+int bridge_list_show(struct bridge_mailbox_list *list)
+{
+	struct fault fault;
+	unsigned int msecs;
+	int ret;
+
+	if (bridge_list_is_alone(list))
+		return bridge_list_refresh(list, FALSE);
+	ret = bridge_list_prepare(list, &fault);
+	if (ret < 0)
+		return bridge_fault_list(&list->list, &fault);
+	msecs = bridge_list_patience(list);
+	if (timeval_cmp(&list->failed_timeval, &ioloop_timeval) != 0) {
+		ret = bridge_list_ask(list, FALSE, msecs, &fault);
+		if (ret == 0)
+			return 0;
+		list->failed_timeval = ioloop_timeval;
+		list->late = TRUE;
+		if (ret > 0)
+			(void)fault_set(&fault, FAULT_UNAVAILABLE,
+				FAULT_SCOPE_BACKEND, "%s: has not answered "
+				"\"LIST\" for %u ms", list->set.argv[0], msecs);
+		bridge_list_log_fault(list, &fault);
+	}
+	/* good for this list alone */
+	list->boxes = NULL;
+	if (boxes_are_known(list->known)) {
+		list->boxes = boxes_known(list->known);
+		list->boxes_time = 0;
+		return 0;
+	}
+	mailbox_list_set_error(&list->list, MAIL_ERROR_UNAVAILABLE,
+			       fault_code_text(FAULT_UNAVAILABLE));
+	return -1;
 }
 
 int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
@@ -457,6 +561,22 @@ static void bridge_list_build_tree(struct bridge_list_iter *ctx)
 		bridge_list_add_box(&update, _list, "INBOX", 0);
 }
 
+/* A store that was never listed, and gives no list: a client whose INBOX is elsewhere is
+   not kept from it. But dsync (2.3.19, dsync-mailbox-tree-fill.c, as nobody else asks)
+   would remove elsewhere what is not listed; and who has the INBOX here has nothing
+   else. */
+static bool bridge_list_may_be_empty(const struct mailbox_list *list,
+				     enum mailbox_list_iter_flags flags)
+{
+	const enum mailbox_list_iter_flags dsync =
+		MAILBOX_LIST_ITER_SKIP_ALIASES |
+		MAILBOX_LIST_ITER_NO_AUTO_BOXES;
+
+	return !bridge_list_has_inbox(list) &&
+		((flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) != 0 ||
+		 (flags & dsync) != dsync);
+}
+
 static struct mailbox_list_iterate_context *
 bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 		      enum mailbox_list_iter_flags flags)
@@ -470,7 +590,9 @@ bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
 	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
-		ret = bridge_list_refresh(list, FALSE);
+		ret = bridge_list_show(list);
+	if (ret < 0 && bridge_list_may_be_empty(_list, flags))
+		ret = 1;
 	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0) {
 		sub_ctx = mailbox_list_subscriptions_iter_init(_list, patterns,
 							       flags);
@@ -491,8 +613,7 @@ bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 	mailbox_tree_set_parents_nonexistent(ctx->tree);
 	if (ret == 0)
 		bridge_list_build_tree(ctx);
-	else
-		ctx->ctx.failed = TRUE;
+	ctx->ctx.failed = ret < 0;
 	ctx->iter = mailbox_tree_iterate_init(ctx->tree, NULL, 0);
 	return &ctx->ctx;
 }

@@ -35,6 +35,12 @@ struct bridge_mailbox_list {
 	struct timeval boxes_timeval;	/* ioloop_timeval then: the same while
 					   one command is carried out */
 	time_t boxes_time;		/* ioloop_time of the last LIST */
+	struct timeval failed_timeval;	/* ioloop_timeval when the store gave no list
+					   in time; it is not asked again in the
+					   same command */
+	bool late;			/* it did not, the last time */
+	char *logged;			/* what was logged last of that, ... */
+	time_t logged_time;		/* ... and when */
 	bool skipped_logged;
 	bool owner_checked;
 	const char *temp_prefix, *global_temp_prefix;
@@ -58,6 +64,10 @@ int bridge_list_lookup(struct bridge_mailbox_list *list, const char *name,
 /* Ask the store for its mailboxes. force: what it does not list is gone. Returns
  * 0, -1 with the list's error set. */
 int bridge_list_refresh(struct bridge_mailbox_list *list, bool force);
+/* The mailboxes to be shown in a list: list->boxes are those that the store lists; if it
+ * does not answer, and the user has other namespaces, too, those that are known. Returns
+ * 0; -1 with the list's error set. */
+int bridge_list_show(struct bridge_mailbox_list *list);
 /* The folder of a mailbox that is kept under its name; on the data stack, NULL if
  * there is none of this type. */
 const char *

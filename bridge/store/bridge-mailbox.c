@@ -68,8 +68,9 @@ bridge_mailbox_has_children(struct bridge_mailbox *mbox)
 	const struct listing_boxes *boxes = mbox->list->boxes;
 	size_t i;
 
-	for (i = 0; i < boxes->count; i++) {
-		if (str_begins(boxes->boxes[i].name, prefix))
+	for (i = 0; boxes != NULL && i < boxes->count; i++) {
+		if (*mbox->box.name == '\0' ||
+		    str_begins(boxes->boxes[i].name, prefix))
 			return TRUE;
 	}
 	return FALSE;
@@ -86,7 +87,14 @@ bridge_mailbox_exists(struct mailbox *box, bool auto_boxes,
 		*existence_r = MAILBOX_EXISTENCE_SELECT;
 		return 0;
 	}
-	if (bridge_mailbox_lookup(mbox, &lbox) < 0)
+	/* the INBOX, which is always there, and the namespace's own prefix are
+	   looked for with each list, which must not wait for the store
+	   (bridge_list_show) */
+	lbox = NULL;
+	if (*box->name == '\0' || box->inbox_user)
+		lbox = mbox->list->boxes == NULL ? NULL :
+			listing_box_find(mbox->list->boxes, view_of(box->name));
+	else if (bridge_mailbox_lookup(mbox, &lbox) < 0)
 		return -1;
 	if (lbox != NULL)
 		*existence_r = bridge_box_is_selectable(lbox) ?

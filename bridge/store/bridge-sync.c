@@ -34,13 +34,24 @@ static void bridge_sync_waiting(void *context)
 	compat_notify_alive(&mbox->box);
 }
 
+/* Another session has deleted the mailbox, and with it what is kept of it. */
+static bool bridge_sync_is_deleted(struct bridge_mailbox *mbox)
+{
+	(void)mail_index_refresh(mbox->box.index);
+	if (!mail_index_is_deleted(mbox->box.index))
+		return FALSE;
+	mailbox_set_deleted(&mbox->box);
+	return TRUE;
+}
+
 int bridge_sync_lock(struct bridge_mailbox *mbox)
 {
 	struct fault fault;
 
 	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
 		       bridge_sync_waiting, mbox, &fault) < 0)
-		return bridge_fault_box(&mbox->box, &fault);
+		return bridge_sync_is_deleted(mbox) ? -1 :
+			bridge_fault_box(&mbox->box, &fault);
 	return 0;
 }
 

@@ -28,6 +28,7 @@
 #pragma weak doveadm_print_num
 
 #define UNKNOWN "-"
+#define PROBE_MSECS 15000	/* how long a list is waited for */
 #define MAP_LOCK_MSECS 1000	/* a map that is in use for longer is in use */
 
 struct status_cmd {
@@ -146,20 +147,32 @@ status_print(const struct bridge_status_seen *seen, const char *state)
 
 /* --- the store ------------------------------------------------------------- */
 
-/* Nobody has a session: begin one, and see. */
+/* Returns 0 if the store gives a list of mailboxes at the moment, -1 and a fault. */
+static int status_probe(struct bridge_mailbox_list *list, struct fault *fault)
+{
+	struct listing_boxes boxes;
+	int ret = listing_boxes_within(list->session, PROBE_MSECS, &boxes,
+				       fault);
+
+	if (ret == 0)
+		listing_boxes_free(&boxes);
+	else if (ret > 0)
+		ret = fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: has not answered \"LIST\" for %d s",
+			list->set.argv[0], PROBE_MSECS / 1000);
+	return ret;
+}
+
+/* Begin a session, and see. shown: others are, and this one only if it fails. */
 static void
-status_try(struct status_cmd *cmd, struct bridge_mailbox_list *list)
+status_try(struct status_cmd *cmd, struct bridge_mailbox_list *list, bool shown)
 {
 	struct bridge_status_seen seen;
-	struct listing_boxes boxes;
 	struct fault fault;
-	int ret = -1;
+	int ret = status_probe(list, &fault);
 
-	if (session_caps(list->session, &fault) != NULL) {
-		ret = listing_boxes(list->session, &boxes, &fault);
-		if (ret == 0)
-			listing_boxes_free(&boxes);
-	}
+	if (ret == 0 && shown)
+		return;
 	bridge_status_fill(list, &seen);
 	status_print(&seen, ret == 0 ? "works" : "fails");
 	if (ret < 0)
@@ -258,8 +271,8 @@ status_run_list(struct status_cmd *cmd, struct bridge_mailbox_list *list)
 			status_running(cmd, list, seen);
 		} T_END;
 	}
-	if (!found || cmd->start)
-		status_try(cmd, list);
+	/* what sessions have seen is of some time ago */
+	status_try(cmd, list, found && !cmd->start);
 	(void)status_maps(cmd, list);
 	pool_unref(&pool);
 }

@@ -100,3 +100,15 @@ assert_each_has_it_once() {
 	assert_answers 451 250 250
 	assert_equal "$(stored bo) $(stored cy)" 'Subject: delivered body Subject: delivered body'
 }
+
+@test "a namespace whose store does not work keeps no mail from the INBOX elsewhere" {
+	writable "$TMP/db"
+	printf '#!/bin/sh\nexec sleep 1000\n' >"$TMP/hangs"
+	chmod 755 "$TMP/hangs"
+	start_dovecot --protocols 'imap lmtp' --conf "mail_location = maildir:$TMP/dovecot/home/%u/Maildir" --conf 'namespace archive {' \
+		--conf '  prefix = Archive/' --conf '  separator = /' --conf "  location = bridge:$TMP/dovecot/state/%u/archive" --conf '}' -- "$TMP/hangs"
+	SECONDS=0
+	deliver "${USERS[@]}"
+	assert_answers 250 250 250
+	if [ "$SECONDS" -ge 20 ]; then fail "it took $SECONDS seconds"; fi
+}
