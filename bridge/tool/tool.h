@@ -9,6 +9,9 @@
 
 #define TOOL_VERSION "0.1"
 #define TOOL_DEFAULT_USER "nobody"
+/* After OK delta to LIST. */
+#define TOOL_PARTIAL "the store did not list all of its mailboxes: a part " \
+	"of it cannot be read now"
 
 /* One command: what it is called, what it takes, what it does. */
 struct command {
