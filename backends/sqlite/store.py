@@ -19,7 +19,9 @@ PIPELINE = 64
 BLOCK = 1 << 20  # bytes of a message that are held at once
 HEADER_BLOCK = 8192
 ROWS = 1000  # of a list that are held at once
-FORGET_ROWS = 2000  # that are forgotten between two requests
+FORGET_ROWS = 2000  # that are forgotten in one step, between two requests,
+REMOVE_ROWS = 1000  # and of a deleted mailbox's messages removed
+DELETED = "/deleted/"  # how the name of such a mailbox begins; no other does
 LOCK_WAIT = 10  # seconds
 WATCH_PAUSE = 0.2  # seconds between two looks
 TOLD_MAX = 100  # warnings about odd rows
@@ -175,23 +177,47 @@ class Store:
             self.log("debug", f"no write-ahead log this time: {error}")
         self.run(f"PRAGMA busy_timeout = {self.wait * 1000}")
 
-    def tidy(self) -> None:
-        """Between two requests: forgets some of what was deleted long ago, about once a day."""
+    def tidy(self) -> bool:
+        """Between two requests: does a little of what is left to do. Returns whether there is more."""
         if not self.db or self.tidied:
-            return
-        old = int(time.time()) - KEEP
+            return False
         try:
             self.run("PRAGMA busy_timeout = 0")
-            oldest = self.one("SELECT time FROM gone ORDER BY n LIMIT 1")
-            self.tidied = not oldest or oldest[0] >= old - 86_400
-            if not self.tidied:
-                some = "(SELECT n FROM gone ORDER BY n LIMIT ?)"
-                self.run(f"DELETE FROM gone WHERE n IN {some} AND time < ?", FORGET_ROWS, old)
+            self.tidied = not (self._forget_some() or self._remove_some())
         except sqlite3.Error as error:
             self.log("debug", f"not tidied up this time: {error}")
             self.tidied = True
         finally:
+            self.rollback()
             self.run(f"PRAGMA busy_timeout = {self.wait * 1000}")
+        return not self.tidied
+
+    def _forget_some(self) -> bool:
+        """What was deleted long ago, about once a day."""
+        old = int(time.time()) - KEEP
+        oldest = self.one("SELECT time FROM gone ORDER BY n LIMIT 1")
+        if not oldest or oldest[0] >= old - 86_400:
+            return False
+        some = "(SELECT n FROM gone ORDER BY n LIMIT ?)"
+        self.run(f"DELETE FROM gone WHERE n IN {some} AND time < ?", FORGET_ROWS, old)
+        return True
+
+    def _remove_some(self) -> bool:
+        """Messages of a mailbox that was deleted."""
+        box = self.one("SELECT n FROM mailbox WHERE name BETWEEN ? AND ? LIMIT 1", DELETED, DELETED + "~")
+        if not box:
+            return False
+        self.run("BEGIN IMMEDIATE")
+        if not self.remove_messages(*box):
+            self.run("DELETE FROM mailbox WHERE n = ?", *box)
+        self.run("COMMIT")
+        return True
+
+    def remove_messages(self, box: int) -> bool:
+        """Some of them. Returns whether there were any."""
+        some = "(SELECT uid FROM message WHERE mailbox = ? LIMIT ?)"
+        cursor = self.db.execute(f"DELETE FROM message WHERE uid IN {some}", (box, REMOVE_ROWS))
+        return cursor.rowcount > 0
 
     def close(self) -> None:
         if self.db:
@@ -233,7 +259,7 @@ class Store:
         cursor = self.db.cursor()
         cursor.row_factory = sqlite3.Row
         row = cursor.execute("SELECT * FROM mailbox WHERE name = ?", (decode_name(field),)).fetchone()
-        if row is None:
+        if row is None or row["name"].startswith(DELETED):
             raise No("NOTFOUND no such mailbox")
         return row
 
@@ -300,6 +326,8 @@ class Store:
         cursor.row_factory = sqlite3.Row
         for box in cursor.execute("SELECT * FROM mailbox ORDER BY name <> 'INBOX', name").fetchall():
             flags = encode_list(flag for flag in box["flags"].split(",") if flag)
+            if box["name"].startswith(DELETED):
+                continue
             if not is_name(box["name"]) or not is_id(box["id"]):
                 self.warn(f"mailbox {box['n']} is left out: its name, or its id, cannot be one")
                 continue
@@ -566,7 +594,14 @@ class Store:
         yield "OK\n"
 
     def delete(self, field: str, *_: str) -> Iterator[str]:
-        self.run("DELETE FROM mailbox WHERE n = ?", self.box_to_remove(field)["n"])
+        box = self.box_to_remove(field)["n"]
+        self.remove_messages(box)
+        if self.one("SELECT 1 FROM message WHERE mailbox = ? LIMIT 1", box):
+            # many: the mailbox goes now, they go bit by bit, and others can write between
+            self.run("UPDATE mailbox SET name = ? || hex(randomblob(11)) WHERE n = ?", DELETED, box)
+            self.tidied = False
+        else:
+            self.run("DELETE FROM mailbox WHERE n = ?", box)
         yield "OK\n"
 
     def rename(self, field: str, target: str, *_: str) -> Iterator[str]:

@@ -1260,21 +1260,75 @@ old_index() {
 	refute_regex "$stderr" 'Traceback'
 }
 
-@test "sqlite answers CAPS before it forgets what was deleted long ago, which it does a little at a time" {
+# old_gone: 9,000 messages were deleted 32 days ago.
+old_gone() {
 	python <<-'END'
 		client().close()
 		db = sqlite3.connect(FILE)
 		rows = ((f"id{n}", n, n, int(time.time()) - 32 * 86400) for n in range(9000))
 		db.executemany("INSERT INTO gone (id, mailbox, uid, changed, time) VALUES (?, 1, ?, ?, ?)", rows)
 		db.commit()
-		left = lambda: sql("SELECT count(*) FROM gone")[0][0]
-		c, last = client(), 9000
-		for _ in range(20):
-		    okay(c, "LIST INBOX -")  # what comes after the request before this one is done
-		    assert last - 2000 * 2 <= left() <= last
-		    last = left()
-		assert last == 0 and sql("SELECT pruned FROM mailbox") == [(8999,)]
 	END
+}
+
+@test "sqlite forgets what was deleted long ago after it was started, a little at a time" {
+	old_gone
+	python <<-'END'
+		sys.path.insert(0, os.path.dirname(BACKEND))
+		import store
+		s = store.Store({"FILE": FILE}, None)
+		s.connect()
+		left = [9000]
+		while True:
+		    assert sql("SELECT count(*) FROM gone") == [(left[-1],)]
+		    if not s.tidy():
+		        break
+		    left.append(sql("SELECT count(*) FROM gone")[0][0])
+		assert left == [9000, 7000, 5000, 3000, 1000, 0] and sql("SELECT pruned FROM mailbox") == [(8999,)]
+	END
+}
+
+@test "sqlite forgets while nobody asks, and ends with its input even so" {
+	old_gone
+	python <<-'END'
+		c = client()
+		wait_for(lambda: sql("SELECT count(*) FROM gone") == [(0,)], 60)
+		assert c.close() == 0
+	END
+	old_gone
+	run -0 --separate-stderr "$sqlite" "$FILE" <<<'CAPS 1'
+}
+
+@test "sqlite deletes a large mailbox at once, and its messages a little at a time" {
+	python <<-'END'
+		c = client("--synchronous", "off")
+		okay(c, "CREATE big")
+		db = sqlite3.connect(FILE, 30)
+		db.executemany("INSERT INTO mail (id, mailbox, data) VALUES (?, 'big', 'x')", ((f"m{n}",) for n in range(3500)))
+		db.commit()
+		state = listing(c, "big").state
+		old = listing(c, "big").box
+		sys.path.insert(0, os.path.dirname(BACKEND))
+		import store
+		s = store.Store({"FILE": FILE, "--synchronous": "off"}, None)
+		s.begin()
+		list(s.delete("big"))
+		s.commit()
+		assert sql("SELECT count(*) FROM message") == [(2500,)]
+		(name,) = sql("SELECT name FROM mailbox WHERE name <> 'INBOX'")[0]
+		for request in ("LIST big -", f"LIST {name} -", f"RENAME {name} x", f"DELETE {name}", "FETCH big full m1"):
+		    assert c.ask(request).final.startswith(b"NO NOTFOUND "), request
+		assert [box.id for box in okay(c, "LIST").items] == [b"INBOX"]
+		okay(c, "CREATE big")
+		assert listing(c, "big", state).ids == [] and listing(c, "big").box != old
+		steps = 0
+		while s.tidy():
+		    steps += 1
+		assert steps <= 4 and sql("SELECT count(*) FROM message") == [(0,)] == sql("SELECT count(*) FROM body")
+		assert {name for (name,) in sql("SELECT name FROM mailbox")} == {"INBOX", "big"}
+		assert sql("SELECT count(*) FROM gone") == [(3500,)]
+	END
+	assert_equal "$stderr" ''
 }
 
 @test "sqlite says that the store is locked when another program has it for itself, whatever is asked" {

@@ -255,7 +255,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--python", default="/usr/bin/python3")
     parser.add_argument("--show", action="store_true")
-    return run(parser.parse_args())
+    options = parser.parse_args()
+    options.work = os.path.abspath(options.work)
+    return run(options)
 
 
 if __name__ == "__main__":
