@@ -63,8 +63,8 @@ teardown() {
 
 # --- the handshake and the end ---
 
-@test "eml-dir offers batch and nothing else" {
-	check() { ask 'CAPS 1 mode=imap user=alice'; assert_output $'* CAPS 1 batch=100\nOK'; }
+@test "eml-dir offers delta and batch, and nothing else" {
+	check() { ask 'CAPS 1 mode=imap user=alice'; assert_output $'* CAPS 1 delta batch=100\nOK'; }
 	in_each_shell check
 }
 
@@ -142,17 +142,57 @@ teardown() {
 	in_each_shell check
 }
 
-@test "eml-dir skips a folder spelled INBOX with one warning each" {
-	mail a.eml INBOX/b.eml inbox/deep/c.eml Work/INBOX/d.eml
+@test "eml-dir has the mail of a folder spelled INBOX in INBOX, and its folders below that" {
+	mail a.eml INBOX/a.eml inbox/deep/c.eml Work/INBOX/d.eml
 	check() {
-		ask LIST LIST 'LIST inbox -' 'LIST INBOX/deep -'
-		assert_line --index 0 '* BOX INBOX'
-		assert_line --index 1 '* BOX Work'
-		assert_line --index 2 '* BOX Work/INBOX'
-		assert_line --index 3 'OK full'
-		assert_line --index 8 'NO NOTFOUND no such mailbox'
-		assert_line --index 9 'NO NOTFOUND no such mailbox'
-		assert_equal "$(grep -c '^warning: .*skipping the folder' <<<"$stderr")" 2
+		ask LIST 'LIST INBOX -' 'LIST INBOX/deep -' 'LIST inbox -' 'LIST inbox/deep -' 'FETCH INBOX/deep full c.eml' \
+			'FETCH INBOX full a.eml INBOX/a.eml INBOX%2Fa.eml inbox/a.eml INBOX/../a.eml INBOX/deep/c.eml Work/a.eml'
+		assert_output "$(cat <<-END
+			* BOX INBOX
+			* BOX Work
+			* BOX Work/INBOX
+			* BOX INBOX/deep
+			OK full
+			* MSG a.eml
+			* MSG INBOX/a.eml
+			OK full count=2
+			* MSG c.eml
+			OK full count=1
+			NO NOTFOUND no such mailbox
+			NO NOTFOUND no such mailbox
+			* FILE c.eml $dir/inbox/deep/c.eml
+			OK
+			* FILE a.eml $dir/a.eml
+			* FILE INBOX/a.eml $dir/INBOX/a.eml
+			* FILE INBOX%2Fa.eml $dir/INBOX%2Fa.eml
+			* GONE inbox/a.eml
+			* GONE INBOX/../a.eml
+			* GONE INBOX/deep/c.eml
+			* GONE Work/a.eml
+			OK
+		END
+		)"
+		assert_equal "$stderr" ''
+	}
+	in_each_shell check
+}
+
+@test "eml-dir shows the first of two folders that are one mailbox, and says so" {
+	mail INBOX/deep/a.eml Inbox/deep/a.eml
+	check() {
+		ask LIST 'LIST INBOX/deep -' 'FETCH INBOX/deep full a.eml'
+		assert_output $'* BOX INBOX\n* BOX INBOX/deep\nOK full\n* MSG a.eml\nOK full count=1\n* FILE a.eml '"$dir/INBOX/deep/a.eml"$'\nOK'
+		assert_equal "$stderr" 'warning: eml-dir: skipping a second folder INBOX/deep'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir follows no link that is spelled INBOX" {
+	mail a.eml far/b.eml
+	ln -s far "$dir/Inbox"
+	check() {
+		ask 'LIST INBOX -' 'FETCH INBOX full Inbox/b.eml'
+		assert_output $'* MSG a.eml\nOK full count=1\n* GONE Inbox/b.eml\nOK'
 	}
 	in_each_shell check
 }
@@ -190,7 +230,106 @@ teardown() {
 	LC_ALL=C.UTF-8 in_each_shell check
 }
 
-@test "eml-dir answers any state, and none, with the full list" {
+@test "eml-dir takes .eml in any case, and names that differ in that for different ones" {
+	mail a.EML a.eml a.Eml
+	check() {
+		ask 'LIST INBOX -' 'FETCH INBOX full a.EML a.emL'
+		assert_output $'* MSG a.EML\n* MSG a.Eml\n* MSG a.eml\nOK full count=3\n* FILE a.EML '"$dir/a.EML"$'\n* GONE a.emL\nOK'
+	}
+	in_each_shell check
+}
+
+@test "eml-dir says that a folder has files of which none ends in .eml" {
+	mail All.mbox Empty/x.eml
+	rm "$dir/Empty/x.eml"
+	check() {
+		ask 'LIST INBOX -' 'LIST INBOX -' 'LIST Empty -'
+		assert_output $'OK full count=0\nOK full count=0\nOK full count=0'
+		assert_equal "$stderr" "warning: eml-dir: $dir has files, but none whose name ends in .eml (for example All.mbox)"
+	}
+	in_each_shell check
+}
+
+# state_of BOX: $state, when the folders' times are old enough to be one.
+state_of() {
+	local try
+	for try in {1..100}; do
+		ask "LIST $1 -"
+		state=${output##* state=}
+		[ "$state" = "$output" ] || return 0
+		sleep 0.2	# asks again
+	done
+	fail "no state after $try looks"
+}
+
+@test "eml-dir's state is the time of the folders, and the same state is an empty delta" {
+	export BRIDGE_TMP=$BATS_TEST_TMPDIR/bridge
+	mkdir "$BRIDGE_TMP"
+	mail a.eml Inbox/b.eml Work/c.eml
+	check() {
+		local inbox work
+		state_of INBOX; inbox=$state
+		state_of Work; work=$state
+		ask "LIST INBOX $inbox" "LIST Work $work"
+		assert_output "OK delta state=$inbox"$'\n'"OK delta state=$work"
+		ask "LIST INBOX $work" "LIST Work $inbox" 'LIST Work x'
+		assert_equal "$(grep -c '^OK full count=' <<<"$output")" 3
+		mv "$dir/Inbox/b.eml" "$dir/Inbox/b2.eml"
+		ask "LIST INBOX $inbox" "LIST Work $work"
+		assert_output $'* MSG a.eml\n* MSG Inbox/b2.eml\nOK full count=2\nOK delta state='"$work"
+		mv "$dir/Inbox/b2.eml" "$dir/Inbox/b.eml"
+		rm -r "$dir/Work"
+		mail Work/c.eml
+		touch -r "$dir/a.eml" "$dir/Work"
+		ask "LIST INBOX $inbox" "LIST Work $work"
+		refute_line --partial 'OK delta'
+		mkdir "$dir/iNBOX"
+		ask "LIST INBOX $inbox"
+		refute_line --partial 'OK delta'
+		rmdir "$dir/iNBOX"
+	}
+	in_each_shell check
+}
+
+@test "eml-dir that knows the state reads no folder" {
+	command -v strace >/dev/null || skip 'no strace here'
+	export BRIDGE_TMP=$BATS_TEST_TMPDIR/bridge
+	mkdir "$BRIDGE_TMP"
+	mail a.eml
+	check() {
+		state_of INBOX
+		run -0 strace -f -qq -e trace=getdents64 -o "$BATS_TEST_TMPDIR/trace" $shell "$emldir" "$dir" <<<"LIST INBOX $state"
+		assert_output "OK delta state=$state"
+		run ! grep getdents "$BATS_TEST_TMPDIR/trace"
+	}
+	mkdir "$dir/folder"	# so that it has to look for INBOX once
+	check_twice() {
+		state_of INBOX
+		run -0 strace -f -qq -e trace=getdents64 -o "$BATS_TEST_TMPDIR/trace" $shell "$emldir" "$dir" \
+			< <(for _ in 1 2 3 4 5 6 7 8 9; do echo "LIST INBOX $state"; done)
+		assert_line --index 8 "OK delta state=$state"
+		[ "$(grep -c getdents "$BATS_TEST_TMPDIR/trace")" -le 3 ]
+	}
+	in_each_shell check_twice
+	rmdir "$dir/folder"
+	[ "$(stat -c %h "$dir")" != 2 ] || in_each_shell check
+}
+
+@test "eml-dir lists mailboxes without a look at each file" {
+	command -v strace >/dev/null || skip 'no strace here'
+	(cd "$dir" && seq -f '%05.0f.eml' 200 | xargs touch)
+	mkdir "$dir/a"
+	check() {
+		run -0 strace -f -qq -e trace=%file -o "$BATS_TEST_TMPDIR/trace" $shell "$emldir" "$dir" <<<LIST
+		assert_output $'* BOX INBOX\n* BOX a\nOK full'
+		run ! grep '00100[.]eml' "$BATS_TEST_TMPDIR/trace"
+	}
+	shell=dash
+	find --version 2>/dev/null | grep -q GNU || skip 'this find looks at each'
+	check
+}
+
+@test "eml-dir answers any state that it did not give, and none, with the full list" {
 	mail a.eml
 	check() {
 		ask 'LIST INBOX' 'LIST INBOX some-state'
@@ -209,7 +348,7 @@ teardown() {
 }
 
 @test "eml-dir leaves out hidden files, links, folders, FIFOs and other names" {
-	mail a.eml .hidden.eml notes.txt b.EML c.eml.bak
+	mail a.eml .hidden.eml notes.txt .b.EML c.eml.bak
 	ln -s a.eml "$dir/link.eml"
 	ln -s nowhere "$dir/broken.eml"
 	mkdir "$dir/folder.eml"

@@ -916,12 +916,12 @@ storm() {
 	assert_equal "$(ls "$box/tmp")" ''
 }
 
-@test "message and folder are synced before the answer, and not with --no-fsync" {
+@test "a message is synced before it can be seen, its folder before the answer, and nothing with --no-fsync" {
 	command -v strace >/dev/null || skip 'no strace here'
 	printf 'xyz' >"$TMP/x"
 	strace -f -y -qq -o "$TMP/trace" -e trace=fsync,link,linkat,write "$maildir" "$box" <<<"APPEND INBOX $TMP/x" >"$TMP/out"
 	run sed -n 's/^[0-9]* *\([a-z]*\)([^<]*<\([^>]*\)>.*/\1 \2/p; s/.* \(link\)[at]*(.*/\1/p' "$TMP/trace"
-	assert_output --partial $'link\n'"fsync $TMP/x"$'\n'"fsync $box/new"$'\n'"write "
+	assert_output --partial "fsync $TMP/x"$'\nlink\n'"fsync $box/new"$'\n'"write "
 	strace -f -qq -o "$TMP/trace" -e trace=fsync "$maildir" --no-fsync "$box" <<<"APPEND INBOX $TMP/x" >"$TMP/out"
 	run ! grep fsync "$TMP/trace"
 }
@@ -1147,6 +1147,129 @@ storm() {
 }
 
 # --- WATCH ---
+
+# --- plain folders ---
+
+@test "Maildirs in plain folders are mailboxes, beside those of Maildir++" {
+	message cur/1.a .Sent/cur/2.a Lists/choir/cur/3.a Sent/cur/4.a 'Entw&APw-rfe/cur/5.a' Entwürfe/cur/6.a 日本/cur/7.a Sent/new/new/8.a
+	for name in Lists/choir Sent 'Entw&APw-rfe' Entwürfe 日本 .Sent/inner Sent/new; do mkdir -p "$box/$name"/{cur,new,tmp}; done
+	ln -s 日本 "$box/link"
+	ask LIST 'LIST Lists/choir' 'FETCH Lists/choir full 3.a' 'LIST Sent' 'LIST Entwürfe' 'LIST link' 'LIST Lists' 'LIST ../x'
+	assert_equal "$(grep '^\* BOX' <<<"$output")" $'* BOX INBOX\n* BOX Entwürfe\n* BOX Lists/choir\n* BOX Sent\n* BOX 日本'
+	assert_line --partial "* FILE 3.a $box/Lists/choir/cur/3.a"
+	assert_line --partial '* MSG 2.a '
+	refute_line --partial '* MSG 4.a '
+	assert_line --partial '* MSG 5.a '
+	assert_equal "$(grep -c '^NO NOTFOUND' <<<"$output")" 3
+	assert_equal "$(grep -c 'left out, there is such a mailbox' <<<"$stderr")" 2
+}
+
+@test "a DIR that is no Maildir has its INBOX in a folder of that name, and new mailboxes beside it" {
+	rmdir "$box/cur" "$box/new" "$box/tmp"
+	mkdir -p "$box/Inbox/kid"/{cur,new,tmp} "$box/Inbox"/{cur,new,tmp}
+	message Inbox/cur/1.a Inbox/kid/cur/2.a
+	ask LIST 'LIST INBOX' 'LIST INBOX/kid' 'CREATE Lists/choir' 'CREATE INBOX/b' 'CREATE .x' "MOVE INBOX Lists/choir 1.a" 'LIST INBOX' 'LIST Inbox' 'DELETE INBOX'
+	assert_line --index 0 --regexp '^\* BOX INBOX'
+	assert_line --index 1 --regexp '^\* BOX INBOX/kid'
+	assert_line --partial '* MSG 1.a '
+	assert_line --partial '* MSG 2.a '
+	assert_line --partial '* NEW 1.a '
+	assert_line 'NO NOTFOUND no such mailbox'
+	assert_line 'NO CANNOT INBOX cannot be deleted'
+	ask LIST
+	assert_equal "$(grep -o '^\* BOX [^ ]*' <<<"$output")" $'* BOX INBOX\n* BOX .x\n* BOX INBOX/b\n* BOX INBOX/kid\n* BOX Lists/choir'
+	assert [ -d "$box/Inbox/b/new" ]
+	assert_equal "$(cat "$box"/Lists/choir/*/*)" $'Subject: 1.a\n\nx'
+}
+
+@test "DELETE of a plain folder leaves the mailboxes in it, RENAME takes them along" {
+	mkdir -p "$box/a/b"/{cur,new,tmp} "$box/a"/{cur,new,tmp} "$box/.a.c"/{cur,new,tmp}
+	message a/cur/1.a a/b/cur/2.a .a.c/cur/3.a
+	ask 'RENAME a x/y' LIST 'LIST x/y/b' 'DELETE x/y' LIST 'LIST x/y/b' 'CREATE x/y' 'LIST x/y' 'RENAME x/y a' LIST
+	assert_output --partial $'OK\n* BOX INBOX\n* BOX x/y\n* BOX x/y/b\n* BOX x/y/c\nOK full\n* MSG 2.a '
+	assert_output --partial $'OK\n* BOX INBOX\n* BOX x/y/b\n* BOX x/y/c\nOK full\n* MSG 2.a '
+	assert_output --regexp 'OK full state=h-[^ ]* count=0'
+	assert_output --partial $'OK\n* BOX INBOX\n* BOX a\n* BOX a/b\n* BOX a/c\nOK full'
+	assert_equal "$(cat "$box/a/b/cur/2.a")" $'Subject: 2.a\n\nx'
+}
+
+# --- names that change ---
+
+@test "a message keeps its id when mbsync puts ,U=N into its name, takes another, or takes it away" {
+	message cur/1.a:2,S cur/2.a,S=29,W=32:2, new/3.a
+	ask 'LIST INBOX -'
+	ids=$(grep -o '^\* MSG [^ ]*' <<<"$output")
+	mv "$box/cur/1.a:2,S" "$box/cur/1.a,U=7:2,S"
+	mv "$box/cur/2.a,S=29,W=32:2," "$box/cur/2.a,S=29,W=32,U=8:2,F"
+	mv "$box/new/3.a" "$box/cur/3.a,U=9:2,"
+	ask 'LIST INBOX -' 'FETCH INBOX full 1.a' 'STORE INBOX +\Flagged 1.a' 'COPY INBOX INBOX 2.a,S=29,W=32'
+	assert_equal "$(grep -o '^\* MSG [^ ]* size' <<<"$output" | sed 's/ size//')" "$ids"
+	assert_line --partial '* MSG 2.a,S=29,W=32 size=29 vsize=32 '
+	assert_line "* FILE 1.a $box/cur/1.a,U=7:2,S"
+	assert [ -e "$box/cur/1.a,U=7:2,FS" ]
+	mv "$box/cur/1.a,U=7:2,FS" "$box/cur/1.a,U=17:2,FS"
+	mv "$box/cur/3.a,U=9:2," "$box/cur/3.a:2,"
+	ask 'LIST INBOX -'
+	assert_equal "$(grep -o '^\* MSG [123].a' <<<"$output" | sort)" $'* MSG 1.a\n* MSG 2.a\n* MSG 3.a'
+}
+
+@test "a message that had ,U=N when it was first seen keeps it in its id, for every copy" {
+	message cur/1.a,U=5:2,S cur/2.a:2,
+	for _ in 1 2; do
+		ask 'LIST INBOX -' 'FETCH INBOX full 1.a,U=5 1.a'
+		assert_line --partial '* MSG 1.a,U=5 '
+		assert_line "* FILE 1.a,U=5 $box/cur/1.a,U=5:2,S"
+		assert_line '* GONE 1.a'
+	done
+	assert_equal "$(wc -l <"$box/dovebridge-names")" 1
+	message cur/3.a,U=6:2,S
+	ask 'LIST INBOX -'
+	assert_line --partial '* MSG 3.a '
+}
+
+@test "of two files that differ only in ,U=N the younger gets another name, and none is lost" {
+	message cur/9.z
+	ask 'LIST INBOX -'
+	message cur/1.a,U=1:2,S cur/1.a,U=2:2,S
+	touch -d '2024-01-02 00:00:00 UTC' "$box/cur/1.a,U=2:2,S"
+	ask 'LIST INBOX -' 'LIST INBOX -'
+	assert_line --regexp '^OK full state=[^ ]* count=3$'
+	assert_line --partial '* MSG 1.a size='
+	assert_equal "$(tree | wc -l)" 3
+	assert_regex "$stderr" 'had one base name'
+}
+
+@test "where the names cannot be written down, whole base names are the ids" {
+	message cur/1.a,U=5:2,S cur/2.a:2,
+	if [ "$(id -u)" -eq 0 ]; then command -v setpriv >/dev/null || skip 'no setpriv here'; fi
+	chmod 555 "$box" "$box"/*
+	run --separate-stderr "${AS_USER[@]}" "$client" -- "$maildir" "$box" < <(printf 'LIST INBOX -\n')
+	assert_line --partial '* MSG 1.a,U=5 '
+	assert_regex "$stderr" 'warning: .*dovebridge-names: cannot be written'
+	chmod 755 "$box" "$box"/*
+}
+
+@test "a copy has the size in its name that it has" {
+	message cur/1.a,S=99,W=100:2,S
+	ask 'COPY INBOX INBOX 1.a,S=99,W=100'
+	assert_output --regexp '^\* NEW 1.a,S=99,W=100 [^ ]*,S=31
+OK$'
+}
+
+@test "a message is synced before it is seen under another name, and before its old one goes" {
+	command -v strace >/dev/null || skip 'no strace here'
+	mkdir -p "$box/.b"/{cur,new,tmp}
+	message cur/1.a:2,S cur/2.a:2,S
+	strace -f -y -qq -o "$TMP/trace" -e trace=fsync,link,linkat,rename,renameat2,unlink "$maildir" "$box" \
+		< <(printf 'COPY INBOX b 1.a\nMOVE INBOX b 2.a\n') >"$TMP/out"
+	run sed -n 's/^[0-9]* *fsync([^<]*<\([^>]*\)>.*/fsync \1/p; s/^[0-9]* *\(link\|rename\)[a-z0-9]*(.*\.b\/cur.*/\1/p' "$TMP/trace"
+	assert_output --partial "fsync $box/cur/1.a:2,S"$'\nlink\n'"fsync $box/.b/cur"
+	assert_output --partial "fsync $box/cur/2.a:2,S"$'\nrename\n'
+	strace -f -y -qq -o "$TMP/trace" -e trace=fsync,link,linkat,rename,renameat2,unlink -e inject=renameat2:error=EXDEV:when=1 \
+		"$maildir" "$box" < <(printf 'MOVE INBOX b 1.a\n') >"$TMP/out"
+	run sed -n 's/^[0-9]* *fsync([^<]*<\([^>]*\)>.*/fsync \1/p; s/^[0-9]* *unlink("\([^"]*\)".*/unlink \1/p' "$TMP/trace"
+	assert_output --partial "fsync $box/.b/cur"$'\n'"unlink $box/cur/1.a:2,S"
+}
 
 @test "WATCH answers at once if the mailbox is in another state" {
 	message cur/1.a

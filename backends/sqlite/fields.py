@@ -6,6 +6,11 @@ from collections.abc import Iterable
 
 NAME_MAX = 1024  # bytes of a mailbox name
 COMPONENT_MAX = 255
+ID_MAX = 254
+FLAGS_MAX = 16_384  # bytes of a message's flags, as a line has them
+DATE_MAX = (1 << 32) - 2  # Dovecot has no later one
+SIZE_MAX = (1 << 31) - 1
+UID_MAX = (1 << 32) - 2
 
 SYSTEM_FLAGS = {flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")}
 CONTROLS = bytes([*range(32), 127])
@@ -75,7 +80,7 @@ def flag_set(text: str) -> dict[str, str]:
         try:
             flag = decode(element)
         except No:
-            flag = element  # somebody wrote 100% into the database
+            flag = element if is_text(element) else None  # somebody wrote 100% into the database
         if flag and (flag[0] != "\\" or flag.lower() in SYSTEM_FLAGS):
             flags.setdefault(flag.lower(), SYSTEM_FLAGS.get(flag.lower(), flag))
     return flags
@@ -92,6 +97,23 @@ def change_flags(text: str, change: str) -> str:
         else:
             raise No("CANNOT a change of flags begins with + or -")
     return encode_list(flags.values())
+
+
+def is_text(text: str) -> bool:
+    """Was it UTF-8?"""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def is_id(text: str) -> bool:
+    """Can a row with this id be asked for?"""
+    return "\0" not in text and is_text(text) and 0 < len(text.encode()) <= ID_MAX
+
+
+def is_name(text: str) -> bool:
+    """Can a mailbox of this name be listed? (The bridge has more to say about names, 7.3.)"""
+    if "\0" in text or not is_text(text) or len(text.encode()) > NAME_MAX:
+        return False
+    return all(part not in ("", ".", "..") and len(part.encode()) <= COMPONENT_MAX for part in text.split("/"))
 
 
 def new_name(field: str) -> str:

@@ -1,4 +1,5 @@
--- One database is one mail store. Statements stand apart by an empty line.
+-- One database is one mail store; search.sql is what SEARCH has in it. Statements stand
+-- apart by an empty line.
 --
 -- Other programs write to the view `mail` (id, mailbox, flags, date, size, data) and
 -- the table `mailbox` (name, flags, ro). README.md has examples. Triggers do the rest.
@@ -126,19 +127,6 @@ END
 
 CREATE TRIGGER mail_delete INSTEAD OF DELETE ON mail BEGIN
     DELETE FROM message WHERE id = OLD.id;
-END
-
--- The search index, by body. SEARCH brings it up to date; `stale` is what has to leave it.
-CREATE VIRTUAL TABLE words USING fts5 (
-    "from", "to", cc, bcc, subject, head, body,
-    tokenize = 'trigram case_sensitive 1', detail = none
-)
-
-CREATE TABLE stale (n INTEGER PRIMARY KEY) STRICT
-
-CREATE TRIGGER body_delete AFTER DELETE ON body
-WHEN EXISTS (SELECT 1 FROM words_docsize WHERE id = OLD.n) BEGIN
-    INSERT INTO stale VALUES (OLD.n);
 END
 
 INSERT INTO mailbox (name) VALUES ('INBOX')

@@ -10,23 +10,26 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from fields import No, change_flags, decode, decode_bytes, decode_name, encode, encode_list
-from fields import flag_set, header_end, json_list, new_name, number, is_number, wire
+from fields import DATE_MAX, FLAGS_MAX, SIZE_MAX, UID_MAX, No, change_flags, decode, decode_bytes, decode_name
+from fields import encode, encode_list, flag_set, header_end, is_id, is_name, is_number, json_list, new_name
+from fields import number, wire
 
 BATCH = 1000
 PIPELINE = 64
-FLAGS_MAX = 16_384  # characters of a message's flags
 BLOCK = 1 << 20  # bytes of a message that are held at once
 HEADER_BLOCK = 8192
 ROWS = 1000  # of a list that are held at once
+FORGET_ROWS = 2000  # that are forgotten in one step, between two requests,
+REMOVE_ROWS = 1000  # and of a deleted mailbox's messages removed
+DELETED = "/deleted/"  # how the name of such a mailbox begins; no other does
 LOCK_WAIT = 10  # seconds
 WATCH_PAUSE = 0.2  # seconds between two looks
+TOLD_MAX = 100  # warnings about odd rows
 KEEP = 30 * 86_400  # seconds after which is forgotten what was deleted, and its key
-INDEX_SECS = 10.0  # of work on the search index in one SEARCH
-INDEX_MAX = 16 << 20  # bytes of a message that is indexed
+PAIRS_MAX = 50  # that are looked for in one SEARCH; the bridge looks for the others
 GLOB_MAX = 10_000  # letters; SQLite takes 50,000 bytes
 
-SCHEMA = os.path.join(os.path.dirname(os.path.realpath(__file__)), "schema.sql")
+FOLDER = os.path.dirname(os.path.realpath(__file__))
 APPLICATION_ID = 0x6D61_696C
 SCHEMA_VERSION = 1
 
@@ -79,6 +82,8 @@ class Store:
         self.ended_within = ended_within
         self.db: sqlite3.Connection | None = None
         self.file: tuple[int, int] | None = None  # device and inode of what is open
+        self.tidied = False
+        self.told: set[str] = set()  # what was warned of
         self.boot = ""
         if self.synchronous != "full":
             # What is not synced may be lost with the power, and the same state come
@@ -92,6 +97,20 @@ class Store:
     def one(self, sql: str, *values: object) -> tuple | None:
         rows = self.db.execute(sql, values).fetchall()  # all: a statement has to run to its end
         return rows[0] if rows else None
+
+    def run_file(self, name: str) -> None:
+        with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+            for statement in file.read().split("\n\n"):
+                self.run(statement)
+
+    def log(self, level: str, text: str) -> None:
+        log(level, f"{self.path}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Of a row that cannot be served as it is: once."""
+        if text not in self.told and len(self.told) < TOLD_MAX:
+            self.told.add(text)
+            self.log("warning", text)
 
     def refusal(self, error: Exception) -> str:
         """Code and text for what went wrong; the admin gets the whole of it."""
@@ -110,8 +129,10 @@ class Store:
 
     # Opening.
 
-    def connect(self) -> None:
-        """Opens the file, or looks whether the one that is open is still the one."""
+    def connect(self, wait: float | None = None) -> None:
+        """Opens the file, or looks whether the one that is open is still the one. wait: seconds for
+        a program that has it for itself."""
+        wait = self.wait if wait is None else wait
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -124,7 +145,8 @@ class Store:
                 log("error", f"{self.path} has been replaced")
                 os._exit(os.EX_TEMPFAIL)  # to close the old one would remove the new one's -wal
             return
-        self.db = sqlite3.connect(self.path, timeout=self.wait, isolation_level=None)
+        self.db = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
+        self.db.text_factory = lambda data: data.decode(errors="surrogateescape")  # anything may stand there
         try:
             self._prepare()
         except BaseException:
@@ -137,9 +159,8 @@ class Store:
         if self.one("PRAGMA user_version") == (0,):
             self.run("BEGIN IMMEDIATE")
             if not self.one("SELECT 1 FROM sqlite_schema"):  # no other copy was faster
-                with open(SCHEMA, encoding="utf-8") as file:
-                    for statement in file.read().split("\n\n"):
-                        self.run(statement)
+                self.run_file("schema.sql")
+                self.run_file("search.sql")
                 self.run(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self.run("COMMIT")
@@ -150,14 +171,53 @@ class Store:
         self.run(f"PRAGMA synchronous = {self.synchronous}")
         self.run("PRAGMA secure_delete = fast")  # not one more write for each page
         self.run("PRAGMA busy_timeout = 0")  # CAPS has to be answered soon
-        old = int(time.time()) - KEEP
         try:
             self.run("PRAGMA journal_mode = wal")
-            if self.one("SELECT 1 FROM (SELECT time FROM gone ORDER BY n LIMIT 1) WHERE time < ?", old - 86_400):
-                self.run("DELETE FROM gone WHERE time < ?", old)  # about once a day
         except sqlite3.OperationalError as error:
-            log("debug", f"{self.path}: not tidied up this time: {error}")
+            self.log("debug", f"no write-ahead log this time: {error}")
         self.run(f"PRAGMA busy_timeout = {self.wait * 1000}")
+
+    def tidy(self) -> bool:
+        """Between two requests: does a little of what is left to do. Returns whether there is more."""
+        if not self.db or self.tidied:
+            return False
+        try:
+            self.run("PRAGMA busy_timeout = 0")
+            self.tidied = not (self._forget_some() or self._remove_some())
+        except sqlite3.Error as error:
+            self.log("debug", f"not tidied up this time: {error}")
+            self.tidied = True
+        finally:
+            self.rollback()
+            self.run(f"PRAGMA busy_timeout = {self.wait * 1000}")
+        return not self.tidied
+
+    def _forget_some(self) -> bool:
+        """What was deleted long ago, about once a day."""
+        old = int(time.time()) - KEEP
+        oldest = self.one("SELECT time FROM gone ORDER BY n LIMIT 1")
+        if not oldest or oldest[0] >= old - 86_400:
+            return False
+        some = "(SELECT n FROM gone ORDER BY n LIMIT ?)"
+        self.run(f"DELETE FROM gone WHERE n IN {some} AND time < ?", FORGET_ROWS, old)
+        return True
+
+    def _remove_some(self) -> bool:
+        """Messages of a mailbox that was deleted."""
+        box = self.one("SELECT n FROM mailbox WHERE name BETWEEN ? AND ? LIMIT 1", DELETED, DELETED + "~")
+        if not box:
+            return False
+        self.run("BEGIN IMMEDIATE")
+        if not self.remove_messages(*box):
+            self.run("DELETE FROM mailbox WHERE n = ?", *box)
+        self.run("COMMIT")
+        return True
+
+    def remove_messages(self, box: int) -> bool:
+        """Some of them. Returns whether there were any."""
+        some = "(SELECT uid FROM message WHERE mailbox = ? LIMIT ?)"
+        cursor = self.db.execute(f"DELETE FROM message WHERE uid IN {some}", (box, REMOVE_ROWS))
+        return cursor.rowcount > 0
 
     def close(self) -> None:
         if self.db:
@@ -199,7 +259,7 @@ class Store:
         cursor = self.db.cursor()
         cursor.row_factory = sqlite3.Row
         row = cursor.execute("SELECT * FROM mailbox WHERE name = ?", (decode_name(field),)).fetchone()
-        if row is None:
+        if row is None or row["name"].startswith(DELETED):
             raise No("NOTFOUND no such mailbox")
         return row
 
@@ -262,11 +322,20 @@ class Store:
     def list_boxes(self) -> Iterator[str]:
         self.connect()
         self.run("BEGIN")
-        for (name,) in self.run("SELECT name FROM mailbox ORDER BY name <> 'INBOX', name"):
-            box = self.box(encode(name))
+        cursor = self.db.cursor()
+        cursor.row_factory = sqlite3.Row
+        for box in cursor.execute("SELECT * FROM mailbox ORDER BY name <> 'INBOX', name").fetchall():
             flags = encode_list(flag for flag in box["flags"].split(",") if flag)
+            if box["name"].startswith(DELETED):
+                continue
+            if not is_name(box["name"]) or not is_id(box["id"]):
+                self.warn(f"mailbox {box['n']} is left out: its name, or its id, cannot be one")
+                continue
+            if len(wire(flags)) > FLAGS_MAX:
+                self.warn(f"mailbox {box['n']} has too many flags: they are left out")
+                flags = ""
             more = (f" flags={flags}" if flags else "") + " ro" * bool(box["ro"])
-            yield f"* BOX {encode(name)} id={encode(box['id'])} state={self.state(box)}{more}\n"
+            yield f"* BOX {encode(box['name'])} id={encode(box['id'])} state={self.state(box)}{more}\n"
         yield "OK full\n"
 
     def list(self, field: str | None = None, state: str = "-", *_: str) -> Iterator[str]:
@@ -275,26 +344,54 @@ class Store:
             return
         self.connect()
         self.run("BEGIN")
-        box, count, known = self.box(field), 0, {"": ""}
+        box, count, known = self.box(field), 0, {}
         since = self.since(box, state)
         cursor = self.db.execute(
             "SELECT uid, id, size, vsize, date, flags FROM message WHERE mailbox = ? AND changed > ? ORDER BY uid",
             (box["n"], since or 0),
         )
         while rows := cursor.fetchmany(ROWS):
-            count += len(rows)
             for flags in {row[5] for row in rows} - known.keys():
-                known[flags] = encode_list(flag_set(flags).values())
-            yield "".join(
-                f"* MSG {encode(i)} size={size} vsize={vsize} date={date} flags={known[flags]}{self.uid(uid)}\n"
-                for uid, i, size, vsize, date, flags in rows
-            )
+                known[flags] = self.flags_option(flags)
+            lines = [line for row in rows if (line := self.message(*row, known[row[5]]))]
+            count += len(lines)
+            yield "".join(lines)
         if since is not None:
             for (i,) in self.run("SELECT id FROM gone WHERE mailbox = ? AND changed > ?", box["n"], since):
-                yield f"* GONE {encode(i)}\n"
+                if is_id(i):
+                    yield f"* GONE {encode(i)}\n"
         kind = f"full count={count}" if since is None else "delta"
-        validity = f" uidvalidity={box['uidvalidity']}" if self.uids else ""
-        yield f"OK {kind} state={self.state(box)} id={encode(box['id'])}{validity}\n"
+        yield f"OK {kind} state={self.state(box)} id={encode(box['id'])}{self.validity(box)}\n"
+
+    def message(self, uid: int, i: str, size: int, vsize: int, date: int, _: str, flags: str) -> str:
+        """Its line in a list; what a line cannot say is left out. Nothing if that is the message."""
+        if not is_id(i) or self.uids and not 0 < uid <= UID_MAX:
+            self.warn(f"message {uid} is left out: its id, or its UID, cannot be one")
+            return ""
+        if not 0 <= size <= vsize <= 2 * SIZE_MAX:
+            self.warn(f"message {uid} has a size that cannot be: it is left out")
+            sizes = ""
+        else:
+            sizes = f" size={size} vsize={vsize}"
+        if not 0 <= date <= DATE_MAX:
+            self.warn(f"message {uid} has the date {date}, which cannot be in seconds since 1970: it is left out")
+            return f"* MSG {encode(i)}{sizes}{flags}{self.uid(uid)}\n"
+        return f"* MSG {encode(i)}{sizes} date={date}{flags}{self.uid(uid)}\n"
+
+    def flags_option(self, flags: str) -> str:
+        text = encode_list(flag_set(flags).values())
+        if len(wire(text)) > FLAGS_MAX:
+            self.warn("a message has too many flags: they are left out")
+            return ""
+        return f" flags={text}"
+
+    def validity(self, box: sqlite3.Row) -> str:
+        if not self.uids:
+            return ""
+        if not 0 < box["uidvalidity"] <= UID_MAX:
+            self.log("error", f"mailbox {box['n']} has the uidvalidity {box['uidvalidity']}, which cannot be")
+            raise No("UNAVAILABLE this mailbox has no valid UIDs")
+        return f" uidvalidity={box['uidvalidity']}"
 
     def fetch(self, field: str, want: str, *ids: str) -> Iterator[str | bytes]:
         self.connect()
@@ -324,62 +421,40 @@ class Store:
                 raise SystemExit(1) from error
 
     def search(self, field: str, *pairs: str) -> Iterator[str]:
-        from words import fold
+        from index import Index
+        from words import ALL, BITS, LOST, fold
 
         keys, values = pairs[::2], [decode(value) for value in pairs[1::2]]
         if not set(keys) <= SEARCH_KEYS.keys() or len(keys) != len(values) or None in values:
             raise No(f"CANNOT keys are {' '.join(SEARCH_KEYS)}, each with a value")
         self.connect()
-        box, where, sought = self.box(field), [], []
-        for key, value in zip(keys, map(fold, values)):
+        sought = list(dict.fromkeys(zip(keys, map(fold, values))))
+        sure, doubt = True, len(sought) > PAIRS_MAX or any(LOST in value for _, value in sought)
+        box, where, parameters, bits = self.box(field), ["1"], [], 0
+        for key, value in sought[:PAIRS_MAX]:
             # GLOB uses the index; it needs three letters there, and no wildcards in the value
             short = len(value) < 3 or len(value) > GLOB_MAX or not frozenset("*?[").isdisjoint(value)
             test = 'instr("%s", ?)' if short else '"%s" GLOB ?'
-            found = (f"SELECT rowid FROM words WHERE {test % column}" for column in SEARCH_KEYS[key])
-            where.append(f"body IN ({' UNION ALL '.join(found)})")
-            sought += [value if short else f"*{value}*"] * len(SEARCH_KEYS[key])
-        self.update_index()
-        sure = True  # a message that is not indexed may match
-        for i, indexed in self.run(
-            "SELECT id, body <= ?1 AND size <= ?2 FROM message WHERE mailbox = ?3"
-            f" AND (body > ?1 OR size > ?2 OR {' AND '.join(where)}) ORDER BY uid",
-            self.indexed(), INDEX_MAX, box["n"], *sought,
-        ):  # fmt: skip
-            yield f"* HIT {encode(i)}\n"
-            sure = sure and indexed
+            columns = SEARCH_KEYS[key]
+            found = (f"SELECT rowid FROM words2 WHERE {test % column}" for column in columns)
+            bit = sum(BITS[column] for column in columns)
+            where.append(f"(unknown & {bit} OR body IN ({' UNION ALL '.join(found)}))")
+            parameters += [value if short else f"*{value}*"] * len(columns)
+            bits |= bit
+        index = Index(self)
+        if index.is_there():
+            found = f"unknown IS NULL OR {' AND '.join(where)}"
+            odd = f"coalesce(unknown | inexact, {ALL}) & {bits}"
+            source = "message LEFT JOIN searched ON searched.n = body"
+        else:
+            found, odd, source, parameters = "1", "1", "message", []
+        for i, odd in self.run(
+            f"SELECT id, {odd} FROM {source} WHERE mailbox = ? AND ({found}) ORDER BY uid", box["n"], *parameters
+        ):
+            sure = sure and not odd and not doubt
+            if is_id(i):
+                yield f"* HIT {encode(i)}\n"
         yield "OK\n" if sure else "OK maybe\n"
-
-    def indexed(self) -> int:
-        """The last body in the search index; they enter it in their order."""
-        return (self.one("SELECT rowid FROM words ORDER BY rowid DESC LIMIT 1") or (0,))[0]
-
-    def update_index(self) -> None:
-        """Does as much as time and locks allow."""
-        end = time.monotonic() + INDEX_SECS
-        try:
-            while time.monotonic() < end and self._index_some():
-                pass
-        except sqlite3.Error as error:
-            log("warning", f"{self.path}: the search index is not up to date: {error}")
-        finally:
-            self.rollback()
-
-    def _index_some(self) -> bool:
-        """A few messages in one transaction. False when nothing is left to do."""
-        from words import texts
-
-        stale = self.run("SELECT n FROM stale LIMIT 100")
-        todo = "FROM body WHERE n > ? AND length(data) <= ? ORDER BY n LIMIT 20"
-        if not stale and not self.one(f"SELECT 1 {todo}", self.indexed(), INDEX_MAX):
-            return False
-        self.run("BEGIN IMMEDIATE")
-        for table, column in (("words", "rowid"), ("stale", "n")):
-            self.db.executemany(f"DELETE FROM {table} WHERE {column} = ?", stale)
-        for n, data in self.db.execute(f"SELECT n, data {todo}", (self.indexed(), INDEX_MAX)):
-            self.run('INSERT INTO words (rowid, "from", "to", cc, bcc, subject, head, body)'
-                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", n, *texts(data))  # fmt: skip
-        self.run("COMMIT")
-        return True
 
     def watch(self, field: str, secs: str, state: str = "-", *_: str) -> Iterator[str]:
         end, seen = time.monotonic() + number(secs), None
@@ -419,7 +494,7 @@ class Store:
             if old not in changed:
                 changed[old] = change_flags(old, change)
             new = changed[old]
-            if len(new) > FLAGS_MAX:
+            if len(wire(new)) > FLAGS_MAX:
                 yield f"* FAIL {i} LIMIT too many flags\n"
                 continue
             if new != old:
@@ -442,7 +517,7 @@ class Store:
             for uid, size in self.run(before, key):
                 yield f"* MSG {key}{'' if size is None else f' size={size}'}{self.uid(uid)}\nOK\n"
                 return
-        if len(flags) > FLAGS_MAX:
+        if len(wire(flags)) > FLAGS_MAX:
             raise No("LIMIT too many flags")
         box = self.box_to_change(field)
         with open_message(message) if isinstance(message, str) else message as file:
@@ -519,7 +594,14 @@ class Store:
         yield "OK\n"
 
     def delete(self, field: str, *_: str) -> Iterator[str]:
-        self.run("DELETE FROM mailbox WHERE n = ?", self.box_to_remove(field)["n"])
+        box = self.box_to_remove(field)["n"]
+        self.remove_messages(box)
+        if self.one("SELECT 1 FROM message WHERE mailbox = ? LIMIT 1", box):
+            # many: the mailbox goes now, they go bit by bit, and others can write between
+            self.run("UPDATE mailbox SET name = ? || hex(randomblob(11)) WHERE n = ?", DELETED, box)
+            self.tidied = False
+        else:
+            self.run("DELETE FROM mailbox WHERE n = ?", box)
         yield "OK\n"
 
     def rename(self, field: str, target: str, *_: str) -> Iterator[str]:
@@ -527,7 +609,7 @@ class Store:
         if new.startswith(old + "/"):
             raise No("CANNOT a mailbox cannot be put into itself")
         for n, name in self.run("SELECT n, name FROM mailbox ORDER BY name"):
-            if name == old or name.startswith(old + "/"):  # parents first: a/b/b may become a/b
+            if name == old or name.startswith(old + "/") and is_name(name):  # parents first: a/b/b may become a/b
                 name = new_name(encode(new + name[len(old) :]))
                 self.check_free(name)
                 self.run("UPDATE mailbox SET name = ? WHERE n = ?", name, n)

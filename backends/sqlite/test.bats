@@ -821,12 +821,12 @@ python() {
 		    return [item.id.decode() for item in answer.items]
 		for query, found in {
 		    "from dörte": 1, "from DOERTE@EXAMPLE": 1, "to ann": 1, "cc cc@": 1, "bcc SECRET": 1, "subject grüße%20aus%20mün": 1,
-		    "subject MÜNCHEN": 1, "subject GRÜSSE": 1, "body café": 1, "body CAFE%CC%81": 1, "body langes%20wort": 1,
+		    "subject MÜNCHEN": 1, "subject GRÜßE": 1, "body café": 1, "body CAFE%CC%81": 1, "body langes%20wort": 1,
 		    "body [a-z]*": 1, "body %25%20und": 1, "body ?%20100": 1, "text choir": 1, "text café": 1, "text x-list": 1,
 		    "text inner": 2, "body hello": 2, "body <p>": 2, "subject ü": 3, "subject n": 3, "subject u": 3,  "text @": 1,
 		    "to bo cc cc body é": 1, "subject ünsinn body world": 2,
 		    "to bo body world": 0, "from ann": 0, "subject café": 0, "body choir": 0, "body picture": 0, "body a-z*": 0,
-		    "body caf?": 0, "body [b]": 0, "text %00": 0, "body %0A%0A": 0, "body " + "x" * 400: 0, "body " + "x" * 60_000: 0,
+		    "subject GRÜSSE": 0, "body caf?": 0, "body [b]": 0, "text %00": 0, "body %0A%0A": 0, "body " + "x" * 400: 0, "body " + "x" * 60_000: 0,
 		}.items():
 		    assert hits(query) == [i for n, i in ((1, first), (2, second)) if n & found], (query, hits(query))
 		assert c.ask("SEARCH nowhere body x").final.startswith(b"NO NOTFOUND ")
@@ -877,9 +877,7 @@ python() {
 		    session.literal = value.encode()
 		    (uids,) = session.uid("SEARCH", "CHARSET", "UTF-8", key.upper())[1]
 		    theirs = {ids[int(uid) - 1] for uid in uids.split()}
-		    # Dovecot sees no text where there is no header; they are few
-		    more = [i for i in found - theirs if re.match(rb"[!-9;-~]+[ \t]*:", texts[i])]
-		    assert theirs <= found and not more, (key, value, len(theirs), len(found), more)
+		    assert theirs == found, (key, value, len(theirs), len(found))
 		    print(key, value, len(found))
 	END
 	assert [ "$(grep -vc ' 0$' <<<"$output")" -gt 12 ]
@@ -895,8 +893,119 @@ python() {
 		sql("INSERT INTO mail (id, mailbox, data) VALUES ('two', 'INBOX', 'Subject: plum\n\n')")
 		sql("DELETE FROM mail WHERE id <> 'two'")
 		assert items(c, "SEARCH INBOX text p") == ["* HIT two"]
-		assert sql("SELECT subject FROM words") == [("plum",)] and sql("SELECT * FROM stale") == []
-		sql("INSERT INTO words (words) VALUES ('integrity-check')")
+		assert sql("SELECT subject FROM words2") == [("PLUM",)] and sql("SELECT * FROM stale") == []
+		sql("INSERT INTO words2 (words2) VALUES ('integrity-check')")
+	END
+}
+
+@test "sqlite finds in odd mail what Dovecot finds, and is sure only where it finds no more" {
+	local seed python work
+	for seed in "${SEARCH_SEED:-1}" 2; do
+		for python in /usr/bin/python3 python3.13; do
+			# one that nobody may run, or that has no SQLite with FTS5, is none
+			"$python" -c 'import ctypes, sqlite3' 2>/dev/null || continue
+			work=$TMP/$seed-${python##*/}
+			mkdir -m 1777 "$work"
+			run -0 "$ROOT/test/lib/searchdiff.py" "$work" --seed "$seed" --count 60 --python "$python"
+			assert_output --regexp ' sure, 0 wrong$'
+		done
+	done
+}
+
+@test "sqlite's search is spoilt by no message, whatever it claims to be, and its log quotes none" {
+	python <<-'END'
+		c = client("--synchronous", "off")
+		bad = [b"Subject: =?%b?%b?+2AA-?=\nX-Secret: kept\n\n" % (name, kind) for kind in (b"q", b"b") for name in (
+		    b"utf-7", b"unicode-escape", b"raw-unicode-escape", b"utf-16-le", b"idna", b"punycode", b"zip", b"hex", b"rot13", b"undefined", b"")]
+		bad += [b"Content-Type: text/plain; charset=%b\n\n%b kept\n" % (name, body) for body in (b"+2AA-", b"\\ud800", b"\0\xff\xed\xa0\x80")
+		        for name in (b"utf-7", b"unicode-escape", b"raw-unicode-escape", b"utf-16-le", b"idna", b"punycode", b"zip", b"x")]
+		bad += [b"Subject: " + b"=?" * 300_000, b"From: " + b"(" * 400_000, b"To: " + b'"' * 100_000, b"\n" * 300_000, b"A:" + b"\n " * 200_000]
+		for data in bad:
+		    append(c, data)
+		pear = append(c, b"Subject: pear\n\n")
+		assert f"* HIT {pear}" in items(c, "SEARCH INBOX subject pear")
+		assert len(items(c, "SEARCH INBOX subject pear")) < 10
+		for key in ("subject a " * 1000, "subject %EF%BF%BD", "text \"", "body %00", "subject " + "a" * 20_000, "body '", "from *?["):
+		    assert okay(c, "SEARCH INBOX " + key.strip()).final in (b"OK", b"OK maybe")
+		assert sql("SELECT count(*) FROM searched") == sql("SELECT count(*) FROM body") and c.close() == 0
+	END
+	assert_equal "$stderr" ''
+}
+
+@test "sqlite finds a subject that has an encoded word and what looks like an escape" {
+	printf '%s\n' 'Subject: =?utf-8?q?=C3=A4?= C:\users\udo' '' x >"$TMP/1"
+	ask "APPEND INBOX $TMP/1" 'SEARCH INBOX subject c:\users\udo'
+	assert_line --index 2 --regexp '^\* HIT '
+	assert_line --index 3 OK
+}
+
+# old_index: the store's search index is that of an older version, which has got stuck.
+old_index() {
+	python <<-'END'
+		for table in ("searched", "words2"):
+		    sql(f"DROP TABLE {table}")
+		sql("DROP TRIGGER body_delete")
+		sql("""CREATE VIRTUAL TABLE words USING fts5("from", "to", cc, bcc, subject, head, body,
+		    tokenize = 'trigram case_sensitive 1', detail = none)""")
+		sql("INSERT INTO words (rowid, subject, head, body) SELECT n, 'wrong', 'wrong', 'wrong' FROM body LIMIT 2")
+		sql("""CREATE TRIGGER body_delete AFTER DELETE ON body WHEN EXISTS (SELECT 1 FROM words_docsize WHERE id = OLD.n)
+		    BEGIN INSERT INTO stale VALUES (OLD.n); END""")
+	END
+}
+
+@test "sqlite makes a search index anew that an older version has spoilt, and takes that away" {
+	python <<-'END'
+		c = client()
+		append(c, b"Subject: apple\n\n"); append(c, b"Subject: =?utf-7?q?+2AA-?=\n\n"); append(c, b"Subject: pear\n\n")
+	END
+	old_index
+	ask 'SEARCH INBOX subject pear' 'SEARCH INBOX subject wrong' 'SEARCH INBOX subject apple'
+	assert_equal "${#lines[@]}" 5
+	assert_line --index 1 OK
+	assert_line --index 2 OK
+	assert_line --index 4 OK
+	python <<-'END'
+		assert not sql("SELECT name FROM sqlite_schema WHERE name GLOB 'words_*' AND name NOT GLOB 'words2_*'")
+		sql("DELETE FROM mail")
+		assert sql("SELECT count(*) FROM stale") == [(3,)] and not sql("SELECT * FROM searched")
+		okay(client(), "SEARCH INBOX subject pear")
+		assert not sql("SELECT * FROM stale") and not sql("SELECT rowid FROM words2")
+	END
+}
+
+@test "sqlite that cannot write looks for nothing in an older version's index" {
+	python <<-'END'
+		append(client(), b"Subject: apple\n\n")
+	END
+	old_index
+	python <<-'END'
+		c = client("--wait", "0")
+		db = sqlite3.connect(FILE, isolation_level=None)
+		db.execute("BEGIN IMMEDIATE")
+		answer = okay(c, "SEARCH INBOX subject wrong")
+		assert len(answer.items) == 1 and answer.final == b"OK maybe"
+	END
+	assert_regex "$stderr" 'warning: .*the search index is not up to date: database is locked'
+}
+
+@test "sqlite lets others write between each two steps of its search index, and keeps each step" {
+	python <<-'END'
+		c = client("--synchronous", "off")
+		rng = random.Random(1)
+		for n in range(8):
+		    append(c, b"Subject: %d\n\n" % n + " ".join("%06x" % rng.randrange(1 << 24) for _ in range(50_000)).encode())
+		sys.path.insert(0, os.path.dirname(BACKEND))
+		import index, store
+		s = store.Store({"FILE": FILE, "--wait": "0"}, None)
+		s.connect()
+		other, steps, done = sqlite3.connect(FILE, 0, isolation_level=None), 0, 0
+		while index.Index(s).add_some():
+		    other.execute("UPDATE message SET flags = ?", (f"f{steps}",))  # at once, or it fails
+		    before, done = done, other.execute("SELECT count(*) FROM searched").fetchone()[0]
+		    assert before < done <= before + 2
+		    steps += 1
+		assert steps >= 4 and done == 8
+		s.close()
 	END
 }
 
@@ -1084,6 +1193,159 @@ python() {
 		assert items(c, "FETCH a%20b%25%0A full -") == ["* GONE -"] and content(c, "%2D", "a%20b%25%0A") == b"x"
 		assert items(c, "STORE a%20b%25%0A +\\Seen,-100%25 %2D") == ["* MSG %2D flags=a%20b,%20A,%0Az,\\Seen"]
 	END
+}
+
+@test "sqlite leaves out, alone and with one warning, a row that cannot be served" {
+	python <<-'END'
+		c = client()
+		good = append(c)
+		for n, row in enumerate(("CAST(x'ff' AS TEXT)", "CAST(x'610062' AS TEXT)")):
+		    sql(f"INSERT INTO mail (id, mailbox, data) VALUES ({row}, 'INBOX', 'x')")
+		names = ["CAST(x'456e7477fc726665' AS TEXT)", "''", "'/'", "'a//b'", "'/a'", "'a/'", "'.'", "'..'", "'a/./b'", "'a/../b'",
+		         "CAST(x'610062' AS TEXT)", f"'{'x' * 256}'", f"'{'x/' * 600}x'", "'" + "ü" * 128 + "'"]
+		for name in names:
+		    sql(f"INSERT INTO mailbox (name) VALUES ({name})")
+		sql("INSERT INTO mailbox (name, id) VALUES ('odd id', CAST(x'fe' AS TEXT))")
+		sql("INSERT INTO mailbox (name, flags) VALUES ('many flags', ?)", "x y," * 30_000)
+		for _ in range(2):
+		    boxes = okay(c, "LIST").items
+		    assert [box.id for box in boxes] == [b"INBOX", b"many%20flags"] and len(boxes[1].fields) == 4, boxes
+		    told = listing(c)
+		    assert told.ids == [good] and told.kind == "full"
+		    assert listing(c, state=told.state).messages == {} and listing(c, state="1" + told.state[1:]).kind == "delta"
+		sql("CREATE TABLE copy AS SELECT 1")
+		assert content(c, good) == LETTER and items(c, "SEARCH INBOX text lunch") == [f"* HIT {good}"]
+		okay(c, "CREATE old")
+		sql("INSERT INTO mailbox (name) VALUES ('old//x')")
+		okay(c, "CREATE old/child")
+		okay(c, "RENAME old new")
+		assert {b"new", b"new/child"} < {box.id for box in okay(c, "LIST").items}
+	END
+	run grep -c '^warning: sqlite: .* is left out: ' <<<"$stderr"
+	assert_output 18	# 14 names, 1 id of a mailbox, 2 of messages, and old//x
+	refute_regex "$stderr" 'error:|Traceback'
+}
+
+@test "sqlite serves a message without what its row says that a line cannot" {
+	python <<-'END'
+		c = client("--uids")
+		rows = {"now": 1_700_000_000, "last": 4_294_967_294, "far": 4_294_967_295, "millis": 1_796_053_335_000, "max": (1 << 63) - 1}
+		for i, date in rows.items():
+		    sql("INSERT INTO mail (id, mailbox, data, date) VALUES (?, 'INBOX', 'x', ?)", i, date)
+		for date in (-1, "2024-01-01", 1.5, "soon", b"1"):
+		    try:
+		        sql("INSERT INTO mail (id, mailbox, data, date) VALUES ('bad', 'INBOX', 'x', ?)", date)
+		        raise AssertionError(date)
+		    except sqlite3.Error:
+		        pass
+		for i, size, vsize in (("negative", -1, -1), ("less", 9, 8), ("huge", 1 << 40, 1 << 40)):
+		    sql("INSERT INTO message (id, mailbox, body, size, vsize) SELECT ?, mailbox, body, ?, ? FROM message WHERE id = 'now'", i, size, vsize)
+		flags = "".join(chr(0x10000 + n) for n in range(16_000))
+		sql("INSERT INTO mail (id, mailbox, data, flags) VALUES ('flags', 'INBOX', 'x', ?)", flags)
+		sql("INSERT INTO mail (id, mailbox, data, flags) VALUES ('bytes', 'INBOX', 'x', CAST(x'fe2c5c5365656e2c25fd' AS TEXT))")
+		told = listing(c)
+		dates = {i: value(line, "date") for i, line in told.messages.items()}
+		assert dates["now"] == "1700000000" and dates["last"] == "4294967294"
+		assert [i for i, date in dates.items() if date is None] == ["far", "millis", "max"], dates
+		assert [i for i, line in told.messages.items() if value(line, "size") is None] == ["negative", "less", "huge"]
+		assert value(told.messages["flags"], "flags") is None and value(told.messages["bytes"], "flags") == "\\Seen"
+		assert all(value(line, "uid") for line in told.messages.values())
+		answer = items(c, "STORE INBOX +x flags bytes")
+		assert answer[0].startswith("* FAIL flags LIMIT ") and answer[1].startswith("* MSG bytes flags=\\Seen,x "), answer
+		sql("INSERT INTO message (uid, id, mailbox, body, size, vsize) SELECT -5, 'uid', mailbox, body, size, vsize FROM message WHERE id = 'now'")
+		assert "uid" not in listing(c).ids
+		sql("UPDATE mailbox SET uidvalidity = 0")
+		assert c.ask("LIST INBOX -").final.startswith(b"NO UNAVAILABLE ")
+	END
+	refute_regex "$stderr" 'Traceback'
+}
+
+# old_gone: 9,000 messages were deleted 32 days ago.
+old_gone() {
+	python <<-'END'
+		client().close()
+		db = sqlite3.connect(FILE)
+		rows = ((f"id{n}", n, n, int(time.time()) - 32 * 86400) for n in range(9000))
+		db.executemany("INSERT INTO gone (id, mailbox, uid, changed, time) VALUES (?, 1, ?, ?, ?)", rows)
+		db.commit()
+	END
+}
+
+@test "sqlite forgets what was deleted long ago after it was started, a little at a time" {
+	old_gone
+	python <<-'END'
+		sys.path.insert(0, os.path.dirname(BACKEND))
+		import store
+		s = store.Store({"FILE": FILE}, None)
+		s.connect()
+		left = [9000]
+		while True:
+		    assert sql("SELECT count(*) FROM gone") == [(left[-1],)]
+		    if not s.tidy():
+		        break
+		    left.append(sql("SELECT count(*) FROM gone")[0][0])
+		assert left == [9000, 7000, 5000, 3000, 1000, 0] and sql("SELECT pruned FROM mailbox") == [(8999,)]
+	END
+}
+
+@test "sqlite forgets while nobody asks, and ends with its input even so" {
+	old_gone
+	python <<-'END'
+		c = client()
+		wait_for(lambda: sql("SELECT count(*) FROM gone") == [(0,)], 60)
+		assert c.close() == 0
+	END
+	old_gone
+	run -0 --separate-stderr "$sqlite" "$FILE" <<<'CAPS 1'
+}
+
+@test "sqlite deletes a large mailbox at once, and its messages a little at a time" {
+	python <<-'END'
+		c = client("--synchronous", "off")
+		okay(c, "CREATE big")
+		db = sqlite3.connect(FILE, 30)
+		db.executemany("INSERT INTO mail (id, mailbox, data) VALUES (?, 'big', 'x')", ((f"m{n}",) for n in range(3500)))
+		db.commit()
+		state = listing(c, "big").state
+		old = listing(c, "big").box
+		sys.path.insert(0, os.path.dirname(BACKEND))
+		import store
+		s = store.Store({"FILE": FILE, "--synchronous": "off"}, None)
+		s.begin()
+		list(s.delete("big"))
+		s.commit()
+		assert sql("SELECT count(*) FROM message") == [(2500,)]
+		(name,) = sql("SELECT name FROM mailbox WHERE name <> 'INBOX'")[0]
+		for request in ("LIST big -", f"LIST {name} -", f"RENAME {name} x", f"DELETE {name}", "FETCH big full m1"):
+		    assert c.ask(request).final.startswith(b"NO NOTFOUND "), request
+		assert [box.id for box in okay(c, "LIST").items] == [b"INBOX"]
+		okay(c, "CREATE big")
+		assert listing(c, "big", state).ids == [] and listing(c, "big").box != old
+		steps = 0
+		while s.tidy():
+		    steps += 1
+		assert steps <= 4 and sql("SELECT count(*) FROM message") == [(0,)] == sql("SELECT count(*) FROM body")
+		assert {name for (name,) in sql("SELECT name FROM mailbox")} == {"INBOX", "big"}
+		assert sql("SELECT count(*) FROM gone") == [(3500,)]
+	END
+	assert_equal "$stderr" ''
+}
+
+@test "sqlite says that the store is locked when another program has it for itself, whatever is asked" {
+	python <<-'END'
+		c = client()
+		i = append(c)
+		c.close()
+		db = sqlite3.connect(FILE, isolation_level=None)
+		for statement in ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE", "INSERT INTO mailbox (name) VALUES ('w')"):
+		    db.execute(statement)
+		c = client("--wait", "0")
+		for request in ("LIST", "LIST INBOX -", f"FETCH INBOX full {i}", "SEARCH INBOX text a", "WATCH INBOX 1 -", f"STORE INBOX +a {i}",
+		                f"APPEND INBOX {written()}", f"EXPUNGE INBOX {i}", f"COPY INBOX INBOX {i}", f"MOVE INBOX INBOX {i}", "CREATE a", "DELETE a", "RENAME a b"):
+		    assert c.ask(request).final.startswith(b"NO BUSY "), request
+	END
+	run grep -c '^error: sqlite: .*database is locked' <<<"$stderr"
+	assert_output 14	# one at the start
 }
 
 # --- transactions ---

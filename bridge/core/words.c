@@ -65,7 +65,7 @@ int words_split(const char *line, char ***words_r, char *error_r,
 		memset(&word, 0, sizeof(word));
 		p = one_word(p, &word, &error);
 		if (p != NULL && count == WORDS_MAX)
-			error = "more than 1024 words";
+			error = "more than 65536 words";
 		if (error != NULL) {
 			buf_free(&word);
 			break;

@@ -7,7 +7,7 @@
 
 #include "buf.h"
 
-#define WORDS_MAX 1024
+#define WORDS_MAX 65536
 
 /* Split. Returns 0 and a NULL-terminated array, to be released with
  * words_free; -1 and a sentence in error_r (no word at all, an open quote, a

@@ -33,7 +33,11 @@ struct export {
 	bool stopped;			/* it makes no sense to go on */
 
 	unsigned long long fetched, bytes, there, gone, failed, keywords;
-	unsigned long long boxes, boxes_failed;
+	unsigned long long boxes, boxes_failed, boxes_partial;
+
+	/* of the mailbox: what the store said is gone */
+	unsigned char (*lost)[IDMAP_HASH_SIZE];
+	size_t lost_count;
 };
 
 /* --- one message ----------------------------------------------------------- */
@@ -82,6 +86,16 @@ static int deliver(struct export *export, struct maildir *md,
 	return ret;
 }
 
+static void export_lost(struct export *export, const struct listing_msg *msg)
+{
+	/* doubled at each power of two */
+	if ((export->lost_count & (export->lost_count - 1)) == 0)
+		export->lost = mem_grow(export->lost, export->lost_count == 0 ?
+					1 : 2 * export->lost_count,
+					IDMAP_HASH_SIZE);
+	memcpy(export->lost[export->lost_count++], msg->hash, IDMAP_HASH_SIZE);
+}
+
 static void export_msg(struct export *export, struct maildir *md,
 		       const char *box, const struct listing_msg *msg,
 		       const char *flags)
@@ -101,7 +115,7 @@ static void export_msg(struct export *export, struct maildir *md,
 					"out, the store says that it is gone",
 					box, (int)id.len, id.p);
 			tool_warn("%s", fault.log);
-			export->gone++;
+			export_lost(export, msg);
 		} else {
 			ret = deliver(export, md, box, msg, flags, &fetched,
 				      &fault);
@@ -114,6 +128,60 @@ static void export_msg(struct export *export, struct maildir *md,
 		export->failed++;
 		export_failed(export, &fault);
 	}
+}
+
+/* --- what is gone ---------------------------------------------------------- */
+
+static int hash_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, IDMAP_HASH_SIZE);
+}
+
+/* How many of the lost messages the store goes on listing. A disk that is not
+   mounted has nothing of what it lists: that GONE is believed only of what the
+   next list lacks, too (protocol.md 5.9). */
+static size_t still_listed(const struct export *export,
+			   const struct listing *listing)
+{
+	const struct listing_msg *msg;
+	size_t i, count = 0;
+
+	if (!listing->end.full)
+		return export->lost_count;
+	for (i = 0; i < listing->count; i++) {
+		msg = &listing->msgs[i];
+		if (!msg->gone && bsearch(msg->hash, export->lost,
+					  export->lost_count, IDMAP_HASH_SIZE,
+					  hash_cmp) != NULL)
+			count++;
+	}
+	return count;
+}
+
+static void check_lost(struct export *export, const struct listing_box *box)
+{
+	size_t listed = export->lost_count;
+	struct listing listing;
+	struct fault fault;
+
+	if (export->lost_count == 0)
+		return;
+	qsort(export->lost, export->lost_count, IDMAP_HASH_SIZE, hash_cmp);
+	if (!export->stopped &&
+	    listing_msgs(export->session, box->wire, &listing, &fault) == 0) {
+		listed = still_listed(export, &listing);
+		listing_free(&listing);
+	} else if (!export->stopped) {
+		export_failed(export, &fault);
+	}
+	if (listed > 0)
+		tool_warn("%s: the store says that %zu messages are gone, but "
+			  "goes on listing them", box->wire, listed);
+	export->failed += listed;
+	export->gone += export->lost_count - listed;
+	free(export->lost);
+	export->lost = NULL;
+	export->lost_count = 0;
 }
 
 /* --- one mailbox ----------------------------------------------------------- */
@@ -163,6 +231,9 @@ static int write_box(struct export *export, const struct listing_box *box,
 
 	maildir_name(box->name, &name);
 	ret = maildir_open(&md, export->fd, name.p);
+	if (ret == 0)
+		ret = maildir_mailbox(&md, listing->end.box_id != NULL ?
+				      listing->end.box_id : box->id);
 	if (ret < 0)
 		(void)fault_set(fault, FAULT_CANNOT, FAULT_SCOPE_MAILBOX,
 				"%s: cannot use the folder %s/%s: %s",
@@ -204,8 +275,14 @@ static void export_box(struct export *export, const struct listing_box *box)
 	ret = listing_msgs(export->session, box->wire, &listing, &fault);
 	if (ret == 0) {
 		ret = write_box(export, box, &listing, &fault);
+		if (!listing.end.full) {
+			tool_warn("%s: the store did not list all of its "
+				  "messages", box->wire);
+			export->boxes_partial++;
+		}
 		listing_free(&listing);
 	}
+	check_lost(export, box);
 	if (ret == 0) {
 		export->boxes++;
 	} else {
@@ -269,6 +346,9 @@ static void print_summary(const struct export *export)
 	if (export->boxes_failed > 0)
 		tool_warn("%llu mailboxes were not exported",
 			  export->boxes_failed);
+	if (export->boxes_partial > 0)
+		tool_warn("%llu mailboxes were listed in part only: what was "
+			  "not listed is not exported", export->boxes_partial);
 }
 
 static int export_store(struct export *export)
@@ -276,6 +356,7 @@ static int export_store(struct export *export)
 	struct listing_boxes boxes;
 	struct fault fault;
 	struct maildir inbox;
+	bool partial;
 	size_t i;
 
 	if (listing_boxes(export->session, &boxes, &fault) < 0)
@@ -292,6 +373,7 @@ static int export_store(struct export *export)
 		if (has_messages(&boxes.boxes[i]))
 			export_box(export, &boxes.boxes[i]);
 	}
+	partial = boxes.delta;
 	listing_boxes_free(&boxes);
 	if (fsync(export->fd) < 0) {
 		tool_warn("cannot sync the folder %s: %s", export->path,
@@ -299,8 +381,10 @@ static int export_store(struct export *export)
 		export->failed++;
 	}
 	print_summary(export);
-	return export->failed + export->boxes_failed > 0 || export->stopped ?
-		EX_TEMPFAIL : 0;
+	if (partial)
+		tool_warn(TOOL_PARTIAL ", and others are not exported");
+	return export->failed + export->boxes_failed + export->boxes_partial >
+		0 || partial || export->stopped ? EX_TEMPFAIL : 0;
 }
 
 int cmd_export(int argc, char *argv[])

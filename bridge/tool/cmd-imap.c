@@ -4,7 +4,6 @@
 #include "conf.h"
 #include "state.h"
 #include "tool.h"
-#include "words.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -111,12 +110,11 @@ static void exec_imap(struct args *args)
 
 static void add_backend(struct args *args, char **backend)
 {
-	struct buf command = { NULL, 0, 0 };
+	char *command = tool_command(backend);
 
-	words_join((const char *const *)backend, &command);
-	args_add_option(args, plugin_setting("bridge_command", command.p));
+	args_add_option(args, plugin_setting("bridge_command", command));
 	args_add_option(args, plugin_setting("bridge_directory", tool_cwd()));
-	buf_free(&command);
+	free(command);
 }
 
 /* Dovecot waits with epoll, which takes no file: it would abort. */

@@ -21,7 +21,8 @@ static void print_word(struct view word)
 	buf_free(&shown);
 }
 
-static void print_boxes(const struct listing_boxes *boxes)
+/* Returns whether there may be more. */
+static bool print_boxes(const struct listing_boxes *boxes)
 {
 	const struct listing_box *box;
 	size_t i;
@@ -37,6 +38,9 @@ static void print_boxes(const struct listing_boxes *boxes)
 		print_word(view_of(box->id != NULL ? box->id : ""));
 		printf("\t%s\n", box->ro ? "ro" : "rw");
 	}
+	if (boxes->delta)
+		tool_warn(TOOL_PARTIAL);
+	return boxes->delta;
 }
 
 static void print_date(int64_t date)
@@ -75,7 +79,7 @@ static void print_msgs(const struct listing *listing)
 
 static int ls_mailbox(struct session *session,
 		      const struct listing_boxes *boxes, const char *arg,
-		      struct fault *fault)
+		      bool *partial_r, struct fault *fault)
 {
 	char *wire = tool_wire(arg);
 	struct buf name = { NULL, 0, 0 };
@@ -94,6 +98,10 @@ static int ls_mailbox(struct session *session,
 	if (ret < 0)
 		return -1;
 	print_msgs(&listing);
+	*partial_r = !listing.end.full;
+	if (*partial_r)
+		tool_warn("%s: the store did not list all of its messages",
+			  box->wire);
 	listing_free(&listing);
 	return 0;
 }
@@ -105,6 +113,7 @@ int cmd_ls(int argc, char *argv[])
 	struct session *session;
 	struct listing_boxes boxes;
 	struct fault fault;
+	bool partial = false;
 	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "+", options, NULL)) != -1) {
@@ -121,14 +130,16 @@ int cmd_ls(int argc, char *argv[])
 	ret = listing_boxes(session, &boxes, &fault);
 	if (ret == 0) {
 		if (optind == argc)
-			print_boxes(&boxes);
+			partial = print_boxes(&boxes);
 		else
 			ret = ls_mailbox(session, &boxes, argv[optind],
-					 &fault);
+					 &partial, &fault);
 		listing_boxes_free(&boxes);
 	}
 	session_deinit(&session);
 	if (fflush(stdout) != 0)
 		tool_fail(EX_IOERR, "cannot write to stdout");
-	return ret < 0 ? tool_report(&fault) : 0;
+	if (ret < 0)
+		return tool_report(&fault);
+	return partial ? EX_TEMPFAIL : 0;
 }

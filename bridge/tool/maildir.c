@@ -1,12 +1,14 @@
 /* Names. A message is DATE.HASH.dovebridge,S=SIZE,W=VSIZE:2,FLAGS: the date (0 if
  * it is not known) because programs sort by it, 32 hexadecimal digits of the
  * id's hash, by which it is found again whatever another program does to the
- * rest. VSIZE is the size with CRLF at the end of each line: both sizes are of
+ * rest. Where the folder is not for the first mailbox that was copied into it,
+ * which dovebridge-mailbox names, the mailbox's id= is hashed with it. VSIZE is the size with CRLF at the end of each line: both sizes are of
  * the bytes that were written, and spare Dovecot reading them.
  *
  * A file gets into cur by rename only, after it was synced: what is in cur is
  * whole, after a power cut too. */
 #include "maildir.h"
+#include "wire.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +20,7 @@
 
 #define HASH_DIGITS (2 * IDMAP_HASH_SIZE)
 #define OUR_MARK ".dovebridge"
+#define IDENTITY_FILE "dovebridge-mailbox"	/* the hash of its id= */
 
 /* --- names of folders ------------------------------------------------------ */
 
@@ -153,16 +156,34 @@ bool maildir_flags(struct maildir *md, const char *flags, struct buf *out)
 	return all;
 }
 
-/* lf: how many line ends are a bare LF; -1 = not known yet, in tmp. */
-static void msg_name(const struct listing_msg *msg, const char *letters,
-		     uint64_t size, int64_t lf, struct buf *out)
+static void msg_hash(const struct maildir *md, const struct listing_msg *msg,
+		     unsigned char hash_r[IDMAP_HASH_SIZE])
 {
+	struct buf text = { NULL, 0, 0 };
+
+	memcpy(hash_r, msg->hash, IDMAP_HASH_SIZE);
+	if (!md->another)
+		return;
+	buf_append(&text, msg->hash, IDMAP_HASH_SIZE);
+	buf_append(&text, md->identity, IDMAP_HASH_SIZE);
+	idmap_hash(view_of_buf(&text), hash_r);
+	buf_free(&text);
+}
+
+/* lf: how many line ends are a bare LF; -1 = not known yet, in tmp. */
+static void msg_name(const struct maildir *md, const struct listing_msg *msg,
+		     const char *letters, uint64_t size, int64_t lf,
+		     struct buf *out)
+{
+	unsigned char hash[IDMAP_HASH_SIZE];
 	size_t i;
+
+	msg_hash(md, msg, hash);
 
 	buf_printf(out, "%lld.", msg->date == IDMAP_DATE_UNKNOWN ? 0LL :
 		   (long long)msg->date);
 	for (i = 0; i < IDMAP_HASH_SIZE; i++)
-		buf_printf(out, "%02x", msg->hash[i]);
+		buf_printf(out, "%02x", hash[i]);
 	buf_printf(out, OUR_MARK ",S=%llu", (unsigned long long)size);
 	if (lf >= 0)
 		buf_printf(out, ",W=%llu",
@@ -199,18 +220,40 @@ static bool name_hash(const char *name, unsigned char hash_r[IDMAP_HASH_SIZE])
 
 /* --- the folder ------------------------------------------------------------ */
 
-static int hash_cmp(const void *a, const void *b)
+static int have_cmp(const void *a, const void *b)
 {
-	return memcmp(a, b, IDMAP_HASH_SIZE);
+	const struct maildir_have *one = a, *two = b;
+
+	return memcmp(one->hash, two->hash, IDMAP_HASH_SIZE);
 }
 
-static void have_add(struct maildir *md, const unsigned char *hash)
+/* What is behind ",S=" in our name. */
+static uint64_t name_size(const char *name)
 {
+	const char *p = strstr(name, OUR_MARK ",S=");
+	struct view digits;
+	uint64_t size;
+
+	if (p == NULL)
+		return IDMAP_SIZE_UNKNOWN;
+	digits.p = p + strlen(OUR_MARK ",S=");
+	digits.len = strspn(digits.p, "0123456789");
+	return wire_number(digits, WIRE_MESSAGE_MAX, &size) < 0 ?
+		IDMAP_SIZE_UNKNOWN : size;
+}
+
+static void have_add(struct maildir *md, const unsigned char *hash,
+		     uint64_t size)
+{
+	struct maildir_have *have;
+
 	/* doubled at each power of two */
 	if ((md->have_count & (md->have_count - 1)) == 0)
 		md->have = mem_grow(md->have, md->have_count == 0 ? 1 :
-				    2 * md->have_count, IDMAP_HASH_SIZE);
-	memcpy(md->have[md->have_count++], hash, IDMAP_HASH_SIZE);
+				    2 * md->have_count, sizeof(*have));
+	have = &md->have[md->have_count++];
+	memcpy(have->hash, hash, IDMAP_HASH_SIZE);
+	have->size = size;
 }
 
 /* Remember our messages in a folder, or remove them. */
@@ -230,7 +273,7 @@ static int scan(struct maildir *md, int fd, bool remove_them)
 		if (!name_hash(d->d_name, hash))
 			continue;
 		if (!remove_them)
-			have_add(md, hash);
+			have_add(md, hash, name_size(d->d_name));
 		else if (unlinkat(fd, d->d_name, 0) < 0 && errno != ENOENT)
 			ret = -1;
 	}
@@ -280,7 +323,7 @@ int maildir_open(struct maildir *md, int at, const char *name)
 	if (new_fd >= 0)
 		(void)close(new_fd);
 	if (md->have_count > 0)
-		qsort(md->have, md->have_count, IDMAP_HASH_SIZE, hash_cmp);
+		qsort(md->have, md->have_count, sizeof(*md->have), have_cmp);
 	return ret;
 }
 
@@ -305,11 +348,95 @@ int maildir_close(struct maildir *md)
 	return ret;
 }
 
+/* Nothing that is there is replaced, not even on a file system that cannot
+   promise that. */
+static int move_new(int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (fstatat(to_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(from_fd, from, to_fd, to);
+}
+
+/* --- which mailbox --------------------------------------------------------- */
+
+static int identity_write(struct maildir *md)
+{
+	int fd, ret, error;
+
+	(void)unlinkat(md->tmp_fd, IDENTITY_FILE, 0);
+	fd = openat(md->tmp_fd, IDENTITY_FILE, O_WRONLY | O_CREAT | O_EXCL |
+		    O_NOFOLLOW | O_CLOEXEC, 0600);
+	errno = fd < 0 ? errno : ENOSPC;
+	ret = fd < 0 || write(fd, md->identity, IDMAP_HASH_SIZE) !=
+		IDMAP_HASH_SIZE || fsync(fd) < 0 ||
+		move_new(md->tmp_fd, IDENTITY_FILE, md->fd,
+			 IDENTITY_FILE) < 0 ? -1 : 0;
+	error = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	if (ret < 0)
+		(void)unlinkat(md->tmp_fd, IDENTITY_FILE, 0);
+	errno = error;
+	return ret;
+}
+
+/* Returns 1; 0 if there is none, -1 and errno. */
+static int identity_read(const struct maildir *md,
+			 unsigned char first_r[IDMAP_HASH_SIZE])
+{
+	int error, fd = openat(md->fd, IDENTITY_FILE, O_RDONLY | O_NOFOLLOW |
+			       O_NONBLOCK | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	got = read(fd, first_r, IDMAP_HASH_SIZE);
+	error = got < 0 ? errno : EBADMSG;
+	(void)close(fd);
+	errno = error;
+	return got == IDMAP_HASH_SIZE ? 1 : -1;
+}
+
+int maildir_mailbox(struct maildir *md, const char *identity)
+{
+	unsigned char first[IDMAP_HASH_SIZE];
+	int ret = identity_read(md, first);
+
+	idmap_hash(view_of(identity == NULL ? "-" : identity), md->identity);
+	if (ret == 0)
+		return identity_write(md);
+	md->another = ret > 0 &&
+		memcmp(first, md->identity, IDMAP_HASH_SIZE) != 0;
+	return ret < 0 ? -1 : 0;
+}
+
 bool maildir_has(const struct maildir *md, const struct listing_msg *msg)
 {
-	return md->have_count > 0 &&
-		bsearch(msg->hash, md->have, md->have_count, IDMAP_HASH_SIZE,
-			hash_cmp) != NULL;
+	const struct maildir_have *have, *end = md->have + md->have_count;
+	struct maildir_have key;
+
+	msg_hash(md, msg, key.hash);
+	have = md->have_count == 0 ? NULL :
+		bsearch(&key, md->have, md->have_count, sizeof(key), have_cmp);
+	if (have == NULL)
+		return false;
+	while (have > md->have && have_cmp(have - 1, &key) == 0)
+		have--;
+	for (; have < end && have_cmp(have, &key) == 0; have++) {
+		if (have->size == msg->size ||
+		    have->size == IDMAP_SIZE_UNKNOWN ||
+		    msg->size == IDMAP_SIZE_UNKNOWN)
+			return true;
+	}
+	return false;
 }
 
 /* How many line ends of the file are a bare LF, -1 and errno. */
@@ -363,14 +490,14 @@ int maildir_deliver(struct maildir *md, const struct listing_msg *msg,
 	int fd, ret = -1, error;
 	int64_t lf;
 
-	msg_name(msg, letters, size, -1, &tmp);
+	msg_name(md, msg, letters, size, -1, &tmp);
 	fd = openat(md->tmp_fd, tmp.p, O_RDWR | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		ret = write_msg(fd, msg, fetched, &lf);
-		msg_name(msg, letters, size, lf, &name);
+		msg_name(md, msg, letters, size, lf, &name);
 		if (ret == 0)
-			ret = renameat(md->tmp_fd, tmp.p, md->cur_fd, name.p);
+			ret = move_new(md->tmp_fd, tmp.p, md->cur_fd, name.p);
 		error = errno;
 		if (ret < 0)
 			(void)unlinkat(md->tmp_fd, tmp.p, 0);

@@ -7,11 +7,18 @@
 #include "listing.h"
 #include "maildir-keywords.h"
 
+/* One message that is there. */
+struct maildir_have {
+	unsigned char hash[IDMAP_HASH_SIZE];
+	uint64_t size;		/* IDMAP_SIZE_UNKNOWN */
+};
+
 struct maildir {
 	int fd, cur_fd, tmp_fd;
-	/* the hashes of the ids that are there, sorted */
-	unsigned char (*have)[IDMAP_HASH_SIZE];
+	struct maildir_have *have;	/* what is there, sorted */
 	size_t have_count;
+	unsigned char identity[IDMAP_HASH_SIZE];	/* of the mailbox */
+	bool another;		/* it is not the first that was copied here */
 	struct maildir_keywords keywords;
 	bool changed;
 };
@@ -25,6 +32,10 @@ void maildir_name(const char *box, struct buf *out);
  * left half done in its tmp, and see which messages it has. Returns 0, or -1
  * and errno; maildir_close is needed in both cases. */
 int maildir_open(struct maildir *md, int at, const char *name);
+/* Say which mailbox it is whose messages will be delivered: its id=, or NULL. The
+ * folder remembers the first one. Messages of another one, which has got its
+ * name, are others even if their ids are the same. Returns 0, or -1 and errno. */
+int maildir_mailbox(struct maildir *md, const char *identity);
 /* Make what was delivered and the folder itself durable, and free. Returns 0,
  * or -1 and errno. */
 int maildir_close(struct maildir *md);
@@ -33,9 +44,10 @@ int maildir_close(struct maildir *md);
  * wire has it, sorted. Unknown flags with a backslash are ignored. Returns false
  * if a keyword has no letter, and is left out. */
 bool maildir_flags(struct maildir *md, const char *flags, struct buf *out);
+/* Whether it is there; of another size, it is another message. */
 bool maildir_has(const struct maildir *md, const struct listing_msg *msg);
-/* Write a message to tmp, sync it, and move it to cur. Returns 0; -1 and errno,
- * and then nothing of it is there. */
+/* Write a message to tmp, sync it, and move it to cur, where it replaces nothing.
+ * Returns 0; -1 and errno, and then nothing of it is there. */
 int maildir_deliver(struct maildir *md, const struct listing_msg *msg,
 		    const char *letters, const struct fetched *fetched);
 

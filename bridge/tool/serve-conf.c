@@ -3,7 +3,6 @@
 #include "serve-conf.h"
 #include "conf.h"
 #include "tool.h"
-#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,14 +78,13 @@ static void write_file(const char *path, const struct buf *text)
 
 static void conf_backend(struct buf *out, char **backend)
 {
-	struct buf command = { NULL, 0, 0 };
+	char *command = tool_command(backend);
 
-	words_join((const char *const *)backend, &command);
 	buf_append_str(out, "plugin {\n");
-	conf_value(out, "bridge_command", command.p);
+	conf_value(out, "bridge_command", command);
 	conf_value(out, "bridge_directory", tool_cwd());
 	buf_append_str(out, "}\n");
-	buf_free(&command);
+	free(command);
 }
 
 /* A master that is not root has nobody else to run its services as. */

@@ -167,6 +167,27 @@ static void use_folder(const char *what, const char *path, const char *user)
 			  path, tool_user(), strerror(errno));
 }
 
+/* What the bridge keeps is believed: nobody else may have a hand in it. */
+static void check_owner(const char *path)
+{
+	struct stat st;
+	const struct passwd *pw;
+
+	if (stat(path, &st) < 0)
+		tool_fail(EX_NOPERM, "cannot look at the state folder %s: %s",
+			  path, strerror(errno));
+	pw = getpwuid(st.st_uid);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		tool_fail(EX_NOPERM, "the state folder %s belongs to %s, who "
+			  "could change what is kept in it: take one of %s's "
+			  "own", path, pw == NULL ? "another user" :
+			  pw->pw_name, tool_user());
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+	    (st.st_mode & S_ISVTX) == 0)
+		tool_fail(EX_NOPERM, "others may write into the state folder "
+			  "%s: chmod go-w it, or take another", path);
+}
+
 char *state_target(const char *dir, const char *user)
 {
 	struct buf path = { NULL, 0, 0 };
@@ -194,5 +215,6 @@ char *state_open(const char *dir, const char *user, char **backend)
 	if (strchr(path.p, '\n') != NULL)
 		tool_fail(EX_USAGE, "the state folder's name has a line end");
 	use_folder("the state folder", path.p, user);
+	check_owner(path.p);
 	return path.p;
 }

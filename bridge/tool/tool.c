@@ -1,4 +1,5 @@
 #include "tool.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -324,6 +325,18 @@ void tool_check_reach(const char *path)
 	if (dir != NULL)
 		tool_fail(EX_NOPERM, "%s cannot reach %s: the folder %s "
 			  "lacks x for this user", tool_user(), path, dir);
+}
+
+char *tool_command(char **backend)
+{
+	struct buf command = { NULL, 0, 0 };
+
+	words_join((const char *const *)backend, &command);
+	if (command.len > TOOL_COMMAND_MAX)
+		tool_fail(EX_DATAERR, "%s has too many arguments: all "
+			  "together %zu bytes, and at most %d are possible",
+			  backend[0], command.len, TOOL_COMMAND_MAX);
+	return command.p;
 }
 
 void tool_check_backend(char **backend)

@@ -8,7 +8,11 @@
 #include <sysexits.h>
 
 #define TOOL_VERSION "0.1"
+#define TOOL_COMMAND_MAX (127 * 1024)	/* bytes of the backend and its arguments */
 #define TOOL_DEFAULT_USER "nobody"
+/* After OK delta to LIST. */
+#define TOOL_PARTIAL "the store did not list all of its mailboxes: a part " \
+	"of it cannot be read now"
 
 /* One command: what it is called, what it takes, what it does. */
 struct command {
@@ -40,6 +44,10 @@ void tool_progress_end(void);
 void tool_usage(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 
+/* The backend as one string for bridge_command, to be freed. Exits with a message
+ * if it is longer than Linux takes (MAX_ARG_STRLEN), for Dovecot's processes get
+ * it in their environment. */
+char *tool_command(char **backend);
 /* The backend: what follows "--". Cuts *argc there; exits with EX_USAGE if
  * there is none. Its first word is made absolute: with a slash from the working
  * directory, else from PATH, else from the working directory too. */

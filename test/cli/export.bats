@@ -375,12 +375,131 @@ shown() {
 }
 
 @test "a message that is gone is left out with a note, and that is no failure" {
+	backend <<-'END'
+		#!/bin/sh
+		there='* MSG 1\n'
+		while read -r verb box _ id; do
+			case $verb:$box$id in
+			CAPS:*) printf '* CAPS 1\nOK\n' ;;
+			LIST:) printf '* BOX INBOX\nOK full\n' ;;
+			LIST:*) printf "$there* MSG 2\nOK full\n" ;;
+			*1) there=''; printf '* GONE 1\nOK\n' ;;
+			*) printf '* DATA 2 1\nxOK\n' ;;
+			esac
+		done
+	END
+	export_to "$OUT" "$TMP/backend"
+	assert_success
+	assert_output --regexp '^1 messages .*, 1 gone, 0 failed$'
+	assert_regex "$stderr" 'INBOX 1: left out, the store says that it is gone'
+}
+
+@test "messages that the store calls gone, and goes on listing, are not exported, and that is said" {
 	mkdir "$TMP/mail"
 	printf 'Subject: 1\n\n' >"$TMP/mail/1.eml"
 	export_to "$OUT" "$BACKEND" --fault gone-all "$TMP/mail"
-	assert_success
-	assert_output --regexp '^0 messages .*, 1 gone, 0 failed$'
+	assert_failure 75
+	assert_output --regexp '^0 messages .*, 0 gone, 1 failed$'
 	assert_regex "$stderr" 'INBOX 1\.eml: left out, the store says that it is gone'
+	assert_regex "$stderr" 'INBOX: the store says that 1 messages are gone, but goes on listing them'
+}
+
+# answers TEXT: a backend that answers LIST INBOX with the lines of $TMP/list, LIST with $TMP/boxes,
+# and FETCH of an id with the file of that name, in the folder of the mailbox.
+answers() {
+	mkdir -p "$TMP/mail"
+	printf '* BOX INBOX\nOK full\n' >"$TMP/boxes"
+	backend <<-END
+		#!/bin/sh
+		while read -r verb box _ id; do
+			case \$verb:\$box in
+			CAPS:*) printf '* CAPS 1\nOK\n' ;;
+			LIST:) cat "$TMP/boxes" ;;
+			LIST:*) cat "$TMP/list" ;;
+			*) printf '* FILE %s %s\nOK\n' "\$id" "$TMP/mail/\$id" ;;
+			esac
+		done
+	END
+}
+
+# subjects FOLDER: of all messages in it, sorted.
+subjects() { cat "$1"/cur/* | sed -n 's/^Subject: //p' | sort | paste -sd' '; }
+
+@test "a mailbox that was made anew under the old name has new mail, and the old copies stay" {
+	answers
+	for id in 2 3 2; do
+		printf 'Subject: of%s\n\n' $id >"$TMP/mail/a"
+		printf '* MSG a size=14 date=5\nOK full count=1 id=%s\n' $id >"$TMP/list"
+		export_to "$OUT" "$TMP/backend"
+		assert_success
+	done
+	assert_output --regexp '^0 messages .* 1 were there, '
+	assert_equal "$(subjects "$OUT")" 'of2 of3'
+	printf '* MSG a size=14 date=5\nOK full\n' >"$TMP/list"
+	printf '* BOX INBOX id=3\nOK full\n' >"$TMP/boxes"
+	export_to "$OUT" "$TMP/backend"
+	assert_output --regexp '^0 messages .* 1 were there, '
+}
+
+@test "what an export that knew no identities has copied is not copied again" {
+	answers
+	printf 'Subject: one\n\n' >"$TMP/mail/a"
+	printf '* MSG a\nOK full id=7\n' >"$TMP/list"
+	export_to "$OUT" "$TMP/backend"
+	rm "$OUT/dovebridge-mailbox"
+	export_to "$OUT" "$TMP/backend"
+	assert_output --regexp '^0 messages .* 1 were there, '
+}
+
+@test "a message that is listed with another size is another one, and both stay" {
+	answers
+	for text in one three one; do
+		printf 'Subject: %s\n\n' $text >"$TMP/mail/a"
+		printf '* MSG a size=%d date=5\nOK full count=1\n' "$(stat -c %s "$TMP/mail/a")" >"$TMP/list"
+		export_to "$OUT" "$TMP/backend"
+		assert_success
+	done
+	assert_output --regexp '^0 messages .* 1 were there, '
+	assert_equal "$(subjects "$OUT")" 'one three'
+}
+
+@test "export replaces no file, whatever has its name" {
+	answers
+	printf 'Subject: one\n\n' >"$TMP/mail/a"
+	printf '* MSG a size=14 date=5\nOK full count=1\n' >"$TMP/list"
+	export_to "$OUT" "$TMP/backend"
+	name=$(ls "$OUT/cur")
+	export_to "$TMP/other" "$TMP/backend"
+	echo mine >"$TMP/other/cur/$name"
+	assert_equal "$(grep -r mine "$TMP/other/cur")" "$TMP/other/cur/$name:mine"
+	printf 'Subject: two\n\n' >"$TMP/mail/a"
+	export_to "$TMP/other" "$TMP/backend"
+	assert_equal "$(cat "$TMP/other/cur/$name")" mine
+}
+
+@test "a store that lists a part of its mailboxes or messages is exported in part, and that is said" {
+	answers
+	printf 'Subject: one\n\n' >"$TMP/mail/a"
+	printf '* MSG a\nOK full\n' >"$TMP/list"
+	printf '* BOX INBOX\nOK delta\n' >"$TMP/boxes"
+	export_to "$OUT" "$TMP/backend"
+	assert_failure 75
+	assert_output --regexp '^1 messages .* 0 failed$'
+	assert_equal "${stderr_lines[-1]}" 'dovebridge: the store did not list all of its mailboxes: a part of it cannot be read now, and others are not exported'
+	printf '* BOX INBOX\nOK full\n' >"$TMP/boxes"
+	printf '* MSG a\nOK delta\n' >"$TMP/list"
+	export_to "$OUT" "$TMP/backend"
+	assert_failure 75
+	assert_regex "$stderr" 'INBOX: the store did not list all of its messages'
+	run --separate-stderr "$DOVEBRIDGE" ls INBOX -- "$TMP/backend"
+	assert_failure 75
+	assert_output --regexp '^a	-	'
+	assert_equal "${stderr_lines[-1]}" 'dovebridge: INBOX: the store did not list all of its messages'
+	printf '* BOX INBOX\nOK delta\n' >"$TMP/boxes"
+	run --separate-stderr "$DOVEBRIDGE" ls -- "$TMP/backend"
+	assert_failure 75
+	assert_output --regexp '^INBOX	'
+	assert_equal "${stderr_lines[-1]}" 'dovebridge: the store did not list all of its mailboxes: a part of it cannot be read now'
 }
 
 @test "a mailbox that cannot be listed is reported, and the others are exported" {

@@ -48,6 +48,34 @@ imap() {
 	assert_equal "$(ls -A "$TMP/theirs")" ''
 }
 
+@test "a state folder that belongs to another user stops the command, and the message says whose it is" {
+	needs_root 'has files of two users'
+	for mode in 777 1777 775; do
+		mkdir -m "$mode" "$TMP/theirs$mode"
+		chown daemon "$TMP/theirs$mode"
+		imap "$DOVEBRIDGE" imap --state "$TMP/theirs$mode" -- "$HELLO"
+		assert_failure 77
+		refute_output --partial PREAUTH
+		assert_equal "$(ls -A "$TMP/theirs$mode")" ''
+		[ "$mode" != 777 ] || assert_output --partial "the state folder $TMP/theirs777 belongs to daemon, who could change what is kept in it"
+	done
+}
+
+@test "a state folder that others may write to stops the command, if it is not sticky" {
+	for mode in 777 770; do
+		mkdir -m "$mode" "$TMP/open$mode"
+		chmod "$mode" "$TMP/open$mode"
+		if [ "$(id -u)" -eq 0 ]; then chown "$AS" "$TMP/open$mode"; fi
+		imap "$DOVEBRIDGE" imap --state "$TMP/open$mode" -- "$HELLO"
+		assert_failure 77
+		assert_output --partial "others may write into the state folder $TMP/open$mode: chmod go-w it, or take another"
+		refute_output --partial PREAUTH
+	done
+	chmod 1777 "$TMP/open777"
+	imap "$DOVEBRIDGE" imap --state "$TMP/open777" -- "$HELLO"
+	assert_success
+}
+
 @test "a state folder that is a link to another folder leaves that as it was" {
 	mkdir -m 700 "$TMP/theirs"
 	if [ "$(id -u)" -ne 0 ]; then chmod 500 "$TMP/theirs"; fi

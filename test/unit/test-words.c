@@ -67,7 +67,7 @@ static void test_limit(void)
 	   "all of them are there");
 	words_free(words);
 	buf_append_str(&line, "w");
-	is_str(split(buf_str(&line)), "it has more than 1024 words",
+	is_str(split(buf_str(&line)), "it has more than 65536 words",
 	       "one more is refused");
 	buf_free(&line);
 }
