@@ -859,6 +859,48 @@ differs() {
 	END
 }
 
+@test "in a file that mail programs write into every message is a copy" {
+	python <<-'END'
+		write(mail(b"a") + LINE + b"Status: O\nSubject: b\n\nx\n\n")
+		with client() as c:
+		    ids = c.ask("LIST INBOX -").ids()
+		    for item in c.ask(b"FETCH INBOX full " + b" ".join(ids)).items:
+		        assert item.fields[2].startswith(os.fsencode(c.tmp.name)), item
+		        os.unlink(item.fields[2])
+		    write(mail(b"a") + LINE + b"Subject: b\n\nx\n\n")
+		    for item in c.ask(b"FETCH INBOX full " + b" ".join(ids)).items:
+		        assert item.fields[2] == os.fsencode(FILE), item
+	END
+}
+
+@test "mutt and neomutt may mark, flag and delete mail: what stays is what it was" {
+	local program found=0
+	for program in mutt neomutt; do
+		command -v "$program" >/dev/null || continue
+		found=1
+		printf 'From bo@example.org Mon Jan  1 00:00:00 2024\nSubject: %s\nMessage-ID: <%s@x>\n\nx\n\n' a 1 b 2 c 3 >"$file"
+		old "$file"
+		ask 'LIST INBOX -'
+		local before
+		before=$(ids)
+		cat >"$TMP/rc" <<-END
+			set folder=$TMP record="" quit=yes delete=yes move=no wait_key=no sort=mailbox-order mark_old=no
+			macro index Z "<tag-pattern>~A<enter><tag-prefix><clear-flag>N<first-entry><flag-message>2<enter><delete-message><sync-mailbox><quit>"
+		END
+		HOME=$TMP TERM=xterm timeout 60 "$ROOT/test/lib/onpty.py" "$program" -n -F "$TMP/rc" -f "$file" -e 'push Z' \
+			</dev/null >"$TMP/shown"
+		run -0 cat "$file"
+		assert_line 'Status: RO'
+		assert_line 'X-Status: F'
+		ask 'LIST INBOX -'
+		assert_equal "$(ids)" "$(sed 2d <<<"$before")"
+		assert_line --index 0 --regexp ' flags=\\Seen,\\Flagged$'
+		show "FETCH INBOX full $(ids | tail -n 1)"
+		assert_output --partial $'\nSubject: c\nMessage-ID: <3@x>\n\nx\nOK'
+	done
+	[ "$found" = 1 ] || skip 'neither is here'
+}
+
 @test "with --follow flags are those of the file, and mailboxes are read-only" {
 	python <<-'END'
 		def client():
