@@ -556,14 +556,14 @@ export STORE
 
 @test "folders of a packed Maildir have the names that backends/maildir gives them" {
 	mail 'M/cur/1.x:2,' 'M/.Entw&APw-rfe/cur/2.x:2,' 'M/.v1\2e2.a\5cb/cur/3.x:2,' 'M/.A&-B/new/4.x' \
-		'M/.odd&name.x\zz/cur/5.x:2,' 'M/.a\2fb/cur/6.x:2,'
+		'M/.odd&name.x\zz/cur/5.x:2,' 'M/.a\2fb/cur/6.x:2,' 'M/.odd&AGI-/new/7.x'
 	mkdir -p "$TMP"/m/M/{new,tmp}
 	packed x.tar
 	ask LIST
-	assert_output $'* BOX INBOX\n* BOX A&B\n* BOX Entwürfe\n* BOX a\\2fb\n* BOX odd&name/x\\zz\n* BOX v1.2/a\\b\nOK full'
+	assert_output $'* BOX INBOX\n* BOX A&B\n* BOX Entwürfe\n* BOX a\\2fb\n* BOX odd&AGI-\n* BOX odd&name/x\\zz\n* BOX v1.2/a\\b\nOK full'
 	local ours
 	ours=$(grep -v 'odd\|fb\|OK' <<<"$output" | sort)
-	mkdir -p "$TMP"/m/M/.{'Entw&APw-rfe','v1\2e2.a\5cb','A&-B','odd&name.x\zz','a\2fb'}/{cur,new,tmp}
+	mkdir -p "$TMP"/m/M/.{'Entw&APw-rfe','v1\2e2.a\5cb','A&-B','odd&name.x\zz','odd&AGI-','a\2fb'}/{cur,new,tmp}
 	paths=()
 	run -0 --separate-stderr "$client" -- "$ROOT/backends/maildir/maildir" "$TMP/m/M" <<<LIST
 	assert_equal "$ours" "$(sed 's/ state=[^ ]*//' <<<"$output" | grep -v OK | sort)"
