@@ -789,6 +789,7 @@ differs() {
 	refute_output --partial flags=
 }
 
+# shellcheck disable=SC2016	# a keyword begins so
 @test "keywords are those of mbox programs, of X-Keywords only what X-IMAPbase has named" {
 	printf 'From a Mon Jan  1 00:00:00 2024\n%s\n\nx\n\n' $'X-IMAPbase: 1 2 Work a,b\nX-Keywords: work Sale' \
 		'X-Keywords: a,b Work junk' $'X-Mozilla-Keys: $label1  nonjunk \nX-Mozilla-Status: 1001' \
@@ -936,6 +937,7 @@ differs() {
 	assert_line --index 1 --regexp ' flags=\\Flagged,Archived,Bo&AO4-te_A$'
 }
 
+# shellcheck disable=SC2034	# imap reads it
 @test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
 	BACKEND=("$mbox" --follow "$file")
 	local n status
