@@ -150,6 +150,14 @@ python() {
 	assert_output $'* BOX INBOX\n* BOX Lists/2023/choir\n* BOX Lists/choir\nOK full'
 }
 
+@test "names of macOS, and those of before UTF-8, are mailboxes with names in normal form C" {
+	mailbox "$TMP/m/"$'Entwu\xcc\x88rfe.mbox/mbox'
+	mailbox "$TMP/m/"$'Gr\xfc\xdfe/x'
+	paths=("$TMP/m")
+	ask LIST $'LIST Entw\xc3\xbcrfe -'
+	assert_output --partial $'* BOX Entw\xc3\xbcrfe\n* BOX Gr\xc3\xbc\xc3\x9fe/x\nOK full\n* MSG '
+}
+
 @test "Thunderbird's .sbd folders hold the children of a mailbox" {
 	mailbox "$TMP/m/Inbox"
 	mailbox "$TMP/m/Inbox.sbd/Bills"

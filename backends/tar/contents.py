@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from members import Member, Tar, Zip
-from mutf7 import from_mutf7, to_mutf7
+from names import from_mutf7, mailbox_name, to_mutf7
 
 NAME_MAX = 1024  # bytes of the name of a mailbox,
 ID_MAX = 1024  # of an id,
@@ -277,7 +277,7 @@ class Sorter:
     def _box(self, boxes: dict[bytes, dict[bytes, Message]], folder: Path) -> dict[bytes, Message] | None:
         if not folder or folder[0].upper() == b"INBOX":
             folder = (b"INBOX", *folder[1:])
-        name = b"/".join(folder)
+        name = mailbox_name(b"/".join(folder))
         return boxes.setdefault(name, {}) if len(name) <= NAME_MAX else None
 
 

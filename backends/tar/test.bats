@@ -662,6 +662,20 @@ python() {
 	END
 }
 
+@test "folders that macOS named, and those of before UTF-8, are mailboxes with names in normal form C" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "Entwu\u0308rfe/a.eml", b"one")
+		    add(tar, "Entw\u00fcrfe/a.eml", b"two")
+		    add(tar, os.fsdecode(b"Gr\xfc\xdfe/b.eml"), b"three")
+		with client() as c:
+		    assert [name.decode() for name in c.ask("LIST").ids()] == ["INBOX", "Entwürfe", "Grüße"]
+		    ids = c.ask("LIST Entwürfe -".encode()).ids()
+		    assert len(set(ids)) == 2 and sorted(bodies(c, "Entwürfe".encode(), ids)) == [b"one", b"two"]
+		    assert bodies(c, "Grüße".encode(), [b"b.eml"]) == [b"three"]
+	END
+}
+
 @test "of an .emlx file the message is served, and its flags" {
 	python <<-'END'
 		mail = b"Subject: x\n\nthe text\n"
