@@ -163,13 +163,14 @@ class Packed:
         self.stream: Reader | None = None
         self.first = self.next = 0  # blocks that the window has, and the one that comes
         self.size: int | None = None  # once the end was seen
+        self.last = (-1, b"")  # the block that was read last, and its number
 
     def _rewind(self) -> None:
         self.end_stream()
         self.file.seek(0)
         window.kept.clear()
         self.first = self.next = 0
-        self.size = None
+        self.size, self.last = None, (-1, b"")
         self.stream = OPENERS[self.kind](self.file)
 
     def end_stream(self) -> None:
@@ -200,6 +201,8 @@ class Packed:
             self.next += 1
 
     def _block(self, number: int) -> bytes:
+        if self.last[0] == number:
+            return self.last[1]
         window.take(self)
         if self.stream is None or number < self.first:
             self._rewind()
@@ -207,7 +210,9 @@ class Packed:
             self._more()
         if number >= self.next:
             return b""
-        return window.get(number, BLOCK if self.size is None else min(BLOCK, self.size - number * BLOCK))
+        length = BLOCK if self.size is None else min(BLOCK, self.size - number * BLOCK)
+        self.last = number, window.get(number, length)
+        return self.last[1]
 
     def pieces(self, offset: int, length: int) -> Iterator[bytes]:
         """Those bytes, as far as they are there."""
@@ -230,6 +235,15 @@ class Packed:
         while block := self._block(number):
             yield block
             number += 1
+
+    def length(self) -> int:
+        """Of the whole text, which is read to its end for that: so it is not damaged."""
+        while self.size is None:
+            window.take(self)
+            if self.stream is None:
+                self._rewind()
+            self._more()
+        return self.size
 
     def reach(self) -> int:
         """How far ahead one can look and come back without beginning anew."""

@@ -7,7 +7,7 @@ import email.header
 import re
 
 from header import DRAFT, FLAGGED, SEEN
-from mutf7 import to_mutf7
+from names import to_mutf7
 
 MEANINGS = {"starred": FLAGGED, "drafts": DRAFT, "opened": 0, "unread": 0}
 

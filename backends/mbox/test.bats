@@ -150,6 +150,14 @@ python() {
 	assert_output $'* BOX INBOX\n* BOX Lists/2023/choir\n* BOX Lists/choir\nOK full'
 }
 
+@test "names of macOS, and those of before UTF-8, are mailboxes with names in normal form C" {
+	mailbox "$TMP/m/"$'Entwu\xcc\x88rfe.mbox/mbox'
+	mailbox "$TMP/m/"$'Gr\xfc\xdfe/x'
+	paths=("$TMP/m")
+	ask LIST $'LIST Entw\xc3\xbcrfe -'
+	assert_output --partial $'* BOX Entw\xc3\xbcrfe\n* BOX Gr\xc3\xbc\xc3\x9fe/x\nOK full\n* MSG '
+}
+
 @test "Thunderbird's .sbd folders hold the children of a mailbox" {
 	mailbox "$TMP/m/Inbox"
 	mailbox "$TMP/m/Inbox.sbd/Bills"
@@ -789,6 +797,7 @@ differs() {
 	refute_output --partial flags=
 }
 
+# shellcheck disable=SC2016	# a keyword begins so
 @test "keywords are those of mbox programs, of X-Keywords only what X-IMAPbase has named" {
 	printf 'From a Mon Jan  1 00:00:00 2024\n%s\n\nx\n\n' $'X-IMAPbase: 1 2 Work a,b\nX-Keywords: work Sale' \
 		'X-Keywords: a,b Work junk' $'X-Mozilla-Keys: $label1  nonjunk \nX-Mozilla-Status: 1001' \
@@ -859,6 +868,48 @@ differs() {
 	END
 }
 
+@test "in a file that mail programs write into every message is a copy" {
+	python <<-'END'
+		write(mail(b"a") + LINE + b"Status: O\nSubject: b\n\nx\n\n")
+		with client() as c:
+		    ids = c.ask("LIST INBOX -").ids()
+		    for item in c.ask(b"FETCH INBOX full " + b" ".join(ids)).items:
+		        assert item.fields[2].startswith(os.fsencode(c.tmp.name)), item
+		        os.unlink(item.fields[2])
+		    write(mail(b"a") + LINE + b"Subject: b\n\nx\n\n")
+		    for item in c.ask(b"FETCH INBOX full " + b" ".join(ids)).items:
+		        assert item.fields[2] == os.fsencode(FILE), item
+	END
+}
+
+@test "mutt and neomutt may mark, flag and delete mail: what stays is what it was" {
+	local program found=0
+	for program in mutt neomutt; do
+		command -v "$program" >/dev/null || continue
+		found=1
+		printf 'From bo@example.org Mon Jan  1 00:00:00 2024\nSubject: %s\nMessage-ID: <%s@x>\n\nx\n\n' a 1 b 2 c 3 >"$file"
+		old "$file"
+		ask 'LIST INBOX -'
+		local before
+		before=$(ids)
+		cat >"$TMP/rc" <<-END
+			set folder=$TMP record="" quit=yes delete=yes move=no wait_key=no sort=mailbox-order mark_old=no
+			macro index Z "<tag-pattern>~A<enter><tag-prefix><clear-flag>N<first-entry><flag-message>2<enter><delete-message><sync-mailbox><quit>"
+		END
+		HOME=$TMP TERM=xterm timeout 60 "$ROOT/test/lib/onpty.py" "$program" -n -F "$TMP/rc" -f "$file" -e 'push Z' \
+			</dev/null >"$TMP/shown"
+		run -0 cat "$file"
+		assert_line 'Status: RO'
+		assert_line 'X-Status: F'
+		ask 'LIST INBOX -'
+		assert_equal "$(ids)" "$(sed 2d <<<"$before")"
+		assert_line --index 0 --regexp ' flags=\\Seen,\\Flagged$'
+		show "FETCH INBOX full $(ids | tail -n 1)"
+		assert_output --partial $'\nSubject: c\nMessage-ID: <3@x>\n\nx\nOK'
+	done
+	[ "$found" = 1 ] || skip 'neither is here'
+}
+
 @test "with --follow flags are those of the file, and mailboxes are read-only" {
 	python <<-'END'
 		def client():
@@ -894,6 +945,7 @@ differs() {
 	assert_line --index 1 --regexp ' flags=\\Flagged,Archived,Bo&AO4-te_A$'
 }
 
+# shellcheck disable=SC2034	# imap reads it
 @test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
 	BACKEND=("$mbox" --follow "$file")
 	local n status

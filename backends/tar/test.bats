@@ -37,7 +37,7 @@ packed() {
 kind = zipfile.ZIP_STORED if sys.argv[1].endswith("stored.zip") else zipfile.ZIP_DEFLATED
 with zipfile.ZipFile(sys.argv[1], "w", kind) as z:
     for name in sys.stdin.read().splitlines(): z.write(name)' "$file" <"$TMP/names" ;;
-		*) command tar --no-recursion -caf "$file" -T "$TMP/names" ;;
+		*) command tar --no-recursion --no-unquote -caf "$file" -T "$TMP/names" ;;
 		esac)
 	touch -d '1 minute ago' "$file"
 }
@@ -64,6 +64,17 @@ python() {
 		        assert answer.final == b"OK", answer
 		        found.update((item.id, item.content()) for item in answer.items)
 		    return [found[name] for name in ids]
+		def module():
+		    """The backend as a module, with a $BRIDGE_TMP."""
+		    import importlib.machinery, importlib.util
+		    sys.path.insert(0, os.path.dirname(BACKEND))
+		    loader = importlib.machinery.SourceFileLoader("tarstore", BACKEND)
+		    store = importlib.util.module_from_spec(importlib.util.spec_from_loader("tarstore", loader))
+		    sys.modules["tarstore"] = store
+		    loader.exec_module(store)
+		    os.environ["BRIDGE_TMP"] = TMP + "/t"
+		    os.mkdir(TMP + "/t")
+		    return store
 	END
 	cat "$TMP/prelude.py" - >"$TMP/test.py"
 	run --separate-stderr /usr/bin/python3 "$TMP/test.py"
@@ -181,14 +192,7 @@ python() {
 
 @test "an archive that changes under a copy is read anew, and the copy is not used" {
 	python <<-'END'
-		import importlib.machinery, importlib.util
-		loader = importlib.machinery.SourceFileLoader("tarstore", BACKEND)
-		spec = importlib.util.spec_from_loader("tarstore", loader)
-		store = importlib.util.module_from_spec(spec)
-		sys.modules["tarstore"] = store
-		loader.exec_module(store)
-		os.environ["BRIDGE_TMP"] = TMP + "/t"
-		os.mkdir(TMP + "/t")
+		store = module()
 		def make(*names):
 		    with tarfile.open(FILE, "w:gz") as tar:
 		        for name in names:
@@ -407,6 +411,338 @@ python() {
 	packed x.tar
 	ask 'FETCH INBOX full no-such-id ../a.eml' 'LIST no-such-box -' 'FETCH - full x'
 	assert_output $'* GONE no-such-id\n* GONE ../a.eml\nOK\nNO NOTFOUND no such mailbox\nNO NOTFOUND no such mailbox'
+}
+
+# --- hard links ---
+
+@test "a hard link in a tar is the message that it leads to, wherever that stands" {
+	python <<-'END'
+		def link(tar, name, target, **more):
+		    add(tar, name, b"", type=tarfile.LNKTYPE, linkname=target, **more)
+		for mode in ("", "gz"):
+		    with tarfile.open(FILE, "w:" + mode) as tar:
+		        link(tar, "ahead.eml", "./Sub/one.eml")
+		        link(tar, "ahead2.eml", "ahead.eml")
+		        add(tar, "Sub/one.eml", b"one", mtime=1_600_000_000)
+		        link(tar, "same.eml", "Sub/one.eml", mtime=1_700_000_000)
+		        link(tar, "Other/chain.eml", "same.eml")
+		        add(tar, "blob.bin", b"blob")
+		        link(tar, "blob.eml", "blob.bin")
+		        link(tar, "loop.eml", "loop2.eml")
+		        link(tar, "loop2.eml", "loop.eml")
+		        link(tar, "lost.eml", "no/such.eml")
+		        link(tar, "picture.jpg", "no/such.jpg")
+		        add(tar, "v.eml", b"old")
+		        link(tar, "old.eml", "v.eml")
+		        add(tar, "v.eml", b"new!")
+		        link(tar, "new.eml", "v.eml")
+		    os.utime(FILE, (1e9, 1e9))
+		    with client() as c:
+		        listed = {item.id: item for item in c.ask("LIST INBOX -").items}
+		        want = {b"same.eml": b"one", b"ahead.eml": b"one", b"ahead2.eml": b"one", b"blob.eml": b"blob",
+		                b"v.eml#2": b"new!", b"old.eml": b"old", b"new.eml": b"new!"}
+		        assert listed.keys() == want.keys(), listed.keys()
+		        assert bodies(c, b"INBOX", list(want)) == list(want.values())
+		        assert bodies(c, b"Other", [b"chain.eml"]) == [b"one"]
+		        assert [option(listed[i].fields, b"date") for i in (b"same.eml", b"ahead.eml")] == [b"1700000000", b"1600000000"]
+		        assert (b" offset=" in c.ask("FETCH INBOX full same.eml").items[0].line) == (mode == "")
+	END
+	assert_equal "$(grep -c 'eml is left out: a link to what is not in the archive' <<<"$stderr")" 6
+	refute_regex "$stderr" jpg
+}
+
+# --- what an archive claims ---
+
+@test "a header that claims much, and headers without end, are an error in little memory" {
+	python <<-'END'
+		import gzip, resource
+		def header(kind, size, name="x"):
+		    item = tarfile.TarInfo(name)
+		    item.type, item.size = kind, size
+		    return item.tobuf(tarfile.USTAR_FORMAT)
+		record = b"1000 comment=" + b"x" * 986 + b"\n"
+		big = record * 1024 * 400
+		sparse = bytearray(header(tarfile.GNUTYPE_SPARSE, 0))
+		sparse[482:483] = b"\1"
+		more = bytearray(512)
+		more[504] = 1
+		item = tarfile.TarInfo.frombuf(bytes(header(tarfile.REGTYPE, 0)), "utf-8", "strict")
+		del item
+		sparse[148:156] = b"%06o\0 " % (sum(sparse[:148]) + 256 + sum(sparse[156:]))
+		cases = [header(kind, len(big)) + big for kind in (b"x", b"g", b"L", b"K", b"X")]
+		cases += [(header(b"L", 512) + b"name".ljust(512, b"\0")) * 2000]
+		cases += [(header(b"g", 512000) + (record * 512)[:512000] + header(b"0", 0, "y")) * 900]
+		cases += [bytes(sparse) + bytes(more) * 500_000]
+		for n, case in enumerate(cases):
+		    with gzip.open(FILE, "wb", 1) as out:
+		        out.write(case + header(b"0", 0, "a.eml") + bytes(1024))
+		    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2)
+		    got = subprocess.run([BACKEND, FILE], input=b"LIST\nLIST INBOX -\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit)
+		    assert got.returncode == 0 and got.stdout.count(b"NO UNAVAILABLE ") == 2, (n, got)
+		    assert b"than any should" in got.stderr, (n, got)
+	END
+}
+
+@test "dates that are none are left out, and the message is there" {
+	python <<-'END'
+		for date in ("nan", "inf", "-inf", "-5", "1e300", "999999999999"):
+		    with tarfile.open(FILE, "w", format=tarfile.PAX_FORMAT) as tar:
+		        add(tar, "a.eml", pax_headers={"mtime": date})
+		    with client() as c:
+		        item, = c.ask("LIST INBOX -").items
+		        assert option(item.fields, b"date") is None, date
+	END
+}
+
+@test "a member of a zip that wants too much memory is a FAIL" {
+	python <<-'END'
+		with zipfile.ZipFile(FILE, "w", zipfile.ZIP_LZMA) as z:
+		    z.writestr("a.eml", b"a" * 1000)
+		with client() as c:
+		    assert bodies(c, b"INBOX", [b"a.eml"]) == [b"a" * 1000]
+		with open(FILE, "r+b") as file:
+		    data = bytearray(file.read())
+		    at = 30 + len("a.eml") + 5
+		    data[at : at + 4] = b"\xff" * 4
+		    file.seek(0)
+		    file.write(data)
+		with client() as c:
+		    assert c.ask("FETCH INBOX full a.eml").items[0].keyword == b"FAIL"
+	END
+	assert_regex "$stderr" 'too much memory'
+}
+
+@test "members that are left out do not fill the log" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    for n in range(1000):
+		        add(tar, f"{n}.eml", b"", type=tarfile.FIFOTYPE)
+		    add(tar, "a.eml")
+		with client() as c:
+		    assert c.ask("LIST INBOX -").ids() == [b"a.eml"]
+	END
+	assert_equal "$(grep -c '^warning: ' <<<"$stderr")" 101
+}
+
+@test "FETCH says WAIT while it looks for a late message" {
+	python <<-'END'
+		store = module()
+		for mode in ("gz", "xz", "bz2", "zst"):
+		    if mode == "zst":
+		        if subprocess.run(["zstd", "--version"], stdout=subprocess.DEVNULL).returncode:
+		            continue
+		        subprocess.run(["zstd", "-q", "-f", FILE, "-o", FILE + ".zst"], check=True)
+		    with tarfile.open(FILE, "w:" + mode * (mode != "zst")) as tar:
+		        add(tar, "big.bin", bytes(30_000_000))
+		        add(tar, "a.eml", b"mail a")
+		    if mode == "zst":
+		        subprocess.run(["zstd", "-q", "-f", FILE, "-o", FILE + ".z"], check=True)
+		        os.rename(FILE + ".z", FILE)
+		    archive, said = store.Archive(os.fsencode(FILE)), []
+		    archive.refresh()
+		    archive.archive.packed.end_stream()  # as if others had taken its place
+		    archive.archive.packed.last = -1, b""
+		    store.ALIVE, store.write = -1, lambda lines: said.extend(lines)
+		    line, end = archive.fetch(b"INBOX", [b"a.eml"])
+		    assert len(said) >= 28 and set(said) == {b"* WAIT 60"}, (mode, len(said))
+		    assert open(line.split()[3], "rb").read() == b"mail a"
+		    store.ALIVE = 10
+	END
+}
+
+# --- Maildirs and folders ---
+
+@test "folders of a packed Maildir have the names that backends/maildir gives them" {
+	mail 'M/cur/1.x:2,' 'M/.Entw&APw-rfe/cur/2.x:2,' 'M/.v1\2e2.a\5cb/cur/3.x:2,' 'M/.A&-B/new/4.x' \
+		'M/.odd&name.x\zz/cur/5.x:2,' 'M/.a\2fb/cur/6.x:2,' 'M/.odd&AGI-/new/7.x'
+	mkdir -p "$TMP"/m/M/{new,tmp}
+	packed x.tar
+	ask LIST
+	assert_output $'* BOX INBOX\n* BOX A&B\n* BOX Entwürfe\n* BOX a\\2fb\n* BOX odd&AGI-\n* BOX odd&name/x\\zz\n* BOX v1.2/a\\b\nOK full'
+	local ours
+	ours=$(grep -v 'odd\|fb\|OK' <<<"$output" | sort)
+	mkdir -p "$TMP"/m/M/.{'Entw&APw-rfe','v1\2e2.a\5cb','A&-B','odd&name.x\zz','odd&AGI-','a\2fb'}/{cur,new,tmp}
+	paths=()
+	run -0 --separate-stderr "$client" -- "$ROOT/backends/maildir/maildir" "$TMP/m/M" <<<LIST
+	assert_equal "$ours" "$(grep -o '^\* BOX [^ ]*' <<<"$output" | sort)"
+}
+
+@test "keywords of a packed Maildir have their names" {
+	mail M/cur/1.x:2,Sab M/cur/2.x:2,zc M/.Work/cur/3.x:2,a
+	mkdir -p "$TMP"/m/M/{new,tmp}
+	printf '0 Work\n1 a,b\n2 50%%\n77 no\n' >"$TMP/m/M/dovecot-keywords"
+	local kind
+	for kind in x.tar x.tar.gz x.zip; do
+		packed "$kind"
+		ask 'LIST INBOX -' 'LIST Work -'
+		assert_line --index 0 --regexp '^\* MSG 1.x .* flags=\\Seen,Work,a%2Cb$'
+		assert_line --index 1 --regexp '^\* MSG 2.x .* flags=50%25$'
+		assert_line --index 3 --regexp '^\* MSG 3.x .* flags=$'
+	done
+}
+
+@test "folders that are called new, cur or tmp are mailboxes where they are no Maildir" {
+	mail a.eml new/b.eml Projects/tmp/f.eml Old/cur/1.eml Old/new/2.eml Photos/new/2024.jpg
+	packed x.tar
+	ask LIST
+	assert_output "$(printf '* BOX %s\n' INBOX Old Old/cur Old/new Photos Photos/new Projects Projects/tmp new)"$'\nOK full'
+	assert_equal "$stderr" ''
+}
+
+@test "a Maildir is one without entries for its folders, too, by the names of its mail" {
+	python <<-'END'
+		for names in (["M/cur/1.x:2,S"], ["M/new/1700000000.M1P2.host"], ["M/cur/17.x!2,", "M/.Sub/new/5.y"]):
+		    with zipfile.ZipFile(FILE, "w") as z:
+		        for name in names:
+		            z.writestr(name, b"mail")
+		    with client() as c:
+		        assert len(c.ask("LIST INBOX -").ids()) == 1, names
+		        assert c.ask("LIST").ids() == [b"INBOX", b"Sub"][: len(names)]
+	END
+}
+
+@test "two files of a Maildir with one base name are one message, unless they differ" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    for name, data in (("new/1.x", b"one"), ("cur/1.x:2,S", b"one"), ("cur/2.x:2,", b"two"), ("new/2.x", b"other"), ("tmp/3", b"")):
+		        add(tar, name, data)
+		with client() as c:
+		    listed = c.ask("LIST INBOX -").items
+		    assert [item.id for item in listed] == [b"1.x", b"2.x", b"2.x#2"]
+		    assert option(listed[0].fields, b"flags") == b"\\Seen"
+		    assert bodies(c, b"INBOX", [item.id for item in listed]) == [b"one", b"two", b"other"]
+	END
+}
+
+@test "members of the mailbox INBOX have the same ids in any order of the archive" {
+	python <<-'END'
+		import itertools
+		seen = set()
+		for names in itertools.permutations(("a.eml", "INBOX/a.eml", "inbox/a.eml")):
+		    with tarfile.open(FILE, "w") as tar:
+		        for name in names:
+		            add(tar, name, name.encode())
+		    with client() as c:
+		        ids = c.ask("LIST INBOX -").ids()
+		        assert len(set(ids)) == 3
+		        seen.add(tuple(sorted(zip(ids, bodies(c, b"INBOX", ids)))))
+		assert len(seen) == 1, seen
+	END
+}
+
+# --- names and kinds ---
+
+@test "backslashes of archives that were made on Windows part folders" {
+	python <<-'END'
+		def archive(names, system):
+		    with zipfile.ZipFile(FILE, "w") as z:
+		        for n, name in enumerate(names):
+		            info = zipfile.ZipInfo("A" * len(name) if n == 0 else name)
+		            info.create_system = system
+		            z.writestr(info, name.encode())
+		    with open(FILE, "rb") as file:
+		        data = file.read().replace(b"A" * len(names[0]), names[0].encode())
+		    with open(FILE, "wb") as file:
+		        file.write(data)
+		def see():
+		    with client() as c:
+		        return {box.decode(): c.ask(b"LIST " + box + b" -").ids() for box in c.ask("LIST").ids()}
+		windows = {"INBOX": [], "L": [], "L\\2019": []}
+		for system in (0, 10, 11, 3):
+		    archive(["L\\2019\\x.eml"], system)
+		    assert see() == {"INBOX": [], "L/2019": [b"x.eml"]}, system
+		archive(["M\\cur\\1.x!2,S"], 0)
+		assert see() == {"INBOX": [b"1.x"]}
+		archive(["a\\b.eml", "c/d.eml"], 3)  # on Unix a name may have one
+		assert see() == {"INBOX": [b"a\\b.eml"], "c": [b"d.eml"]}
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "L\\2019\\x.eml")
+		    add(tar, "y.eml", b"", type=tarfile.LNKTYPE, linkname="L\\2019\\x.eml")
+		assert see() == {"INBOX": [b"y.eml"], "L/2019": [b"x.eml"]}
+	END
+}
+
+@test "folders that macOS named, and those of before UTF-8, are mailboxes with names in normal form C" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "Entwu\u0308rfe/a.eml", b"one")
+		    add(tar, "Entw\u00fcrfe/a.eml", b"two")
+		    add(tar, os.fsdecode(b"Gr\xfc\xdfe/b.eml"), b"three")
+		with client() as c:
+		    assert [name.decode() for name in c.ask("LIST").ids()] == ["INBOX", "Entwürfe", "Grüße"]
+		    ids = c.ask("LIST Entwürfe -".encode()).ids()
+		    assert len(set(ids)) == 2 and sorted(bodies(c, "Entwürfe".encode(), ids)) == [b"one", b"two"]
+		    assert bodies(c, "Grüße".encode(), [b"b.eml"]) == [b"three"]
+	END
+}
+
+@test "of an .emlx file the message is served, and its flags" {
+	python <<-'END'
+		mail = b"Subject: x\n\nthe text\n"
+		plist = b"<?xml?><plist><dict><key>date</key><integer>9</integer>\n<key>flags</key>\n\t<integer>8590195729</integer>"
+		whole = b"%d        \n" % len(mail) + mail + plist
+		def make(path):
+		    def members():
+		        yield "a.emlx", whole
+		        yield "b.EMLX", b"0\n"
+		        yield "c.emlx", b"999999\n" + mail
+		        yield "d.emlx", mail
+		        yield "E.EML", mail
+		    if path.endswith("zip"):
+		        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED if "stored" in path else zipfile.ZIP_DEFLATED) as z:
+		            for name, data in members():
+		                z.writestr(name, data)
+		    else:
+		        with tarfile.open(path, "w:gz" if path.endswith("gz") else "w") as tar:
+		            for name, data in members():
+		                add(tar, name, data)
+		    os.utime(path, (1e9, 1e9))
+		for kind in ("tar", "tar.gz", "zip", "stored.zip"):
+		    path = TMP + "/x." + kind
+		    make(path)
+		    with client(path) as c:
+		        listed = c.ask("LIST INBOX -").items
+		        assert [item.id for item in listed] == [b"a.emlx", b"b.EMLX", b"E.EML"]
+		        assert option(listed[0].fields, b"size") == b"%d" % len(mail)
+		        assert option(listed[0].fields, b"flags") == b"\\Seen,\\Flagged"
+		        assert bodies(c, b"INBOX", [item.id for item in listed]) == [mail, b"", mail]
+		        assert (b" offset=" in c.ask("FETCH INBOX full a.emlx").items[0].line) == (kind in ("tar", "stored.zip"))
+	END
+	assert_equal "$(grep -c 'does not begin as an .emlx' <<<"$stderr")" 8
+}
+
+@test "an archive without a message says what is in it" {
+	mail Takeout/a.mbox Takeout/b.mbox x.pst notes noon.txt new/Readme
+	packed x.tar
+	ask LIST 'LIST INBOX -'
+	assert_line --index 0 '* BOX INBOX'
+	assert_equal "$stderr" "warning: tar: $file has no mail: no .eml or .emlx file and no Maildir, but 2 .mbox files, which backends/mbox serves, 2 other files, 1 .txt file, 1 .pst file of Outlook"
+	rm -r "$TMP"/m/*
+	mkdir "$TMP/m/empty"
+	packed x.tar
+	ask LIST
+	assert_equal "$stderr" "warning: tar: $file has no mail: no file at all"
+}
+
+@test "a state of another version of this program is answered with a full list" {
+	mail a.eml
+	packed x.tar
+	local stamp
+	stamp=$(stat -c %i.%s.%Y "$file")$(stat -c %.9Y "$file" | sed 's/.*\.//')
+	ask "LIST INBOX $stamp" "LIST INBOX b.$stamp"
+	assert_line --index 1 --partial 'OK full count=1 '
+	assert_line --index 2 "OK delta state=b.$stamp"
+}
+
+@test "an archive that is packed by zstd is served, too" {
+	command -v zstd >/dev/null || skip 'no zstd here'
+	mail a.eml b.eml
+	packed x.tar
+	zstd -q "$file"
+	paths=("$file.zst")
+	ask 'FETCH INBOX full b.eml a.eml'
+	assert_line a.eml
+	assert_line b.eml
 }
 
 @test "dovebridge ls and cat show the messages of an archive" {

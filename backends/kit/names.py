@@ -1,12 +1,27 @@
-"""Modified UTF-7, RFC 3501 section 5.1.3: what IMAP and Maildir++ call folders."""
+"""Names of folders: as the bridge takes them, and as IMAP and Maildir++ write them."""
 
 from __future__ import annotations
 
 import binascii
 import re
+import unicodedata
+
+
+def mailbox_name(raw: bytes) -> bytes:
+    """UTF-8 in normal form C, which macOS has not. What is no UTF-8 was CP1252 once."""
+    try:
+        text = raw.decode()
+    except UnicodeError:
+        try:
+            text = raw.decode("cp1252")
+        except UnicodeError:
+            text = raw.decode("latin-1")
+    return unicodedata.normalize("NFC", text).encode()
 
 
 def to_mutf7(text: str) -> str:
+    """Modified UTF-7, RFC 3501 section 5.1.3."""
+
     def shift(match: re.Match[str]) -> str:
         coded = binascii.b2a_base64(match[0].encode("utf-16-be"), newline=False) if match[0] != "&" else b""
         return "&" + coded.rstrip(b"=").replace(b"/", b",").decode() + "-"

@@ -1,0 +1,332 @@
+"""Which members of an archive are mail, and to which mailbox each belongs.
+
+Folders are mailboxes, as backends/eml-dir has them, but where they are Maildirs, as
+backends/maildir has those. What a folder is can be told only when all members are known.
+"""
+
+from __future__ import annotations
+
+import binascii
+import collections
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from members import Member, Tar, Zip
+from names import from_mutf7, mailbox_name, to_mutf7
+
+NAME_MAX = 1024  # bytes of the name of a mailbox,
+ID_MAX = 1024  # of an id,
+PATH_MAX = 4096  # of a path in an archive
+MESSAGE_MAX = (1 << 31) - 1
+KEYWORDS_SIZE = 1 << 16  # of a dovecot-keywords
+KINDS_TOLD = 5  # of files, where there is no mail
+PLIST_MAX = 1 << 16  # behind the message in an .emlx
+
+Path = tuple[bytes, ...]
+Archive = Tar | Zip
+
+SUBS = (b"cur", b"new", b"tmp")
+MAIL_NAME = re.compile(rb"\.(?i:eml|emlx)\Z")
+INFO = re.compile(rb"(.+?)(?:[:;!]2,([A-Za-z]*))?\Z", re.S)
+MAILDIR_NAME = re.compile(rb".*[:;!]2,[A-Za-z]*\Z|[0-9]{9,}\.[^.]+\..", re.S)  # seconds.unique.host
+FLAGS = {b"S": b"\\Seen", b"R": b"\\Answered", b"F": b"\\Flagged", b"T": b"\\Deleted", b"D": b"\\Draft"}
+EMLX_FLAGS = (b"\\Seen", b"\\Deleted", b"\\Answered", b"", b"\\Flagged", b"", b"\\Draft")
+OTHER_FORMATS = {b".mbox": ", which backends/mbox serves", b".pst": " of Outlook", b".msg": " of Outlook"}
+
+
+@dataclass(slots=True)
+class Message:
+    """So many bytes of a member, behind the first begin."""
+
+    member: Member
+    begin: int
+    size: int
+    flags: bytes | None = None  # as LIST tells them
+
+
+Found = dict[tuple[Path, bytes], Message]  # by folder and name
+
+
+@dataclass
+class Files:
+    """What there is, before it is known what it means."""
+
+    mail: list[tuple[Path, Member]] = field(default_factory=list)  # if it is where mail may be
+    folders: dict[Path, None] = field(default_factory=dict)
+    subs: dict[Path, set[bytes]] = field(default_factory=lambda: collections.defaultdict(set))
+    named: set[Path] = field(default_factory=set)  # above files that are called as in a Maildir
+    keywords: dict[Path, Member] = field(default_factory=dict)
+    others: collections.Counter[bytes] = field(default_factory=collections.Counter)  # by ending
+    slash: bool = False
+    backslash: bool = False
+
+    def is_maildir(self, path: Path) -> bool:
+        """new, cur and tmp are a Maildir together, or with names that only a Maildir has.
+        A folder of Maildir++ may lack one."""
+        subs = self.subs.get(path, set())
+        folder = path[-1:] and path[-1].startswith(b".")
+        return path in self.named or len(subs) == len(SUBS) or bool(folder and subs & {b"cur", b"new"})
+
+
+@dataclass
+class Contents:
+    boxes: dict[bytes, dict[bytes, Message]]
+    others: collections.Counter[bytes]
+
+    def lack(self) -> str:
+        """What is there if there is no mail; empty if there is some."""
+        if any(self.boxes.values()):
+            return ""
+        some = self.others.most_common(KINDS_TOLD)
+        more = sum(self.others.values()) - sum(n for _, n in some)
+        kinds = [
+            f"{n} {os.fsdecode(end) or 'other'} file{'s' * (n > 1)}{OTHER_FORMATS.get(end, '')}" for end, n in some
+        ] + [f"{more} more"] * bool(more)
+        return f"no .eml or .emlx file and no Maildir, but {', '.join(kinds)}" if kinds else "no file at all"
+
+
+def normal(path: bytes) -> Path | None:
+    """None for a path that leads out of the archive."""
+    parts = tuple(part for part in path.split(b"/") if part not in (b"", b"."))
+    return None if path.startswith(b"/") or b".." in parts else parts
+
+
+def may_be_mail(parts: Path) -> bool:
+    if not parts or parts[0] == b"__MACOSX" or parts[-1].startswith(b"."):
+        return False
+    return bool(MAIL_NAME.search(parts[-1])) or len(parts) > 1 and parts[-2] in SUBS
+
+
+class Sorter:
+    def __init__(self, archive: Archive, warn: Callable[[str], None]) -> None:
+        self.archive, self.warn = archive, warn
+        self.tick = archive.tick
+
+    def leave_out(self, path: bytes, why: str) -> None:
+        self.warn(f"{os.fsdecode(path[:200])} is left out: {why}")
+
+    # --- links ---
+
+    def linked(self) -> Iterator[Member]:
+        """The members; a hard link is the file that it leads to, wherever that stands."""
+        if not self.archive.has_links:
+            yield from self.archive.members()
+            return
+        known: dict[Path, Member] = {}
+        waiting: list[Member] = []
+        for member in self.archive.members():
+            if member.link and not self._follow(member, known):
+                waiting.append(member)
+                continue
+            parts = normal(member.path)
+            if parts and not member.folder and not member.strange and may_be_mail(parts):
+                known[parts] = member
+            yield member
+        yield from self._late(waiting, known)
+
+    @staticmethod
+    def _follow(member: Member, known: dict[Path, Member]) -> bool:
+        path = normal(member.link)
+        target = known.get(path) if path else None
+        if target is None:
+            return False
+        member.size, member.place, member.stored, member.link = target.size, target.place, target.stored, b""
+        member.date = member.date or target.date
+        return True
+
+    def _late(self, waiting: list[Member], known: dict[Path, Member]) -> Iterator[Member]:
+        """Links to what came later, and to what is no mail by its name."""
+        for looked in (False, True):
+            if looked and waiting:
+                wanted = {normal(member.link) for member in waiting}
+                for member in self.archive.members():
+                    parts = normal(member.path)
+                    if parts and parts in wanted and not (member.folder or member.strange or member.link):
+                        known[parts] = member
+            found = True
+            while found:
+                found = [member for member in waiting if self._follow(member, known)]
+                waiting = [member for member in waiting if member.link]
+                known |= {path: member for member in found if (path := normal(member.path))}
+                yield from found
+        for member in waiting:
+            yield Member(member.path, strange="a link to what is not in the archive")
+
+    # --- files ---
+
+    def collect(self, backslashes: bool) -> Files:
+        files = Files()
+        for member in self.linked():
+            self.tick()
+            if backslashes:
+                member.path = member.path.replace(b"\\", b"/")
+            files.slash = files.slash or b"/" in member.path
+            files.backslash = files.backslash or b"\\" in member.path
+            parts = normal(member.path)
+            if parts is None:
+                self.leave_out(member.path, "its path leads out of the archive")
+            elif len(member.path) > PATH_MAX:
+                self.leave_out(member.path, "its path is too long")
+            elif parts and parts[0] != b"__MACOSX":
+                self._folder(files, parts) if member.folder else self._file(files, parts, member)
+        return files
+
+    @staticmethod
+    def _folder(files: Files, parts: Path) -> None:
+        files.folders[parts] = None
+        if parts[-1] in SUBS:
+            files.subs[parts[:-1]].add(parts[-1])
+
+    def _file(self, files: Files, parts: Path, member: Member) -> None:
+        if len(parts) > 1 and parts[-2] in SUBS:
+            files.subs[parts[:-2]].add(parts[-2])
+            if MAILDIR_NAME.match(parts[-1]) and not MAIL_NAME.search(parts[-1]):
+                files.named.add(parts[:-2])
+        if not may_be_mail(parts):
+            if parts[-1] == b"dovecot-keywords" and not member.strange:
+                files.keywords[parts[:-1]] = member
+            else:
+                files.others[os.path.splitext(parts[-1])[1].lower()[:20]] += 1
+        elif member.strange:
+            self.leave_out(member.path, member.strange)
+        elif member.size > MESSAGE_MAX:
+            self.leave_out(member.path, "it is over 2^31-1 bytes")
+        else:
+            files.mail.append((parts, member))
+
+    # --- messages ---
+
+    def sort(self) -> Contents:
+        """The mailboxes. Of two members with one path the later counts: that is how tar
+        replaces a file. It gets another id, as its bytes are others."""
+        files = self.collect(False)
+        if files.backslash and not files.slash:  # packed on Windows
+            files = self.collect(True)
+        found: Found = {}
+        versions: collections.Counter[Path] = collections.Counter()
+        words = {path: keywords(self.archive.part(member, 0, KEYWORDS_SIZE)) for path, member in files.keywords.items()}
+        in_maildirs = True
+        for parts, member in files.mail:
+            if len(parts) > 1 and parts[-2] in SUBS and files.is_maildir(parts[:-2]):
+                self._maildir_message(found, parts, member, words.get(parts[:-2], {}))
+            elif not MAIL_NAME.search(parts[-1]):
+                files.others[os.path.splitext(parts[-1])[1].lower()[:20]] += 1
+            elif not any(part.startswith(b".") for part in parts) and (message := self._single(parts, member)):
+                in_maildirs = False
+                versions[parts] += 1
+                found.pop((parts[:-1], numbered(parts[-1], versions[parts] - 1)), None)
+                found[parts[:-1], numbered(parts[-1], versions[parts])] = message
+        maildirs = [folder for path in files.subs if files.is_maildir(path) and (folder := maildir_name(path)) is not None]
+        base = tuple(os.path.commonprefix([list(folder) for folder in maildirs])) if maildirs and in_maildirs else ()
+        boxes: dict[bytes, dict[bytes, Message]] = {b"INBOX": {}}
+        for folder in [*maildirs, *plain_folders(files)]:
+            if folder[: len(base)] == base:
+                self._box(boxes, folder[len(base) :])
+        self._name(boxes, base, found)
+        return Contents(boxes, files.others)
+
+    def _single(self, parts: Path, member: Member) -> Message | None:
+        if not parts[-1].lower().endswith(b".emlx"):
+            return Message(member, 0, member.size)
+        head = re.match(rb"[ \t]*([0-9]{1,10})[ \t]*\r?\n", self.archive.part(member, 0, 64))
+        if head is None or head.end() + int(head[1]) > member.size:
+            self.leave_out(member.path, "it does not begin as an .emlx")
+            return None
+        begin, size = head.end(), int(head[1])
+        return Message(member, begin, size, emlx_flags(self.archive.part(member, begin + size, PLIST_MAX)))
+
+    @staticmethod
+    def _maildir_message(found: Found, parts: Path, member: Member, words: dict[bytes, bytes]) -> None:
+        folder, match = maildir_name(parts[:-2]), INFO.match(parts[-1])
+        if parts[-2] == b"tmp" or folder is None or match is None:
+            return
+        flags = None
+        if match[2] is not None:
+            names = FLAGS | words
+            flags = b",".join(names[letter] for letter in map(bytes, zip(sorted(set(match[2])))) if letter in names)
+        name = match[1]
+        while (folder, name) in found and found[folder, name].size != member.size:
+            name += b"#2"  # two messages, one name
+        found[folder, name] = Message(member, 0, member.size, flags)
+
+    # --- mailboxes ---
+
+    def _name(self, boxes: dict[bytes, dict[bytes, Message]], base: Path, found: Found) -> None:
+        """Gives the messages their ids. One whose mailbox has the name twice, at the top
+        and in the folder INBOX, has its path for an id, whichever of them came first."""
+        folders: dict[tuple[int, bytes], Path] = {}
+        rows = []
+        for (folder, name), message in found.items():
+            box = self._box(boxes, folder[len(base) :])
+            if box is None or len(name) > ID_MAX:
+                self.leave_out(message.member.path, "its name is too long")
+                continue
+            rows.append((box, folder, name, message))
+            key = id(box), name
+            folders[key] = min(folders.get(key, folder), folder, key=lambda path: (len(path), path))
+        for box, folder, name, message in rows:
+            if folders[id(box), name] != folder:
+                name = b"/".join((*folder, name))
+            while name in box:
+                name += b"#"
+            box[name] = message
+
+    def _box(self, boxes: dict[bytes, dict[bytes, Message]], folder: Path) -> dict[bytes, Message] | None:
+        if not folder or folder[0].upper() == b"INBOX":
+            folder = (b"INBOX", *folder[1:])
+        name = mailbox_name(b"/".join(folder))
+        return boxes.setdefault(name, {}) if len(name) <= NAME_MAX else None
+
+
+def numbered(name: bytes, version: int) -> bytes:
+    return name if version == 1 else b"%s#%d" % (name, version)
+
+
+def maildir_name(path: Path) -> Path | None:
+    """Of a Maildir; None if it is hidden."""
+    if any(part.startswith(b".") for part in path[:-1]):
+        return None
+    if not path or not path[-1].startswith(b"."):
+        return path
+    return path[:-1] + tuple(plain_name(part) for part in path[-1].split(b".") if part)
+
+
+def plain_name(part: bytes) -> bytes:
+    """Of a part of a folder's name in Maildir++, as backends/maildir has it: escapes for
+    what cannot stand there, and modified UTF-7. What is not written so stays as it is."""
+    try:
+        text = re.sub(r"\\([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), part.decode())
+        name = from_mutf7(text)
+        if to_mutf7(name) == text and "/" not in name and name not in ("", ".", ".."):
+            return name.encode()
+    except (UnicodeError, binascii.Error):
+        pass
+    return part
+
+
+def plain_folders(files: Files) -> Iterator[Path]:
+    """The folders that are mailboxes even if nothing is in them."""
+    for path in files.folders:
+        if path[-1] in SUBS and files.is_maildir(path[:-1]) or files.is_maildir(path):
+            continue
+        if not any(part.startswith(b".") for part in path):
+            yield path
+
+
+def keywords(text: bytes) -> dict[bytes, bytes]:
+    """dovecot-keywords: a line "NUMBER KEYWORD" for each letter, 0 is "a"."""
+    words: dict[bytes, bytes] = {}
+    for number, word in re.findall(rb"^([0-9]{1,2}) ([^\x00-\x20\x7f]+)$", text, re.M):
+        if int(number) < 26:
+            words.setdefault(bytes([ord("a") + int(number)]), word.replace(b"%", b"%25").replace(b",", b"%2C"))
+    return words
+
+
+def emlx_flags(plist: bytes) -> bytes | None:
+    match = re.search(rb"<key>flags</key>\s*<integer>([0-9]{1,18})</integer>", plist)
+    if match is None:
+        return None
+    return b",".join(name for bit, name in enumerate(EMLX_FLAGS) if name and int(match[1]) >> bit & 1)
