@@ -60,7 +60,9 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
 		saved->size = entry.size;
 		saved->date = entry.date;
-		saved->first_seen = entry.first_seen;
+		if (entry.date == IDMAP_DATE_UNKNOWN)
+			saved->seen_before = entry.seen_before > 0 ?
+				entry.seen_before : entry.first_seen;
 		mail_set_seq_saving(ctx->ctx.dest_mail, saved->seq);
 		index_copy_cache_fields(&ctx->ctx, mail, saved->seq);
 	}

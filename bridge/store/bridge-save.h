@@ -13,8 +13,10 @@ struct bridge_saved {
 	bool has_guid;		/* it is a message that had a GUID elsewhere */
 	guid_128_t guid;
 	char *flags;		/* wire form list, all of them */
-	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it */
-	int64_t first_seen;	/* 0 = now */
+	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it, or
+				   nobody can tell it to it */
+	int64_t saved_at;	/* 0 = now */
+	int64_t seen_before;	/* as in struct idmap_entry */
 	uint64_t size;		/* of the bytes; IDMAP_SIZE_UNKNOWN */
 
 	/* spooled: size bytes of the transaction's file */
