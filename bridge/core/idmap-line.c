@@ -167,15 +167,19 @@ static bool next_size(struct view *line, uint64_t *size_r)
 	return word_number(word, IDMAP_SIZE_UNKNOWN - 1, size_r);
 }
 
-static bool next_date(struct view *line, int64_t *date_r)
+static bool next_date(struct view *line, struct idmap_entry *entry)
 {
-	if (line->len >= 2 && line->p[0] == '-' && line->p[1] == ' ') {
-		*date_r = IDMAP_DATE_UNKNOWN;
-		line->p += 2;
-		line->len -= 2;
-		return true;
-	}
-	return next_time(line, date_r);
+	if (line->len == 0 || line->p[0] != '-')
+		return next_time(line, &entry->date);
+	entry->date = IDMAP_DATE_UNKNOWN;
+	line->p++;
+	line->len--;
+	if (line->len == 0 || line->p[0] != ' ')
+		return next_time(line, &entry->seen_before) &&
+			entry->seen_before > 0;
+	line->p++;
+	line->len--;
+	return true;
 }
 
 static bool next_is(struct view *line, const char *text)
@@ -307,7 +311,7 @@ const char *idmap_parse_message(struct view line, struct idmap_entry *entry_r)
 	if (!word_next(&line, &entry_r->id) || !idmap_id_is_sound(entry_r->id))
 		return "a message's line has a bad id";
 	if (!next_size(&line, &entry_r->size) ||
-	    !next_date(&line, &entry_r->date) ||
+	    !next_date(&line, entry_r) ||
 	    !next_time(&line, &entry_r->first_seen))
 		return "a message's line has a bad number";
 	if (!update && !word_next(&line, &entry_r->flags))
@@ -415,8 +419,10 @@ void idmap_write_message(struct buf *buf, char type,
 	buf_append_c(buf, ' ');
 	if (entry->date < 0)
 		buf_append_c(buf, '-');
-	else
+	if (entry->date >= 0)
 		write_number(buf, (uint64_t)entry->date);
+	else if (entry->seen_before > 0)
+		write_number(buf, (uint64_t)entry->seen_before);
 	buf_append_c(buf, ' ');
 	write_number(buf, entry->first_seen < 0 ? 0 :
 		     (uint64_t)entry->first_seen);

@@ -38,7 +38,9 @@ struct idmap_entry {
 	uint64_t size;		/* exact bytes, IDMAP_SIZE_UNKNOWN */
 	int64_t date;		/* seconds since the epoch as listed, or
 				   IDMAP_DATE_UNKNOWN */
-	int64_t first_seen;	/* when the bridge first saw it */
+	int64_t first_seen;	/* when the bridge first saw it, here */
+	int64_t seen_before;	/* of a copy: when it was first seen where it was
+				   copied from, if there was no date; else 0 */
 	uint64_t offset;	/* of its line in the file */
 	bool has_guid;		/* it was saved with a GUID (by dsync, or a copy
 				   from another storage) */
@@ -164,7 +166,7 @@ int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
  * to whom it is staged by. Much that is staged is written ahead, so memory
  * does not grow. What cannot be written (a malformed id, a UID given out) is
  * refused: the offset returned is 0, and the commit fails with INTERNAL. */
-/* A new message: uid, id, size, date, first_seen, GUID and flags are taken from
+/* A new message: uid, id, size, dates, GUID and flags are taken from
  * entry (the hash is that of the id). entry->uid must be >= next_uid, which
  * moves past it; after idmap_create, until the map is closed, also any UID
  * above all that were added: messages of a lost map are restored in the order
@@ -173,8 +175,7 @@ uint64_t idmap_add(struct idmap *map, const struct idmap_entry *entry);
 /* The message is gone; its UID is never used again. */
 void idmap_gone(struct idmap *map, uint32_t uid);
 /* The backend spells the id differently now, or its size became known: hash,
- * id, size, date, first_seen and GUID are taken from entry; flags and suspicion
- * stay. */
+ * id, size, dates and GUID are taken from entry; flags and suspicion stay. */
 uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry);
 /* Local flags of uid1..uid2 change: "+\Seen,-\Flagged,+$Work" (protocol.md's
  * change), or "=\Seen,$Work" for the whole set. */

@@ -540,9 +540,11 @@ static int msg_option(struct listing_msg *msg, struct view field)
 			return -1;
 		msg->flags = value;
 	} else if (view_is(key, "date")) {
-		if (wire_number(value, LISTING_DATE_MAX, &number) < 0)
+		if (wire_number(value, UINT64_MAX, &number) < 0)
 			return -1;
-		msg->date = (int64_t)number;
+		/* one that cannot be kept is none */
+		if (number <= WIRE_DATE_MAX)
+			msg->date = (int64_t)number;
 	} else if (view_is(key, "uid")) {
 		if (wire_number(value, IDMAP_MAX_UID, &number) < 0 ||
 		    number == 0)

@@ -6,7 +6,6 @@
 #include "session.h"
 
 #define LISTING_COMPONENT_MAX 255	/* bytes of a mailbox name's component */
-#define LISTING_DATE_MAX 253402300799	/* 31 Dec 9999, the last that IMAP can say */
 #define LISTING_BYTES_MAX (256UL * 1024 * 1024)	/* of memory, for one listing */
 #define LISTING_MEMORY_SHARE 3	/* and at most this part of RLIMIT_AS, if set */
 #define LISTING_TEXT_MAX (1024UL * 1024 * 1024)	/* bytes of its lines */

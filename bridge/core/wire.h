@@ -69,6 +69,9 @@ void wire_encode_elem(struct view bytes, struct buf *out);
 /* Whether a field is an id: at most WIRE_ID_MAX bytes decoded, and no lone -. */
 bool wire_is_id(struct view field);
 
+/* The last date that Dovecot can keep: its indexes have 32 bits for one. */
+#define WIRE_DATE_MAX UINT32_MAX
+
 /* A decimal number without sign, at most max. Returns 0, -1. */
 int wire_number(struct view field, uint64_t max, uint64_t *number_r);
 /* Split "key=value" or "key". Returns true if there was a "=". */

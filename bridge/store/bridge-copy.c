@@ -112,7 +112,9 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
 		saved->size = entry.size;
 		saved->date = entry.date;
-		saved->first_seen = entry.first_seen;
+		if (entry.date == IDMAP_DATE_UNKNOWN)
+			saved->seen_before = entry.seen_before > 0 ?
+				entry.seen_before : entry.first_seen;
 		T_BEGIN {
 			if (bridge_copy_src_flags(mail, saved, &fault) < 0)
 				ret = -1;

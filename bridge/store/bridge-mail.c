@@ -2,7 +2,9 @@
  * at all. */
 #include "lib.h"
 #include "compat.h"
+#include "ioloop.h"
 #include "istream.h"
+#include "message-date.h"
 #include "bridge-fault.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"
@@ -514,28 +516,44 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 
 /* --- dates and names ------------------------------------------------------- */
 
+/* When the message says that it was sent. Not mail_get_date(): what Dovecot's cache has
+   of that are 32 bits of it, so that 1960 becomes 2096. Returns 1, 0 if it says nothing
+   that can be kept, -1 with the error set. */
+static int bridge_mail_find_sent(struct mail *mail, time_t *date_r)
+{
+	const char *value;
+	int timezone, ret = mail_get_first_header(mail, "Date", &value);
+
+	if (ret <= 0)
+		return ret;
+	return message_date_parse((const unsigned char *)value, strlen(value),
+				  date_r, &timezone) &&
+		*date_r > 0 && (uint64_t)*date_r <= WIRE_DATE_MAX ? 1 : 0;
+}
+
 /* As listed, else the Date: header, else when it was first seen: fixed from
    then on, never 0 and never "now" (protocol.md). */
 static int bridge_mail_find_date(struct mail *mail, time_t *date_r)
 {
 	struct bridge_mail_entry entry;
 	int64_t listed, first_seen;
-	int timezone;
+	int ret;
 
 	if (bridge_mail_entry(mail, &entry) < 0)
 		return -1;
 	listed = entry.entry.date;
-	first_seen = entry.entry.first_seen;
+	first_seen = entry.entry.seen_before > 0 ? entry.entry.seen_before :
+		entry.entry.first_seen;
 	buf_free(&entry.buf);
-	if (listed != IDMAP_DATE_UNKNOWN) {
+	/* an older version put larger ones into the map */
+	if (listed != IDMAP_DATE_UNKNOWN && listed <= (int64_t)WIRE_DATE_MAX) {
 		*date_r = (time_t)listed;
 		return 0;
 	}
-	if (mail_get_date(mail, date_r, &timezone) < 0)
-		return -1;
-	if (*date_r <= 0)
+	ret = bridge_mail_find_sent(mail, date_r);
+	if (ret == 0)
 		*date_r = (time_t)first_seen;
-	return 0;
+	return ret < 0 ? -1 : 0;
 }
 
 static int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
@@ -545,10 +563,14 @@ static int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
 
 	if (index_mail_get_received_date(_mail, date_r) == 0)
 		return 0;
+	if (_mail->saving) {
+		*date_r = ioloop_time;
+		return 0;
+	}
 	if (bridge_mail_find_date(_mail, date_r) < 0)
 		return -1;
 	mail->data.received_date = *date_r;
-	if (*date_r > 0 && (uint64_t)*date_r <= UINT32_MAX) {
+	if (*date_r > 0) {
 		t = (uint32_t)*date_r;
 		index_mail_cache_add(mail, MAIL_CACHE_RECEIVED_DATE, &t,
 				     sizeof(t));

@@ -145,6 +145,23 @@ static int bridge_save_open(struct bridge_save_context *ctx)
 	return -1;
 }
 
+/* A date that cannot be told to the store, nor be kept by Dovecot, is none: then
+   INTERNALDATE is what it is of a message without one. */
+static void bridge_save_dates(struct mail_save_context *_ctx,
+			      struct bridge_saved *saved)
+{
+	struct mail_save_data *data = &_ctx->data;
+
+	if (data->received_date == (time_t)-1)
+		data->received_date = ioloop_time;
+	if (data->received_date >= 0 &&
+	    (uint64_t)data->received_date <= WIRE_DATE_MAX)
+		saved->date = data->received_date;
+	/* dsync tells it */
+	if (data->save_date > 0)
+		saved->saved_at = data->save_date;
+}
+
 int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
@@ -163,9 +180,7 @@ int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 	guid_128_generate(guid);
 	(void)i_strocpy(saved->key, guid_128_to_string(guid),
 			sizeof(saved->key));
-	if (_ctx->data.received_date == (time_t)-1)
-		_ctx->data.received_date = ioloop_time;
-	saved->date = _ctx->data.received_date;
+	bridge_save_dates(_ctx, saved);
 	mail_set_seq_saving(_ctx->dest_mail, saved->seq);
 	lines = caps->crlf ? i_stream_create_crlf(input) :
 		i_stream_create_lf(input);
@@ -227,11 +242,14 @@ static void bridge_save_flush(struct bridge_save_context *ctx)
 int bridge_save_finish(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
+	const struct bridge_saved *saved;
 
 	if (ctx->input != NULL) {
 		bridge_save_flush(ctx);
+		saved = array_back(&ctx->saved);
 		index_mail_cache_parse_deinit(_ctx->dest_mail,
-			_ctx->data.received_date, !ctx->failed);
+			saved->date == IDMAP_DATE_UNKNOWN ? (time_t)-1 :
+			(time_t)saved->date, !ctx->failed);
 		if (ctx->failed)
 			bridge_save_drop_last(ctx);
 		i_stream_unref(&ctx->input);
@@ -327,8 +345,9 @@ bridge_save_to_map(struct bridge_save_context *ctx, struct bridge_saved *saved)
 	entry.size = saved->stored_size != IDMAP_SIZE_UNKNOWN ?
 		saved->stored_size : saved->size;
 	entry.date = saved->date;
-	entry.first_seen = saved->first_seen != 0 ? saved->first_seen :
+	entry.first_seen = saved->saved_at != 0 ? saved->saved_at :
 		(int64_t)ioloop_time;
+	entry.seen_before = saved->seen_before;
 	entry.flags = view_of(bridge_save_map_flags(saved));
 	saved->offset = idmap_add(ctx->mbox->map, &entry);
 }

@@ -13,7 +13,7 @@ import stat
 import unicodedata
 
 LINE_MAX, ID_MAX, MESSAGE_MAX, UID_MAX = 65_535, 1024, 2**31 - 1, 2**32 - 2
-DATE_MAX = 253402300799
+DATE_MAX = 2**32 - 1
 VERBS = "CAPS LIST FETCH STORE APPEND EXPUNGE COPY MOVE CREATE DELETE RENAME SEARCH WATCH".split()
 CODES = (
     "UNAVAILABLE BUSY INTERNAL UNCERTAIN OVERQUOTA NOTFOUND EXISTS NOPERM READONLY LIMIT CANNOT UNSUPPORTED"
@@ -208,7 +208,8 @@ def of_list(items: list[Item], final: list[bytes]) -> str:
         given = options(fields[1:])
         size = number(given[b"size"], MESSAGE_MAX) if b"size" in given else -1
         vsize = number(given[b"vsize"], 2 * MESSAGE_MAX) if b"vsize" in given else -1
-        date = number(given[b"date"], DATE_MAX) if b"date" in given else -1
+        date = number(given[b"date"], 2**64 - 1) if b"date" in given else -1
+        date = -1 if date > DATE_MAX else date  # 12.6
         uid = number(given[b"uid"], UID_MAX, 1) if b"uid" in given else 0
         must(b"flags" not in given or given[b"flags"] is not None, "2.9 flags=")
         texts += f" {int(keyword == 'GONE')} {size} {vsize} {date} {uid} "

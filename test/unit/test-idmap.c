@@ -342,7 +342,9 @@ static void test_read_entry(void)
 
 	memset(id, 'i', 1000);
 	id[1000] = '\0';
-	one = add(map, 1, "one");
+	entry = message(1, "one");
+	entry.seen_before = 55;
+	one = idmap_add(map, &entry);
 	two = add(map, 2, id);
 	idmap_flags(map, 1, 2, "+\\Seen");
 	(void)commit(map);
@@ -357,6 +359,8 @@ static void test_read_entry(void)
 			    &fault) == 1 && view_is(entry.id, "one") &&
 	   entry.first_seen == 77 && entry.offset == one,
 	   "a message is read at its offset without loading");
+	ok(entry.date == IDMAP_DATE_UNKNOWN && entry.seen_before == 55,
+	   "with when it was seen before, elsewhere");
 	ok(idmap_read_entry(map, generation, two, 2, &entry, &buf,
 			    &fault) == 1 && view_is(entry.id, id),
 	   "a long line too");

@@ -302,8 +302,9 @@ static const struct {
 	  BOX("wrote a value out of range: \"* MSG a size=2147483648\"") },
 	{ "'* MSG a date=-1' 'OK full'",
 	  BOX("wrote a value out of range: \"* MSG a date=-1\"") },
-	{ "'* MSG a date=253402300800' 'OK full'",
-	  BOX("wrote a value out of range: \"* MSG a date=253402300800\"") },
+	{ "'* MSG a date=18446744073709551616' 'OK full'",
+	  BOX("wrote a value out of range: \"* MSG a "
+	      "date=18446744073709551616\"") },
 	{ "'* MSG a uid=0' 'OK full'",
 	  BOX("wrote a value out of range: \"* MSG a uid=0\"") },
 	{ "'* MSG a' '* MSG b' '* MSG a' 'OK full'", "@/backend: listed the id "
