@@ -407,7 +407,6 @@ static void bridge_mail_size_differs(struct mail *mail,
 static int bridge_mail_fetch(struct mail *mail, bool get_body,
 			     struct istream **input_r)
 {
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 	enum fetch_want want = bridge_mail_want(INDEX_MAIL(mail), get_body);
 	struct fetched fetched;
 	struct fault fault;
@@ -418,12 +417,10 @@ static int bridge_mail_fetch(struct mail *mail, bool get_body,
 	if (bridge_mail_may_fetch(mail) < 0)
 		return -1;
 	i_zero(&fault);
-	mbox->list->busy_box = mail->box;
 	ret = bridge_kept_get(mail, &fetched) ? 1 :
 		bridge_ahead_take(mail, want, &fetched, &fault);
 	if (ret == 0)
 		ret = bridge_mail_ask(mail, want, &fetched, &fault);
-	mbox->list->busy_box = NULL;
 	if (ret >= 0)
 		ret = bridge_mail_fetched(mail, &fetched, want, input_r);
 	else if (fetched.size_differs)

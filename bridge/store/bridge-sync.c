@@ -31,7 +31,7 @@ static void bridge_sync_waiting(void *context)
 	    (time_t)(SESSION_ALIVE_MSECS / 1000))
 		return;
 	last = time(NULL);
-	compat_notify_alive(&mbox->box);
+	compat_notify_alive(mbox->box.storage, mbox->box.list);
 }
 
 int bridge_sync_lock(struct bridge_mailbox *mbox)
