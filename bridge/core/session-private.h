@@ -32,6 +32,7 @@ struct session {
 	uint64_t octets_since_step;
 	uint64_t items, ignored, reserved, reply_bytes;
 	uint64_t deadline, wait_until, alive_at;
+	uint64_t idle_at;	/* from then on nobody waits, if nothing is asked */
 	struct buf answered;	/* the request that was answered last */
 
 	unsigned int failures;

@@ -11,14 +11,18 @@ static void session_set_deadline(struct session *session)
 		 session->set.caps_timeout_msecs : session->set.timeout_msecs);
 }
 
-/* A request has become the head of what is in flight. */
+/* A request has become the head of what is in flight. Who asks for one thing after the
+   other waits all that time. */
 void session_reply_begins(struct session *session)
 {
+	uint64_t now = session_now_msecs();
+
+	if (now >= session->idle_at)
+		session->alive_at = now + session->set.alive_msecs;
 	session->octets_left = session->octets_since_step = 0;
 	session->items = session->ignored = session->reserved = 0;
 	session->reply_bytes = 0;
 	session->wait_until = 0;
-	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
 	session_set_deadline(session);
 }
 
@@ -37,6 +41,7 @@ void session_head_done(struct session *session)
 		session->caps_done = true;
 	else
 		session->failures = 0;
+	session->idle_at = session_now_msecs() + SESSION_IDLE_MSECS;
 	buf_clear(&session->answered);
 	buf_append_view(&session->answered, view_of_buf(&head->line));
 	session_complete(session, head);

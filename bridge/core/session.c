@@ -129,6 +129,8 @@ struct session *session_init(const struct session_settings *set)
 	session->set.mode = session->mode = mem_strdup(set->mode);
 	session->set.rawlog_dir = session->rawlog_dir =
 		mem_strdup(set->rawlog_dir);
+	if (session->set.alive_msecs == 0)
+		session->set.alive_msecs = SESSION_ALIVE_MSECS;
 	session->tail = &session->head;
 	caps_init(&session->caps);
 	return session;
@@ -590,18 +592,21 @@ static void session_keep_alive(struct session *session)
 	if (session->set.alive == NULL ||
 	    session_now_msecs() < session->alive_at)
 		return;
-	session->alive_at = session_now_msecs() + SESSION_ALIVE_MSECS;
+	session->alive_at = session_now_msecs() + session->set.alive_msecs;
 	session->set.alive(session->set.context);
 }
 
 static int session_poll_msecs(const struct session *session)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = session_now_msecs(), until = session->deadline;
 
-	if (session->deadline <= now)
+	if (session->set.alive != NULL && session->in_flight > 0 &&
+	    session->alive_at < until)
+		until = session->alive_at;
+	if (until <= now)
 		return 0;
-	return session->deadline - now < SESSION_POLL_MSECS ?
-		(int)(session->deadline - now) : SESSION_POLL_MSECS;
+	return until - now < SESSION_POLL_MSECS ? (int)(until - now) :
+		SESSION_POLL_MSECS;
 }
 
 /* One turn: poll all directions, move what can be moved. msecs: how long to

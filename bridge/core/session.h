@@ -14,6 +14,8 @@
 #define SESSION_CAPS_TIMEOUT_MSECS (10 * 1000)
 #define SESSION_WAIT_MAX_MSECS (10 * 60 * 1000)	/* "* WAIT", in all */
 #define SESSION_ALIVE_MSECS (15 * 1000)	/* between calls of alive() */
+#define SESSION_IDLE_MSECS 1000	/* without a request, before who asks next waits
+				   anew */
 #define SESSION_ITEMS_MAX 16777216	/* items in one reply */
 #define SESSION_RESERVED_MAX 10000	/* "! ..." lines in one reply */
 #define SESSION_IGNORED_MAX 10000	/* items in one reply that are not known,
@@ -75,8 +77,10 @@ struct session_settings {
 	void (*report)(void *context, const struct session_report *report);
 	const char *rawlog_dir;		/* where each copy gets a transcript;
 					   NULL = none */
-	/* Called every SESSION_ALIVE_MSECS while waiting; may be NULL. */
+	/* Called every alive_msecs (0 = SESSION_ALIVE_MSECS) while somebody
+	   waits, be it for several requests in a row; may be NULL. */
 	void (*alive)(void *context);
+	unsigned int alive_msecs;
 	void *context;
 };
 

@@ -86,12 +86,13 @@ bridge_list_report(void *context, const struct session_report *report)
 	bridge_status_report(context, report);
 }
 
+/* Whatever the store is asked for, a client waits for it. */
 static void bridge_list_alive(void *context)
 {
 	struct bridge_mailbox_list *list = context;
 
-	if (list->busy_box != NULL)
-		compat_notify_alive(list->busy_box);
+	if (list->list.ns->storage != NULL)
+		compat_notify_alive(list->list.ns->storage, &list->list);
 }
 
 static bool str_array_equals(char *const *a, char *const *b)

@@ -21,7 +21,6 @@ struct bridge_mailbox_list {
 	struct session *session;
 	struct event *event;		/* parent of the session's */
 	struct bridge_status status;	/* what doveadm is told of it */
-	struct mailbox *busy_box;	/* whose client waits; NULL = none */
 	struct bridge_ahead *ahead;	/* NULL = no mailbox is being read */
 	struct bridge_kept *kept;	/* the message read last; NULL = none */
 	struct bridge_watch_end *watch_ends;	/* copies that are ending */

@@ -411,12 +411,10 @@ static int bridge_mail_fetch(struct mail *mail, enum fetch_want want,
 	if (bridge_mail_may_fetch(mail) < 0)
 		return -1;
 	i_zero(&fault);
-	mbox->list->busy_box = mail->box;
 	ret = bridge_kept_get(mail, fetched) ? 1 :
 		bridge_ahead_take(mail, want, fetched, &fault);
 	if (ret == 0)
 		ret = bridge_mail_ask(mail, want, fetched, &fault);
-	mbox->list->busy_box = NULL;
 	if (ret >= 0 && fetched->status == FETCH_GONE) {
 		/* only a list removes it for good */
 		mbox->relist = TRUE;

@@ -254,8 +254,6 @@ static void bridge_mailbox_close(struct mailbox *box)
 		array_free(&mbox->spared);
 	bridge_ahead_flush(mbox);
 	bridge_kept_flush(mbox);
-	if (mbox->list->busy_box == box)
-		mbox->list->busy_box = NULL;
 	index_storage_mailbox_close(box);
 }
 

@@ -175,9 +175,7 @@ search_ask(struct bridge_search *search, struct mail_search_context *ctx)
 	for (arg = ctx->args->args; arg != NULL; arg = arg->next)
 		search_add_arg(search, request, caps, arg);
 	if (!search_is_empty(request)) {
-		mbox->list->busy_box = &mbox->box;
 		ret = search_run(request, mbox->list->session, &fault);
-		mbox->list->busy_box = NULL;
 		if (ret == 0) {
 			search->request = request;
 			return;

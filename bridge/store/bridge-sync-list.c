@@ -374,10 +374,8 @@ int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 			return -1;
 		list_start(sync);
 	}
-	mbox->list->busy_box = &mbox->box;
 	ret = listing_read(mbox->list->session, mbox->wire_name, state,
 			   &list_sink, sync, &sync->end, fault);
-	mbox->list->busy_box = NULL;
 	if (ret == 0 && sync->fault.code != FAULT_NONE) {
 		*fault = sync->fault;
 		ret = -1;

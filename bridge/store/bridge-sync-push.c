@@ -318,10 +318,8 @@ static int push_ask(struct push_batch *batch, struct fault *fault)
 	items = array_get_modifiable(&batch->items, &count);
 	if (count == 0)
 		return 0;
-	mbox->list->busy_box = &mbox->box;
 	ret = write_flags(mbox->list->session, mbox->wire_name, batch->owned,
 			  items, count, fault);
-	mbox->list->busy_box = NULL;
 	push_results(batch);
 	push_clear(batch);
 	/* refused for good: the next one may not be */

@@ -31,7 +31,7 @@ static void bridge_sync_waiting(void *context)
 	    (time_t)(SESSION_ALIVE_MSECS / 1000))
 		return;
 	last = time(NULL);
-	compat_notify_alive(&mbox->box);
+	compat_notify_alive(mbox->box.storage, mbox->box.list);
 }
 
 /* Another session has deleted the mailbox, and with it what is kept of it. */

@@ -188,10 +188,8 @@ static int expunge_some(struct transaction_expunge *ctx,
 
 	for (i = 0; i < count; i++)
 		items[i].id = view_of(ids[n + i]);
-	mbox->list->busy_box = &mbox->box;
 	ret = write_expunge(mbox->list->session, mbox->wire_name, items, count,
 			    &fault);
-	mbox->list->busy_box = NULL;
 	for (i = 0; i < count; i++) {
 		if (items[i].status == WRITE_DONE ||
 		    items[i].status == WRITE_GONE) {

@@ -144,16 +144,21 @@ static inline void compat_event_lasted(struct event *event, uint64_t usecs)
 	timeval_sub_usecs(&event->tv_created, (long long)usecs);
 }
 
-/* "Hang in there": tells the client that we are alive. */
+/* "Hang in there": tells the client that we are alive. It may wait for no mailbox, but
+ * for their list: of the one that is passed on, only whose it is is looked at. */
 static inline void
-compat_notify_alive(struct mailbox *box)
+compat_notify_alive(struct mail_storage *storage, struct mailbox_list *list)
 {
-	struct mail_storage *storage = box->storage;
+	struct mailbox box;
 
-	if (storage->callbacks.notify_ok != NULL) {
-		storage->callbacks.notify_ok(box, "Hang in there..",
-					     storage->callback_context);
-	}
+	if (storage->callbacks.notify_ok == NULL)
+		return;
+	i_zero(&box);
+	box.storage = storage;
+	box.list = list;
+	box.name = box.vname = "INBOX";
+	storage->callbacks.notify_ok(&box, "Hang in there..",
+				     storage->callback_context);
 }
 
 #endif

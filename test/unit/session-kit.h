@@ -261,6 +261,15 @@ static void kit_report(void *context, const struct session_report *report)
 	}
 }
 
+/* For the next session: it says that it is alive so often. */
+static unsigned int kit_alive_msecs, kit_alive_count;
+
+static void kit_alive(void *context)
+{
+	(void)context;
+	kit_alive_count++;
+}
+
 static struct session *kit_session_of(const char *program,
 				      unsigned int timeout_msecs)
 {
@@ -278,6 +287,10 @@ static struct session *kit_session_of(const char *program,
 	set.caps_timeout_msecs = timeout_msecs;
 	set.log = kit_log;
 	set.report = kit_report;
+	if (kit_alive_msecs > 0)
+		set.alive = kit_alive;
+	set.alive_msecs = kit_alive_msecs;
+	kit_alive_count = 0;
 	buf_clear(&kit_logged);
 	buf_clear(&kit_reported);
 	return session_init(&set);

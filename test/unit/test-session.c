@@ -502,6 +502,25 @@ static void test_deadline_of_caps(void)
 	session_deinit(&session);
 }
 
+static void test_alive(void)
+{
+	struct session *session;
+	int i;
+
+	kit_alive_msecs = 200;
+	session = kit_session("'LIST slow') sleep 0.7; say OK ;;\n"
+			      "'LIST short') sleep 0.1; say OK ;;",
+			      KIT_TIMEOUT_MSECS);
+	(void)ask(session, "LIST slow");
+	ok(kit_alive_count >= 1, "who waits long is told that we are alive");
+	kit_alive_count = 0;
+	for (i = 0; i < 8; i++)
+		(void)ask(session, "LIST short");
+	ok(kit_alive_count >= 1, "also who waits for many short answers");
+	kit_alive_msecs = 0;
+	session_deinit(&session);
+}
+
 /* --- several at once --------------------------------------------------------- */
 
 static void test_pipeline(void)
@@ -724,6 +743,7 @@ int main(void)
 	test_no_start();
 	test_deadline();
 	test_deadline_moves();
+	test_alive();
 	test_deadline_of_caps();
 	test_pipeline();
 	test_pipeline_death();
