@@ -116,7 +116,8 @@ class Store:
         """Code and text for what went wrong; the admin gets the whole of it."""
         if isinstance(error, No):
             return str(error)
-        log("error", f"{self.path}: {error!r}")
+        ours = isinstance(error, (sqlite3.Error, OSError))
+        log("error", f"{self.path}: {error!r}" if ours else f"{self.path}: {type(error).__name__}")
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
             return CODES.get(code) or CODES.get(code & 0xFF) or "INTERNAL a fault in the store"
@@ -124,7 +125,7 @@ class Store:
             return "UNAVAILABLE a file cannot be read"
         import traceback
 
-        traceback.print_exception(error)
+        traceback.print_tb(error.__traceback__)  # without its text, which may quote a message
         return "INTERNAL a fault in the store"
 
     # Opening.

@@ -726,6 +726,7 @@ python() {
 		assert [listing(c, state=state).kind for state in states] == ["delta"] * 4
 		sql("UPDATE gone SET time = time - 40 * 86400 WHERE id IN (?, ?)", *ids[:2])
 		late = client()
+		wait_for(lambda: sql("SELECT id FROM gone") == [(ids[2],)])
 		assert [listing(late, state=state).kind for state in states] == ["full", "full", "delta", "delta"]
 		assert listing(late, state=states[2]).gone == [ids[2]]
 		assert sql("SELECT id FROM gone") == [(ids[2],)]

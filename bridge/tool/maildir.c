@@ -421,7 +421,7 @@ int maildir_mailbox(struct maildir *md, const char *identity)
 bool maildir_has(const struct maildir *md, const struct listing_msg *msg)
 {
 	const struct maildir_have *have, *end = md->have + md->have_count;
-	struct maildir_have key;
+	struct maildir_have key = { .size = msg->size };
 
 	msg_hash(md, msg, key.hash);
 	have = md->have_count == 0 ? NULL :
