@@ -73,6 +73,7 @@
 #define LOCK_SLEEP_MIN_MSECS 1
 #define LOCK_SLEEP_MAX_MSECS 100
 #define LOCK_WAITING_MSECS 1000
+#define LOCK_TRIES_MAX 100	/* lock files that were replaced while we waited */
 #define TAIL_READ_SIZE (32 * 1024)	/* more than IDMAP_LINE_MAX */
 /* Commit lines whose records are torn that opening puts up with: each costs
  * reading IDMAP_SMALL_MAX bytes. A crash leaves one, or a few. */
@@ -212,32 +213,52 @@ static int lock_wait(int fd, unsigned int wait_msecs,
 	return ret;
 }
 
+/* The folder may have been renamed, or removed and made again, while we waited: then
+   somebody else may hold the lock that is at the path now. */
+static bool lock_is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 &&
+		ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 int idmap_lock(struct idmap *map, unsigned int wait_msecs,
 	       void (*waiting)(void *context), void *context,
 	       struct fault *fault)
 {
+	unsigned int tries = 0;
 	int fd, ret;
 
 	if (map->lock_fd >= 0)
 		return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
 				 "%s: locked twice", map->path);
-	fd = open(map->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
-		  O_NONBLOCK, 0600);
-	if (fd < 0)
-		return idmap_sys_fault(map, fault, "opening its lock file");
-	ret = lock_wait(fd, wait_msecs, waiting, context);
-	if (ret > 0) {
-		map->lock_fd = fd;
-		map->fresh = false;
-		return 0;
-	}
+	do {
+		fd = open(map->lock_path, O_RDWR | O_CREAT | O_CLOEXEC |
+			  O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd < 0)
+			return idmap_sys_fault(map, fault,
+					       "opening its lock file");
+		ret = lock_wait(fd, wait_msecs, waiting, context);
+		if (ret > 0 && lock_is_at(fd, map->lock_path)) {
+			map->lock_fd = fd;
+			map->fresh = false;
+			return 0;
+		}
+		if (ret <= 0)
+			break;
+		(void)close(fd);
+		fd = -1;
+		ret = 0;
+	} while (++tries < LOCK_TRIES_MAX);
 	if (ret < 0)
 		(void)idmap_sys_fault(map, fault, "locking its lock file");
 	else
 		(void)fault_set(fault, FAULT_BUSY, FAULT_SCOPE_MAILBOX,
 				"%s: still locked by another process after "
 				"%u ms", map->lock_path, wait_msecs);
-	(void)close(fd);
+	if (fd >= 0)
+		(void)close(fd);
 	return -1;
 }
 

@@ -404,13 +404,81 @@ static int bridge_box_check_target(struct bridge_mailbox_list *list,
 	return -1;
 }
 
+/* The maps of the mailboxes that are renamed. */
+struct box_locks {
+	struct idmap **maps;
+	size_t count;
+};
+
+/* A save that is in progress ends under the name that it began with, and nobody begins one
+   meanwhile. In the order of names; everybody else holds one lock at the most. Returns
+   0, or -1 and a fault. */
+static int bridge_box_lock(struct bridge_mailbox_list *list, const char *name,
+			   struct box_locks *locks, struct fault *fault)
+{
+	struct idmap *map;
+	const char *path;
+
+	if (mailbox_list_get_path(&list->list, name,
+				  MAILBOX_LIST_PATH_TYPE_CONTROL, &path) <= 0 ||
+	    access(path, F_OK) < 0)
+		return 0;
+	map = idmap_init(t_strconcat(path, "/"BRIDGE_MAP_NAME, NULL));
+	locks->maps[locks->count++] = map;
+	return idmap_lock(map, list->set.lock_timeout_msecs, NULL, NULL, fault);
+}
+
+static int bridge_box_lock_all(struct bridge_mailbox_list *list,
+			       const char *old, struct box_locks *locks,
+			       struct fault *fault)
+{
+	size_t i;
+	int ret = 0;
+
+	locks->count = 0;
+	locks->maps = i_new(struct idmap *, list->boxes->count + 1);
+	for (i = 0; ret == 0 && i < list->boxes->count; i++) T_BEGIN {
+		const char *name = list->boxes->boxes[i].name;
+
+		if (bridge_box_is_or_below(name, old))
+			ret = bridge_box_lock(list, name, locks, fault);
+	} T_END;
+	return ret;
+}
+
+static void bridge_box_unlock_all(struct box_locks *locks)
+{
+	while (locks->count > 0)
+		idmap_deinit(&locks->maps[--locks->count]);
+	i_free(locks->maps);
+}
+
+static int
+bridge_box_rename_locked(struct bridge_mailbox_list *list, const char *old,
+			 const char *new, struct fault *fault)
+{
+	const struct listing_box *box;
+	size_t i;
+
+	if (bridge_box_rename(list, old, new, fault) < 0)
+		return -1;
+	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
+		box = &list->boxes->boxes[i];
+		if (bridge_box_is_or_below(box->name, old))
+			bridge_box_move_folders(&list->list, box->name,
+				t_strconcat(new, box->name + strlen(old),
+					    NULL));
+	} T_END;
+	return 0;
+}
+
 int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 			       struct mailbox_list *new_list, const char *new)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
-	const struct listing_box *box;
+	struct box_locks locks;
 	struct fault fault;
-	size_t i;
+	int ret;
 
 	if (_list != new_list) {
 		mailbox_list_set_error(_list, MAIL_ERROR_NOTPOSSIBLE,
@@ -428,17 +496,14 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 	if (bridge_list_refresh(list, FALSE) < 0 ||
 	    bridge_box_check_target(list, old, new) < 0)
 		return -1;
-	if (bridge_box_rename(list, old, new, &fault) < 0) {
+	ret = bridge_box_lock_all(list, old, &locks, &fault);
+	if (ret == 0)
+		ret = bridge_box_rename_locked(list, old, new, &fault);
+	bridge_box_unlock_all(&locks);
+	if (ret < 0) {
 		list->boxes = NULL;
 		return bridge_fault_list(_list, &fault);
 	}
-	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
-		box = &list->boxes->boxes[i];
-		if (bridge_box_is_or_below(box->name, old))
-			bridge_box_move_folders(_list, box->name,
-				t_strconcat(new, box->name + strlen(old),
-					    NULL));
-	} T_END;
 	boxes_forget(list->known, old, TRUE);
 	list->boxes = NULL;
 	return 0;

@@ -332,10 +332,12 @@ static int bridge_list_check_owner(struct bridge_mailbox_list *list,
 {
 	int ret = 0;
 
-	/* a public namespace is everybody's */
+	/* a public namespace is everybody's; who starts imap by hand names the
+	   folder himself, and is called as the system calls him */
 	if (list->owner_checked ||
-	    list->list.ns->type == MAIL_NAMESPACE_TYPE_PUBLIC)
-		return 0;
+	    list->list.ns->type == MAIL_NAMESPACE_TYPE_PUBLIC ||
+	    list->list.ns->user->userdb_fields == NULL)
+		return bridge_list_check_others(list, fault);
 	T_BEGIN {
 		ret = bridge_list_check_others(list, fault);
 		if (ret == 0)

@@ -13,6 +13,8 @@
 #include "bridge-transaction.h"
 #include "bridge-watch.h"
 
+#include <sys/stat.h>
+
 struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags)
@@ -121,6 +123,42 @@ static int bridge_mailbox_open_map(struct bridge_mailbox *mbox)
 	}
 	mbox->map = idmap_init(t_strconcat(dir, "/"BRIDGE_MAP_NAME, NULL));
 	return 0;
+}
+
+static const enum mailbox_list_path_type folder_types[] = {
+	MAILBOX_LIST_PATH_TYPE_CONTROL,
+	MAILBOX_LIST_PATH_TYPE_INDEX,
+};
+
+static void bridge_mailbox_find_folders(struct bridge_mailbox *mbox,
+					struct bridge_folder_id *ids)
+{
+	const char *path;
+	struct stat st;
+	unsigned int i;
+
+	memset(ids, 0, sizeof(*ids) * N_ELEMENTS(folder_types));
+	for (i = 0; i < N_ELEMENTS(folder_types); i++) {
+		if (mailbox_get_path_to(&mbox->box, folder_types[i],
+					&path) > 0 && stat(path, &st) == 0) {
+			ids[i].dev = st.st_dev;
+			ids[i].ino = st.st_ino;
+		}
+	}
+}
+
+bool bridge_mailbox_is_in_place(struct bridge_mailbox *mbox)
+{
+	struct bridge_folder_id now[N_ELEMENTS(folder_types)];
+	unsigned int i;
+
+	bridge_mailbox_find_folders(mbox, now);
+	for (i = 0; i < N_ELEMENTS(now); i++) {
+		if (now[i].dev != mbox->folder_ids[i].dev ||
+		    now[i].ino != mbox->folder_ids[i].ino)
+			return FALSE;
+	}
+	return TRUE;
 }
 
 /* Whether the store has the mailbox at the moment. If it does not, clients are
@@ -232,6 +270,7 @@ static int bridge_mailbox_open(struct mailbox *box)
 		box->opened = FALSE;
 		return -1;
 	}
+	bridge_mailbox_find_folders(mbox, mbox->folder_ids);
 	mbox->ext_id = mail_index_ext_register(box->index, "bridge",
 		sizeof(struct bridge_index_header),
 		sizeof(struct bridge_index_record), sizeof(uint32_t));

@@ -37,6 +37,12 @@ struct bridge_index_record {
 	uint32_t offset;
 };
 
+/* Which folder lies at a path; all 0 = none. */
+struct bridge_folder_id {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct bridge_mailbox {
 	struct mailbox box;
 	struct bridge_mailbox_list *list;
@@ -45,6 +51,8 @@ struct bridge_mailbox {
 				   did not list it when it was opened */
 	const char *box_id;	/* its id= when it was opened; NULL = none */
 	const char *folder;	/* what it is kept in (bridge-identity.c) */
+	struct bridge_folder_id folder_ids[2];	/* which folders these are: for
+						   the map, for the index */
 	bool id_from_ok;	/* by an id that only LIST box has given */
 	bool shown;		/* it was synchronised since it was opened */
 	bool replaced;		/* another mailbox has its name now, or
@@ -77,6 +85,9 @@ struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags);
 
+/* Whether the folders that the mailbox was opened in are those that are there: others
+   may have been renamed, or removed and made again since. */
+bool bridge_mailbox_is_in_place(struct bridge_mailbox *mbox);
 /* A mailbox that the store did not list may be there by now. Returns 1 if the
    backend has a name for it, 0 if not, -1 with the storage's error set. */
 int bridge_mailbox_find(struct bridge_mailbox *mbox);

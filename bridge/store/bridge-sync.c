@@ -44,15 +44,44 @@ static bool bridge_sync_is_deleted(struct bridge_mailbox *mbox)
 	return TRUE;
 }
 
-int bridge_sync_lock(struct bridge_mailbox *mbox)
+/* Another session has renamed it while we waited for the lock, or before: there is
+   nothing at its name, or another mailbox. Returns -1 with the storage's error set. */
+static int bridge_sync_is_moved(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+
+	mbox->replaced = mbox->shown;
+	mbox->list->boxes = NULL;
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+		"the mailbox %s was renamed by another session: it has to be "
+		"opened again", mbox->box.name);
+	return bridge_fault_box(&mbox->box, &fault);
+}
+
+/* Returns 0; 1 if what is kept of the mailbox is not there any more, and nothing is
+   locked; -1 with the storage's error set. */
+static int bridge_sync_lock_place(struct bridge_mailbox *mbox)
 {
 	struct fault fault;
 
 	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
-		       bridge_sync_waiting, mbox, &fault) < 0)
-		return bridge_sync_is_deleted(mbox) ? -1 :
-			bridge_fault_box(&mbox->box, &fault);
-	return 0;
+		       bridge_sync_waiting, mbox, &fault) < 0) {
+		if (bridge_sync_is_deleted(mbox))
+			return -1;
+		return bridge_mailbox_is_in_place(mbox) ?
+			bridge_fault_box(&mbox->box, &fault) : 1;
+	}
+	if (bridge_mailbox_is_in_place(mbox))
+		return 0;
+	idmap_unlock(mbox->map);
+	return bridge_sync_is_deleted(mbox) ? -1 : 1;
+}
+
+int bridge_sync_lock(struct bridge_mailbox *mbox)
+{
+	int ret = bridge_sync_lock_place(mbox);
+
+	return ret <= 0 ? ret : bridge_sync_is_moved(mbox);
 }
 
 /* --- the map --------------------------------------------------------------- */
@@ -445,9 +474,14 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if (force)
 		bridge_kept_flush(mbox);
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
-	    (full && bridge_mailbox_find(mbox) < 0) ||
-	    bridge_sync_lock(mbox) < 0)
+	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
+	ret = bridge_sync_lock_place(mbox);
+	if (ret > 0 && mbox->shown)
+		ret = bridge_sync_is_moved(mbox);
+	/* of what was not shown yet there may be another one */
+	if (ret != 0)
+		return ret;
 	ret = bridge_sync_open_map(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);

@@ -68,22 +68,6 @@ plugin {
 	assert_output --partial 'have different bridge_commands: each store needs a path of its own'
 }
 
-@test "what is kept for one user is not used for another, and the message says what to do" {
-	one ''
-	imap <<<'a SELECT INBOX'
-	assert_output --partial 'a OK'
-	local file=$TMP/user/bridge/dovebridge-user
-	assert_equal "$(cat "$file")" "$AS"
-	echo somebody%20else >"$file"
-	imap <<<'a SELECT INBOX'
-	assert_output --partial 'a NO [UNAVAILABLE]'
-	run cat "$TMP/log"
-	assert_output --partial "$file: what is kept here is kept for the user somebody%20else"
-	rm "$file"
-	imap <<<'a SELECT INBOX'
-	assert_output --partial 'a OK'
-}
-
 # --- type = shared: another user's mail --------------------------------------------
 
 OPTIONS=()	# of dovecot-server
@@ -205,4 +189,29 @@ logins() {
 	END
 	assert_shows b '1 of-ann'
 	test -d "$TMP/anns/mail"
+}
+
+@test "what is kept for one user is not used for another, and the message says what to do" {
+	shared
+	local file=$TMP/dovecot/state/ann/mail/dovebridge-user
+	logins <<-'END'
+		a LOGIN ann secret
+		a SELECT INBOX
+	END
+	assert_line --regexp '^a OK.* Select completed'
+	assert_equal "$(cat "$file")" ann
+	echo somebody%20else >"$file"
+	logins <<-'END'
+		a LOGIN ann secret
+		a SELECT INBOX
+	END
+	assert_line --regexp '^a NO \[UNAVAILABLE\]'
+	run cat "$TMP/dovecot/log"
+	assert_output --partial "$file: what is kept here is kept for the user somebody%20else"
+	rm "$file"
+	logins <<-'END'
+		a LOGIN ann secret
+		a SELECT INBOX
+	END
+	assert_line --regexp '^a OK.* Select completed'
 }

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 BOXES = ("INBOX", "Work", "Old/2019")
 FLEETING = ("Tmp/one", "Tmp/two")  # mailboxes that come and go
@@ -218,9 +218,6 @@ class Round:
 
     def rename(self, old: str, new: str) -> None:
         for add in [*self.adds, *(add for _, add in self.moves)]:
-            if add.mailed and add.box == old:
-                # under its new name, and in the INBOX: rather twice than not at all
-                self.adds.append(replace(add, box=new, must=False))
             add.box = new if add.box == old else add.box
         self.expunges = [(new if box == old else box, chosen) for box, chosen in self.expunges]
 

@@ -259,3 +259,21 @@ assert_all() {
 	assert_equal "$(find "$other" -type f -path '*/new/*' | wc -l)" 1
 	assert_all 'Work '
 }
+
+@test "mail that is on its way into a mailbox while that is renamed is there, and nowhere else" {
+	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/db" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
+	sieve <<<'require "fileinto"; fileinto "Work";'
+	server
+	box Work
+	faults '1 APPEND late 1'
+	"$ROOT/test/lib/lmtp.py" "$LMTP_PORT" alice >"$TMP/answer" 3>&- &
+	local lmtp=$!
+	timeout 30 sh -c "until grep -q ^APPEND '$TMP/db/trace'; do sleep 0.1; done"
+	imap --state "$TMP/dovecot/state/alice" <<<'a RENAME Work Done'
+	assert_output --partial 'a OK'
+	wait "$lmtp"
+	run cat "$TMP/answer"
+	assert_output --regexp '^alice 250 '
+	run find "$TMP/db/mail" -path '*/new/*' -type f -printf '%P\n'
+	assert_output --regexp '^\.Done/new/[^[:space:]]+$'
+}

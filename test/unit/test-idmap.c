@@ -390,6 +390,39 @@ static void count_calls(void *context)
 	++*(unsigned int *)context;
 }
 
+/* Somebody renames the folder, which only the holder of the lock may do, and makes it
+   again. */
+static void replace_folder(void *context)
+{
+	struct idmap **other = context;
+	char away[sizeof(dir) + 8];
+
+	if (*other == NULL)
+		return;
+	(void)snprintf(away, sizeof(away), "%s.away", dir);
+	if (rename(dir, away) < 0 || mkdir(dir, 0700) < 0)
+		abort();
+	idmap_deinit(other);
+}
+
+static void test_lock_of_replaced(void)
+{
+	struct idmap *map = created(1), *waiter = idmap_init(path);
+	struct idmap *third = idmap_init(path);
+	char command[128];
+
+	ok(idmap_lock(waiter, 20000, replace_folder, &map, &fault) == 0,
+	   "who waited gets a lock");
+	ok(idmap_lock(third, 0, NULL, NULL, &fault) == -1 &&
+	   fault.code == FAULT_BUSY, "and it is the one that is at the path");
+	ok(idmap_open(waiter, &fault) == 0, "where there is no map any more");
+	idmap_deinit(&waiter);
+	idmap_deinit(&third);
+	(void)snprintf(command, sizeof(command), "rm -rf %s.away", dir);
+	if (system(command) != 0)
+		abort();
+}
+
 static void test_lock(void)
 {
 	struct idmap *map = created(1), *other = idmap_init(path);
@@ -768,6 +801,7 @@ int main(int argc, char **argv)
 	test_long_state();
 	test_read_entry();
 	test_lock();
+	test_lock_of_replaced();
 	test_growing();
 	test_cut_off();
 	test_two_writers();
