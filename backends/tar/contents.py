@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import collections
-import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -207,7 +206,7 @@ class Sorter:
             files = self.collect(True)
         found: Found = {}
         versions: collections.Counter[Path] = collections.Counter()
-        words = {path: keywords(self.archive.part(member, 0, KEYWORDS_SIZE)) for path, member in files.keywords.items()}
+        words = {home: keywords(self.archive.part(item, 0, KEYWORDS_SIZE)) for home, item in files.keywords.items()}
         in_maildirs = True
         for parts, member in files.mail:
             if len(parts) > 1 and parts[-2] in SUBS and files.is_maildir(parts[:-2]):
@@ -219,7 +218,8 @@ class Sorter:
                 versions[parts] += 1
                 found.pop((parts[:-1], numbered(parts[-1], versions[parts] - 1)), None)
                 found[parts[:-1], numbered(parts[-1], versions[parts])] = message
-        maildirs = [folder for path in files.subs if files.is_maildir(path) and (folder := maildir_name(path)) is not None]
+        homes = [path for path in files.subs if files.is_maildir(path)]
+        maildirs = [folder for path in homes if (folder := maildir_name(path)) is not None]
         base = tuple(os.path.commonprefix([list(folder) for folder in maildirs])) if maildirs and in_maildirs else ()
         boxes: dict[bytes, dict[bytes, Message]] = {b"INBOX": {}}
         for folder in [*maildirs, *plain_folders(files)]:
