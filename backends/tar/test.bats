@@ -662,6 +662,22 @@ python() {
 	END
 }
 
+@test "what cannot be asked for is left out with a warning, and all else is there" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "x" * 1100 + ".eml")
+		    add(tar, "y" * 1021 + ".eml")
+		    add(tar, "/".join(["z" * 200] * 6) + "/a.eml")
+		    add(tar, "/".join(["w" * 200] * 30) + "/a.eml")
+		    add(tar, "A/" + "v" * 1020 + ".eml")
+		with client() as c:
+		    assert c.ask("LIST").ids() == [b"INBOX", b"A"]
+		    assert c.ask("LIST INBOX -").ids() == []
+		    assert len(c.ask("LIST A -").ids()) == 1
+	END
+	assert_equal "$(grep -c ' is too long$' <<<"$stderr")" 4
+}
+
 @test "folders that macOS named, and those of before UTF-8, are mailboxes with names in normal form C" {
 	python <<-'END'
 		with tarfile.open(FILE, "w") as tar:
