@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-sys.path.append(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "kit"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "kit"))
 
 from packed import BLOCK, DECODER_MAX, Packed, kind_of  # noqa: E402
 
