@@ -20,6 +20,7 @@ NAME_MAX = 1024  # bytes of the name of a mailbox,
 ID_MAX = 1024  # of an id,
 PATH_MAX = 4096  # of a path in an archive
 MESSAGE_MAX = (1 << 31) - 1
+MESSAGES_MAX = 4_000_000  # the bridge takes no more in a mailbox
 KEYWORDS_SIZE = 1 << 16  # of a dovecot-keywords
 KINDS_TOLD = 5  # of files, where there is no mail
 PLIST_MAX = 1 << 16  # behind the message in an .emlx
@@ -205,6 +206,8 @@ class Sorter:
         elif member.size > MESSAGE_MAX:
             self.leave_out(member.path, "it is over 2^31-1 bytes")
         else:
+            if len(files.mail) == MESSAGES_MAX:
+                raise OSError(f"more than {MESSAGES_MAX} messages")
             home = files.above.setdefault(parts[:-1], parts[:-1])
             files.mail.append((home, parts[-1], member))
 
@@ -328,9 +331,8 @@ def maildir_name(path: Path) -> Path | None:
     """Of a Maildir; None if it is hidden."""
     if any(part.startswith(b".") for part in path[:-1]):
         return None
-    if not path or not path[-1].startswith(b"."):
-        return path
-    return path[:-1] + tuple(plain_name(part) for part in path[-1].split(b".") if part)
+    parts = path if not path or not path[-1].startswith(b".") else (*path[:-1], *path[-1].split(b"."))
+    return tuple(plain_name(part) for part in parts if part)
 
 
 def plain_name(part: bytes) -> bytes:
@@ -348,8 +350,9 @@ def plain_name(part: bytes) -> bytes:
 
 def plain_folders(files: Files) -> Iterator[Path]:
     """The folders that are mailboxes even if nothing is in them."""
+    above = {path[:n] for path in files.subs if files.is_maildir(path) for n in range(len(path) + 1)}
     for path in files.folders:
-        if path[-1] in SUBS and files.is_maildir(path[:-1]) or files.is_maildir(path):
+        if path in above or path[-1] in SUBS and path[:-1] in above and files.is_maildir(path[:-1]):
             continue
         if not any(part.startswith(b".") for part in path):
             yield path

@@ -483,6 +483,28 @@ python() {
 	END
 }
 
+@test "an archive with more messages than the bridge takes, and one for which memory is short, are UNAVAILABLE" {
+	python <<-'END'
+		store = module()
+		import contents
+		with tarfile.open(FILE, "w") as tar:
+		    for n in range(11):
+		        add(tar, f"{n}.eml")
+		contents.MESSAGES_MAX = 10
+		for why in ("more than 10 messages", "MemoryError"):
+		    try:
+		        store.Archive(os.fsencode(FILE)).refresh()
+		        raise AssertionError(why)
+		    except store.No as no:
+		        assert str(no).startswith("UNAVAILABLE "), no
+		    contents.MESSAGES_MAX = 99
+		    def short(*_):
+		        raise MemoryError
+		    contents.key_of = short
+	END
+	assert_regex "$stderr" 'x.tar: more than 10 messages'
+}
+
 @test "dates that are none are left out, and the message is there" {
 	python <<-'END'
 		for date in ("nan", "inf", "-inf", "-5", "1e300", "999999999999"):
@@ -565,6 +587,13 @@ python() {
 	paths=()
 	run -0 --separate-stderr "$client" -- "$ROOT/backends/maildir/maildir" "$TMP/m/M" <<<LIST
 	assert_equal "$ours" "$(grep -o '^\* BOX [^ ]*' <<<"$output" | sort)"
+}
+
+@test "folders of Maildirs that lie in each other have their names, too" {
+	mail 'Mail/cur/1.x:2,' 'Mail/Entw&APw-rfe/cur/2.x:2,' 'Mail/R&D/A&APw-/cur/3.x:2,'
+	packed x.tar
+	ask LIST
+	assert_output $'* BOX INBOX\n* BOX Entwürfe\n* BOX R&D/Aü\nOK full'
 }
 
 @test "keywords of a packed Maildir have their names" {
