@@ -981,8 +981,8 @@ differs() {
 @test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
 	BACKEND=("$mbox" --follow "$file")
 	local n status
-	mkdir "$TMP/state"
-	chmod 777 "$TMP/state"
+	install -d -m 700 "$TMP/state"
+	[ "$(id -u)" -ne 0 ] || chown "$AS" "$TMP/state"
 	for status in 0000 0001; do
 		for n in {1..30}; do
 			printf 'From - Mon Jan  1 00:00:00 2024\nX-Mozilla-Status: %s\nSubject: %s\n\nx\n\n' "$status" "$n"
