@@ -22,7 +22,8 @@ CLOCK = rb"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
 YEAR = rb"(?P<year>(?:19|20)\d\d)"
 SP = rb"[ \t]+"
 # +0100, GMT, MET DST, GMT+0100, (CET), America/New_York
-ZONES = rb"(?:" + SP + rb"(?:[A-Z]{1,5}(?:[+-]\d{1,2}(?::?\d\d)?)?|[+-]\d\d:?\d\d|\([A-Za-z ]{1,40}\)|[A-Z][a-z]+/[A-Za-z_/]+)){0,3}"
+ZONE = rb"(?:[A-Z]{1,5}(?:[+-]\d{1,2}(?::?\d\d)?)?|[+-]\d\d:?\d\d|\([A-Za-z ]{1,40}\)|[A-Z][a-z]+/[A-Za-z_/]+)"
+ZONES = rb"(?:" + SP + ZONE + rb"){0,3}"
 
 # What stands before the date does not matter here: "bo at example.org", "a b <bo@example.org>".
 STRICT = tuple(
@@ -38,7 +39,10 @@ CTIME = re.compile(
 )
 
 # With no empty line above it does: an address, or nothing, but not the rest of a date ("From Monday ...").
-MONTHS = rb"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+MONTHS = (
+    rb"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    rb"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
 DAYS = rb"(?:mon|tue|tues|wed|wednes|thu|thurs|fri|sat|satur|sun)(?:day)?"
 NO_DATE = rb"(?!(?i:" + DAYS + rb"|" + MONTHS + rb")[,. \t])"
 SENDER = (
@@ -51,22 +55,28 @@ ANY_MONTH = rb"(?P<month>[^\s\d,]{1,20}?)"
 GAP = rb"(?:" + SP + rb"|-)"
 ANY_DAY = rb"(?P<day>\d{1,2})(?:\.|st|nd|rd|th)?"
 ANY_YEAR = rb"(?P<year>\d{4}|\d\d)"
-ANY_CLOCK = rb"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:[.,]\d{1,9})?)?(?:[ \t]?(?P<half>[AaPp])\.?[Mm]\.?)?"
+ANY_CLOCK = (
+    rb"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:[.,]\d{1,9})?)?"
+    rb"(?:[ \t]?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+ISO = rb"(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)"
 REST = rb"(?:" + SP + rb"[^\s\d]\S{0,39}){0,3}"
+END = rb"(?:[ \t]*[^\s\d]\S{0,39})?" + REST + rb"(?:" + SP + rb"remote" + SP + rb"from\b.*)?[ \t]*"
 LOOSE = tuple(
-    re.compile(SENDER + date + rb"(?:[ \t]*[^\s\d]\S{0,39})?" + REST + rb"(?:" + SP + rb"remote" + SP + rb"from\b.*)?[ \t]*")
+    re.compile(SENDER + date + END)
     for date in (
         WEEKDAY + ANY_MONTH + SP + ANY_DAY + rb",?" + SP + ANY_CLOCK + REST + SP + ANY_YEAR,
         WEEKDAY + ANY_DAY + GAP + ANY_MONTH + rb",?" + GAP + ANY_YEAR + rb",?" + SP + ANY_CLOCK,
         WEEKDAY + ANY_MONTH + SP + ANY_DAY + rb",?" + SP + rb"(?P<year>\d{4}),?" + SP + ANY_CLOCK,
-        WEEKDAY + rb"(?P<year>\d{4})[-/.](?P<month>\d\d?)[-/.](?P<day>\d\d?)(?:[Tt]|,?" + SP + rb")" + ANY_CLOCK,
+        WEEKDAY + ISO + rb"(?:[Tt]|,?" + SP + rb")" + ANY_CLOCK,
         # nobody knows which of the two is the month
-        WEEKDAY + rb"\d\d?[-/.]\d\d?[-/.](?:\d{4}|\d\d),?" + SP + rb"\d\d?[:.]\d\d(?:[:.]\d\d)?(?:[ \t]?[AaPp]\.?[Mm]\.?)?",
+        WEEKDAY + rb"\d\d?[-/.]\d\d?[-/.](?:\d{4}|\d\d),?" + SP + ANY_CLOCK,
     )
 )  # fmt: skip
 DATELESS = re.compile(
-    rb"-?[ \t]*|" + SENDER + rb"(?:" + DAY + rb",?" + SP + MONTH + SP + rb"\d{1,2},?" + SP + rb"\d{4}|\d{4}-\d\d-\d\d)[ \t]*"
-)
+    rb"-?[ \t]*|" + SENDER
+    + rb"(?:" + DAY + rb",?" + SP + MONTH + SP + rb"\d{1,2},?" + SP + rb"\d{4}|\d{4}-\d\d-\d\d)[ \t]*"
+)  # fmt: skip
 FIELD_BELOW = re.compile(rb"(?:>From [^\n]{0,200}\n){0,3}[!-9;-~]{1,76}[ \t]*:(?!//)")
 OFFSET = re.compile(rb"(?:(?<![A-Za-z@._-])|(?<=GMT)|(?<=UTC))([+-])(\d\d):?([0-5]\d)(?![\w.@-])")
 

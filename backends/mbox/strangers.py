@@ -13,7 +13,10 @@ HEADS = (
     (rb"!BDN", "an Outlook data file (.pst)"),
     (rb"SQLite format 3\0", "an SQLite database"),
     (rb"PK\x03\x04|.{257}ustar", "an archive; backends/tar serves .eml files and Maildirs in one"),
-    (rb"[!-9;-~]{1,76}:[ \t][^\n]*\n([!-9;-~]{1,76}:|[ \t\r\n])", "a single message, as in a Maildir, an MH folder or an .eml file"),
+    (
+        rb"[!-9;-~]{1,76}:[ \t][^\n]*\n([!-9;-~]{1,76}:|[ \t\r\n])",
+        "a single message, as in a Maildir, an MH folder or an .eml file",
+    ),
 )  # fmt: skip
 FOLDERS = (
     (rb"[1-9][0-9]*", "an MH folder, a file for each message"),

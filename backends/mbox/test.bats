@@ -651,6 +651,38 @@ python() {
 	END
 }
 
+@test "a mailbox for which memory is short is UNAVAILABLE, and others are served" {
+	python <<-'END'
+		import importlib.util, importlib.machinery, io
+		sys.path.insert(0, os.path.dirname(MBOX))
+		loader = importlib.machinery.SourceFileLoader("mbox", MBOX)
+		mbox = importlib.util.module_from_spec(importlib.util.spec_from_loader("mbox", loader))
+		sys.modules["mbox"] = mbox
+		loader.exec_module(mbox)
+		os.mkdir(FILE + ".d")
+		FILE += ".d"
+		for name, count in (("large", 5), ("small", 3)):
+		    with open(f"{FILE}/{name}", "wb") as out:
+		        out.write(b"".join(mail(b"%d" % n) for n in range(count)))
+		add = mbox.Index.add
+		def limited(index, *rest):
+		    if len(index) == 4:
+		        raise MemoryError
+		    add(index, *rest)
+		mbox.Index.add = limited
+		sys.argv = [MBOX, FILE]
+		sys.stdin = io.TextIOWrapper(io.BytesIO(b"LIST small -\nLIST large -\nLIST small -\n"))
+		sys.stdout = io.TextIOWrapper(io.BytesIO())
+		mbox.main()
+		said = sys.stdout.buffer.getvalue()
+		assert said.count(b"OK full count=3") == 2 and said.count(b"NO UNAVAILABLE ") == 1, said
+		mbox.MESSAGES_MAX = 2
+		sys.stdin = io.TextIOWrapper(io.BytesIO(b"LIST small -\n"))
+		mbox.main()
+		assert sys.stdout.buffer.getvalue()[len(said):].startswith(b"NO UNAVAILABLE "), said
+	END
+}
+
 @test "a compressed file that is cut short is UNAVAILABLE" {
 	seq 20000 | sed 's/.*/From bo@example.org Mon Jan  1 00:00:00 2024\nSubject: &\n\nbody\n/' >"$TMP/plain"
 	local pack
@@ -949,8 +981,8 @@ differs() {
 @test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
 	BACKEND=("$mbox" --follow "$file")
 	local n status
-	mkdir "$TMP/state"
-	chmod 777 "$TMP/state"
+	install -d -m 700 "$TMP/state"
+	[ "$(id -u)" -ne 0 ] || chown "$AS" "$TMP/state"
 	for status in 0000 0001; do
 		for n in {1..30}; do
 			printf 'From - Mon Jan  1 00:00:00 2024\nX-Mozilla-Status: %s\nSubject: %s\n\nx\n\n' "$status" "$n"

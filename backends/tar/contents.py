@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import collections
-import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ NAME_MAX = 1024  # bytes of the name of a mailbox,
 ID_MAX = 1024  # of an id,
 PATH_MAX = 4096  # of a path in an archive
 MESSAGE_MAX = (1 << 31) - 1
+MESSAGES_MAX = 4_000_000  # the bridge takes no more in a mailbox
 KEYWORDS_SIZE = 1 << 16  # of a dovecot-keywords
 KINDS_TOLD = 5  # of files, where there is no mail
 PLIST_MAX = 1 << 16  # behind the message in an .emlx
@@ -47,14 +47,16 @@ class Message:
     flags: bytes | None = None  # as LIST tells them
 
 
-Found = dict[tuple[Path, bytes], Message]  # by folder and name
+Copies = collections.Counter[tuple[Path, bytes]]  # how often a name stood in a folder
+Found = dict[Path, dict[bytes, Message]]  # by folder and name; of a Maildir the folder is cur
 
 
 @dataclass
 class Files:
     """What there is, before it is known what it means."""
 
-    mail: list[tuple[Path, Member]] = field(default_factory=list)  # if it is where mail may be
+    mail: list[tuple[Path, bytes, Member]] = field(default_factory=list)  # folder, name: where mail may be
+    above: dict[Path, Path] = field(default_factory=dict)  # each folder once, to spare memory
     folders: dict[Path, None] = field(default_factory=dict)
     subs: dict[Path, set[bytes]] = field(default_factory=lambda: collections.defaultdict(set))
     named: set[Path] = field(default_factory=set)  # above files that are called as in a Maildir
@@ -94,6 +96,12 @@ def normal(path: bytes) -> Path | None:
     return None if path.startswith(b"/") or b".." in parts else parts
 
 
+def key_of(path: bytes, parts: Path) -> bytes:
+    """A path without what does not matter; the same object where nothing is left out."""
+    key = b"/".join(parts)
+    return path if key == path else key
+
+
 def may_be_mail(parts: Path) -> bool:
     if not parts or parts[0] == b"__MACOSX" or parts[-1].startswith(b"."):
         return False
@@ -115,7 +123,7 @@ class Sorter:
         if not self.archive.has_links:
             yield from self.archive.members()
             return
-        known: dict[Path, Member] = {}
+        known: dict[bytes, Member] = {}
         waiting: list[Member] = []
         for member in self.archive.members():
             if member.link and not self._follow(member, known):
@@ -123,21 +131,21 @@ class Sorter:
                 continue
             parts = normal(member.path)
             if parts and not member.folder and not member.strange and may_be_mail(parts):
-                known[parts] = member
+                known[key_of(member.path, parts)] = member
             yield member
         yield from self._late(waiting, known)
 
     @staticmethod
-    def _follow(member: Member, known: dict[Path, Member]) -> bool:
-        path = normal(member.link)
-        target = known.get(path) if path else None
+    def _follow(member: Member, known: dict[bytes, Member]) -> bool:
+        parts = normal(member.link)
+        target = known.get(key_of(member.link, parts)) if parts else None
         if target is None:
             return False
         member.size, member.place, member.stored, member.link = target.size, target.place, target.stored, b""
         member.date = member.date or target.date
         return True
 
-    def _late(self, waiting: list[Member], known: dict[Path, Member]) -> Iterator[Member]:
+    def _late(self, waiting: list[Member], known: dict[bytes, Member]) -> Iterator[Member]:
         """Links to what came later, and to what is no mail by its name."""
         for looked in (False, True):
             if looked and waiting:
@@ -145,12 +153,15 @@ class Sorter:
                 for member in self.archive.members():
                     parts = normal(member.path)
                     if parts and parts in wanted and not (member.folder or member.strange or member.link):
-                        known[parts] = member
-            found = True
-            while found:
+                        known[key_of(member.path, parts)] = member
+            moved = True
+            while moved:
                 found = [member for member in waiting if self._follow(member, known)]
                 waiting = [member for member in waiting if member.link]
-                known |= {path: member for member in found if (path := normal(member.path))}
+                for member in found:
+                    if parts := normal(member.path):
+                        known[key_of(member.path, parts)] = member
+                moved = bool(found)
                 yield from found
         for member in waiting:
             yield Member(member.path, strange="a link to what is not in the archive")
@@ -195,41 +206,49 @@ class Sorter:
         elif member.size > MESSAGE_MAX:
             self.leave_out(member.path, "it is over 2^31-1 bytes")
         else:
-            files.mail.append((parts, member))
+            if len(files.mail) == MESSAGES_MAX:
+                raise OSError(f"more than {MESSAGES_MAX} messages")
+            home = files.above.setdefault(parts[:-1], parts[:-1])
+            files.mail.append((home, parts[-1], member))
 
     # --- messages ---
 
     def sort(self) -> Contents:
-        """The mailboxes. Of two members with one path the later counts: that is how tar
-        replaces a file. It gets another id, as its bytes are others."""
         files = self.collect(False)
         if files.backslash and not files.slash:  # packed on Windows
             files = self.collect(True)
-        found: Found = {}
-        versions: collections.Counter[Path] = collections.Counter()
-        words = {path: keywords(self.archive.part(member, 0, KEYWORDS_SIZE)) for path, member in files.keywords.items()}
+        found: Found = collections.defaultdict(dict)
+        copies: Copies = collections.Counter()
+        words = {home: keywords(self.archive.part(item, 0, KEYWORDS_SIZE)) for home, item in files.keywords.items()}
         in_maildirs = True
-        for parts, member in files.mail:
-            if len(parts) > 1 and parts[-2] in SUBS and files.is_maildir(parts[:-2]):
-                self._maildir_message(found, parts, member, words.get(parts[:-2], {}))
-            elif not MAIL_NAME.search(parts[-1]):
-                files.others[os.path.splitext(parts[-1])[1].lower()[:20]] += 1
-            elif not any(part.startswith(b".") for part in parts) and (message := self._single(parts, member)):
+        files.mail.reverse()  # so that it can become shorter from its end
+        while files.mail:
+            home, name, member = files.mail.pop()
+            self.tick()
+            if home and home[-1] in SUBS and files.is_maildir(home[:-1]):
+                if home[-1] != b"tmp":
+                    folder, known = found[(*home[:-1], b"cur")], words.get(home[:-1], {})
+                    self._maildir_message(folder, name, member, known, copies, home[:-1])
+            elif not MAIL_NAME.search(name):
+                files.others[os.path.splitext(name)[1].lower()[:20]] += 1
+            elif not any(part.startswith(b".") for part in home) and (message := self._single(name, member)):
                 in_maildirs = False
-                versions[parts] += 1
-                found.pop((parts[:-1], numbered(parts[-1], versions[parts] - 1)), None)
-                found[parts[:-1], numbered(parts[-1], versions[parts])] = message
-        maildirs = [folder for path in files.subs if files.is_maildir(path) and (folder := maildir_name(path)) is not None]
-        base = tuple(os.path.commonprefix([list(folder) for folder in maildirs])) if maildirs and in_maildirs else ()
-        boxes: dict[bytes, dict[bytes, Message]] = {b"INBOX": {}}
-        for folder in [*maildirs, *plain_folders(files)]:
-            if folder[: len(base)] == base:
-                self._box(boxes, folder[len(base) :])
-        self._name(boxes, base, found)
-        return Contents(boxes, files.others)
+                self._put(found[home], name, message, copies, home)
+        return Contents(self._boxes(files, found, in_maildirs), files.others)
 
-    def _single(self, parts: Path, member: Member) -> Message | None:
-        if not parts[-1].lower().endswith(b".emlx"):
+    @staticmethod
+    def _put(folder: dict[bytes, Message], name: bytes, message: Message, copies: Copies, home: Path) -> None:
+        """Of two members with one path the later counts: that is how tar replaces a file.
+        It gets another id, as its bytes are others."""
+        if name in folder or (home, name) in copies:
+            before = copies[home, name] or 1
+            folder.pop(numbered(name, before), None)
+            copies[home, name] = before + 1
+            name = numbered(name, before + 1)
+        folder[name] = message
+
+    def _single(self, name: bytes, member: Member) -> Message | None:
+        if not name.lower().endswith(b".emlx"):
             return Message(member, 0, member.size)
         head = re.match(rb"[ \t]*([0-9]{1,10})[ \t]*\r?\n", self.archive.part(member, 0, 64))
         if head is None or head.end() + int(head[1]) > member.size:
@@ -239,46 +258,69 @@ class Sorter:
         return Message(member, begin, size, emlx_flags(self.archive.part(member, begin + size, PLIST_MAX)))
 
     @staticmethod
-    def _maildir_message(found: Found, parts: Path, member: Member, words: dict[bytes, bytes]) -> None:
-        folder, match = maildir_name(parts[:-2]), INFO.match(parts[-1])
-        if parts[-2] == b"tmp" or folder is None or match is None:
+    def _maildir_message(
+        folder: dict[bytes, Message], name: bytes, member: Member, words: dict[bytes, bytes], copies: Copies, home: Path
+    ) -> None:
+        """A base name that stands twice is one message, the later one; two messages if they
+        differ in size."""
+        match = INFO.match(name)
+        if match is None:
             return
-        flags = None
+        flags, base = None, match[1]
         if match[2] is not None:
             names = FLAGS | words
             flags = b",".join(names[letter] for letter in map(bytes, zip(sorted(set(match[2])))) if letter in names)
-        name = match[1]
-        while (folder, name) in found and found[folder, name].size != member.size:
-            name += b"#2"  # two messages, one name
-        found[folder, name] = Message(member, 0, member.size, flags)
+        if base in folder and folder[base].size != member.size:
+            copies[home, base] += 1
+            base = numbered(base, copies[home, base] + 1)
+        folder[base] = Message(member, 0, member.size, flags)
 
     # --- mailboxes ---
 
-    def _name(self, boxes: dict[bytes, dict[bytes, Message]], base: Path, found: Found) -> None:
-        """Gives the messages their ids. One whose mailbox has the name twice, at the top
-        and in the folder INBOX, has its path for an id, whichever of them came first."""
-        folders: dict[tuple[int, bytes], Path] = {}
-        rows = []
-        for (folder, name), message in found.items():
-            box = self._box(boxes, folder[len(base) :])
-            if box is None or len(name) > ID_MAX:
-                self.leave_out(message.member.path, "its name is too long")
-                continue
-            rows.append((box, folder, name, message))
-            key = id(box), name
-            folders[key] = min(folders.get(key, folder), folder, key=lambda path: (len(path), path))
-        for box, folder, name, message in rows:
-            if folders[id(box), name] != folder:
-                name = b"/".join((*folder, name))
-            while name in box:
-                name += b"#"
-            box[name] = message
+    def _boxes(self, files: Files, found: Found, in_maildirs: bool) -> dict[bytes, dict[bytes, Message]]:
+        homes = [path for path in files.subs if files.is_maildir(path)]
+        maildirs = [name for path in homes if (name := maildir_name(path)) is not None]
+        base = os.path.commonprefix([list(name) for name in maildirs]) if maildirs and in_maildirs else []
+        boxes: dict[bytes, dict[bytes, Message]] = {b"INBOX": {}}
+        for name in [*maildirs, *plain_folders(files)]:
+            if name[: len(base)] == tuple(base):
+                boxes.setdefault(box_name(name[len(base) :]), {})
+        rooms: dict[bytes, list[Path]] = collections.defaultdict(list)
+        for home in found:
+            folder = maildir_name(home[:-1]) if files.is_maildir(home[:-1]) and home[-1:] == (b"cur",) else home
+            if folder is not None:
+                rooms[box_name(folder[len(base) :])].append(home)
+        for box, origins in rooms.items():
+            boxes[box] = found[origins[0]] if len(origins) == 1 else merged(origins, found)
+        for box, mail in boxes.items():
+            self._shorten(box, mail)
+        return {box: mail for box, mail in boxes.items() if len(box) <= NAME_MAX}
 
-    def _box(self, boxes: dict[bytes, dict[bytes, Message]], folder: Path) -> dict[bytes, Message] | None:
-        if not folder or folder[0].upper() == b"INBOX":
-            folder = (b"INBOX", *folder[1:])
-        name = mailbox_name(b"/".join(folder))
-        return boxes.setdefault(name, {}) if len(name) <= NAME_MAX else None
+    def _shorten(self, box: bytes, mail: dict[bytes, Message]) -> None:
+        """Takes out what cannot be asked for."""
+        for name in [name for name in mail if len(name) > ID_MAX or len(box) > NAME_MAX]:
+            self.leave_out(mail.pop(name).member.path, "its name is too long")
+
+
+def box_name(folder: Path) -> bytes:
+    if not folder or folder[0].upper() == b"INBOX":
+        folder = (b"INBOX", *folder[1:])
+    return mailbox_name(b"/".join(folder))
+
+
+def merged(origins: list[Path], found: Found) -> dict[bytes, Message]:
+    """A mailbox of several folders, as the top and the folder INBOX are. A name that two
+    have is an id of the one with the shorter path alone; the other's id is its path. So ids
+    do not depend on the order of the archive."""
+    mail: dict[bytes, Message] = {}
+    for origin in sorted(origins, key=lambda path: (len(path), path)):
+        for name, message in found[origin].items():
+            if name in mail:
+                name = b"/".join((*origin, name))
+            while name in mail:
+                name += b"#"
+            mail[name] = message
+    return dict(sorted(mail.items(), key=lambda item: item[1].member.place))
 
 
 def numbered(name: bytes, version: int) -> bytes:
@@ -289,9 +331,8 @@ def maildir_name(path: Path) -> Path | None:
     """Of a Maildir; None if it is hidden."""
     if any(part.startswith(b".") for part in path[:-1]):
         return None
-    if not path or not path[-1].startswith(b"."):
-        return path
-    return path[:-1] + tuple(plain_name(part) for part in path[-1].split(b".") if part)
+    parts = path if not path or not path[-1].startswith(b".") else (*path[:-1], *path[-1].split(b"."))
+    return tuple(plain_name(part) for part in parts if part)
 
 
 def plain_name(part: bytes) -> bytes:
@@ -309,8 +350,9 @@ def plain_name(part: bytes) -> bytes:
 
 def plain_folders(files: Files) -> Iterator[Path]:
     """The folders that are mailboxes even if nothing is in them."""
+    above = {path[:n] for path in files.subs if files.is_maildir(path) for n in range(len(path) + 1)}
     for path in files.folders:
-        if path[-1] in SUBS and files.is_maildir(path[:-1]) or files.is_maildir(path):
+        if path in above or path[-1] in SUBS and path[:-1] in above and files.is_maildir(path[:-1]):
             continue
         if not any(part.startswith(b".") for part in path):
             yield path

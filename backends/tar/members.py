@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-sys.path.append(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "kit"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "kit"))
 
 from packed import BLOCK, DECODER_MAX, Packed, kind_of  # noqa: E402
 
@@ -28,6 +28,10 @@ HEADERS_MAX = 1 << 20  # bytes of extended headers before a member, and of all g
 CHAIN_MAX = 16  # of them before a member
 SPARSE_MAX = 1_000  # blocks that a sparse file may describe itself with
 DATE_MAX = 253_402_300_800  # the year 10000
+EXTENDED = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
 DAMAGE = (
     EOFError, ValueError, OverflowError, IndexError, NotImplementedError, zlib.error, lzma.LZMAError,
     struct.error, tarfile.TarError, zipfile.BadZipFile, MemoryError, RecursionError,
@@ -61,9 +65,7 @@ class Header(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from None
 
     def _proc_member(self, tar: Any) -> tarfile.TarInfo:
-        if self.type in (
-            tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
-        ):  # fmt: skip
+        if self.type in EXTENDED:
             tar.chain += 1
             tar.claimed += self.size
             tar.globals += self.size if self.type == tarfile.XGLTYPE else 0

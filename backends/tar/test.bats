@@ -483,6 +483,28 @@ python() {
 	END
 }
 
+@test "an archive with more messages than the bridge takes, and one for which memory is short, are UNAVAILABLE" {
+	python <<-'END'
+		store = module()
+		import contents
+		with tarfile.open(FILE, "w") as tar:
+		    for n in range(11):
+		        add(tar, f"{n}.eml")
+		contents.MESSAGES_MAX = 10
+		for why in ("more than 10 messages", "MemoryError"):
+		    try:
+		        store.Archive(os.fsencode(FILE)).refresh()
+		        raise AssertionError(why)
+		    except store.No as no:
+		        assert str(no).startswith("UNAVAILABLE "), no
+		    contents.MESSAGES_MAX = 99
+		    def short(*_):
+		        raise MemoryError
+		    contents.key_of = short
+	END
+	assert_regex "$stderr" 'x.tar: more than 10 messages'
+}
+
 @test "dates that are none are left out, and the message is there" {
 	python <<-'END'
 		for date in ("nan", "inf", "-inf", "-5", "1e300", "999999999999"):
@@ -565,6 +587,13 @@ python() {
 	paths=()
 	run -0 --separate-stderr "$client" -- "$ROOT/backends/maildir/maildir" "$TMP/m/M" <<<LIST
 	assert_equal "$ours" "$(grep -o '^\* BOX [^ ]*' <<<"$output" | sort)"
+}
+
+@test "folders of Maildirs that lie in each other have their names, too" {
+	mail 'Mail/cur/1.x:2,' 'Mail/Entw&APw-rfe/cur/2.x:2,' 'Mail/R&D/A&APw-/cur/3.x:2,'
+	packed x.tar
+	ask LIST
+	assert_output $'* BOX INBOX\n* BOX Entwürfe\n* BOX R&D/Aü\nOK full'
 }
 
 @test "keywords of a packed Maildir have their names" {
@@ -660,6 +689,22 @@ python() {
 		    add(tar, "y.eml", b"", type=tarfile.LNKTYPE, linkname="L\\2019\\x.eml")
 		assert see() == {"INBOX": [b"y.eml"], "L/2019": [b"x.eml"]}
 	END
+}
+
+@test "what cannot be asked for is left out with a warning, and all else is there" {
+	python <<-'END'
+		with tarfile.open(FILE, "w") as tar:
+		    add(tar, "x" * 1100 + ".eml")
+		    add(tar, "y" * 1021 + ".eml")
+		    add(tar, "/".join(["z" * 200] * 6) + "/a.eml")
+		    add(tar, "/".join(["w" * 200] * 30) + "/a.eml")
+		    add(tar, "A/" + "v" * 1020 + ".eml")
+		with client() as c:
+		    assert c.ask("LIST").ids() == [b"INBOX", b"A"]
+		    assert c.ask("LIST INBOX -").ids() == []
+		    assert len(c.ask("LIST A -").ids()) == 1
+	END
+	assert_equal "$(grep -c ' is too long$' <<<"$stderr")" 4
 }
 
 @test "folders that macOS named, and those of before UTF-8, are mailboxes with names in normal form C" {

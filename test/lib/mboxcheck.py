@@ -51,7 +51,8 @@ PLAIN_LINES = (
 )
 # Dovecot does not see a separator right below a line that is just "From ".
 PROSE = (
-    "Hello,", "", "From here on it rained.", "From me to you", ">From the start", "From", "From: x", " From y", "From \nx",
+    "Hello,", "", "From here on it rained.", "From me to you", ">From the start", "From", "From: x", " From y",
+    "From \nx",
     "From Monday on, at 10:00, in 2024", "-- ", "From Bob: see you on Monday", "x" * 200,
 )  # fmt: skip
 FIELDS = (
@@ -77,7 +78,7 @@ def message(rng: random.Random, n: int) -> str:
 def mailbox(rng: random.Random) -> bytes:
     text = ""
     if rng.random() < 0.2:
-        text = LINE + "\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1700000000 0000000002\n\nx\n\n"
+        text = LINE + "\nSubject: FOLDER INTERNAL DATA\nX-IMAP: 1700000000 0000000002\n\nx\n\n"
     tight = rng.random() < 0.2  # no empty lines between messages
     for n in range(rng.randrange(1, 9)):
         one = message(rng, n)
