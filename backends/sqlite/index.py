@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 SECS = 10.0  # of work in one SEARCH
 WAIT = 1  # seconds for another writer
-HOLD = 1 << 19  # letters that are added in one transaction
+HOLD = 1 << 18  # bytes of text that are added in one transaction, and one message
 PAUSE = 0.1  # seconds between two: SQLite, where it waits, looks that often
-ROWS = 20
+ROWS = 500  # bodies that are looked at for one
+GONE_ROWS = 20  # that leave the index in one
 MESSAGE_MAX = 16 << 20  # bytes of a message that is looked into
 
 OLD = {"words_data": 500, "words_content": 4}  # rows to take away at once
@@ -60,7 +61,7 @@ class Index:
     # The steps: False when there is nothing to do.
 
     def forget_some(self) -> bool:
-        stale = self.run(f"SELECT n FROM stale LIMIT {ROWS}")
+        stale = self.run(f"SELECT n FROM stale LIMIT {GONE_ROWS}")
         if stale:
             self.run("BEGIN IMMEDIATE")
             for table, column in (("words2", "rowid"), ("stale", "n")):
@@ -70,11 +71,11 @@ class Index:
 
     def add_some(self) -> bool:
         last = self.last()
-        rows, letters = [], 0
+        rows, held = [], 0
         for n, size in self.run(f"SELECT n, length(data) FROM body WHERE n > ? ORDER BY n LIMIT {ROWS}", last):
             rows.append((n, *self.words(n, size)))
-            letters += sum(map(len, rows[-1][1]))
-            if letters > HOLD:
+            held += sum(len(text.encode()) for text in rows[-1][1])
+            if held > HOLD:
                 break
         if not rows:
             return False
