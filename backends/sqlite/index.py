@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SECS = 10.0  # of work in one SEARCH
 WAIT = 1  # seconds for another writer
 HOLD = 1 << 18  # bytes of text that are added in one transaction, and one message
+HOLD_SECS = 0.3  # after which a transaction takes no further message
 PAUSE = 0.1  # seconds between two: SQLite, where it waits, looks that often
 ROWS = 500  # bodies that are looked at for one
 GONE_ROWS = 20  # that leave the index in one
@@ -63,10 +64,7 @@ class Index:
     def forget_some(self) -> bool:
         stale = self.run(f"SELECT n FROM stale LIMIT {GONE_ROWS}")
         if stale:
-            self.run("BEGIN IMMEDIATE")
-            for table, column in (("words2", "rowid"), ("stale", "n")):
-                self.store.db.executemany(f"DELETE FROM {table} WHERE {column} = ?", stale)
-            self.run("COMMIT")
+            self.each(stale, self.forget)
         return bool(stale)
 
     def add_some(self) -> bool:
@@ -79,12 +77,22 @@ class Index:
                 break
         if not rows:
             return False
-        self.run("BEGIN IMMEDIATE")
-        if self.last() == last:  # else another copy has done it
-            for row in rows:
-                self.add(*row)
-        self.run("COMMIT")
+        self.each(rows, self.add, lambda: self.last() == last)  # else another copy has done it
         return True
+
+    def each(self, rows: list, work: Callable[..., None], still: Callable[[], bool] = lambda: True) -> None:
+        """Works on rows in one transaction, on the first at least."""
+        self.run("BEGIN IMMEDIATE")
+        end = time.monotonic() + HOLD_SECS
+        for row in rows if still() else ():
+            work(*row)
+            if time.monotonic() > end:
+                break
+        self.run("COMMIT")
+
+    def forget(self, n: int) -> None:
+        self.run("DELETE FROM words2 WHERE rowid = ?", n)
+        self.run("DELETE FROM stale WHERE n = ?", n)
 
     def last(self) -> int:
         """The last body that was looked at; it is done in their order."""
