@@ -187,6 +187,19 @@ teardown() {
 	in_each_shell check
 }
 
+@test "eml-dir leaves out a folder with a line break in its name, and no other with it" {
+	mail a.eml a/b.eml $'a\nb/c.eml' $'line\nbreak/d.eml' $'a\n./e/f.eml'
+	check() {
+		ask LIST
+		assert_output $'* BOX INBOX\n* BOX a\nOK full'
+		assert_equal "$stderr" 'warning: eml-dir: skipping a folder with a line break in its name'
+	}
+	in_each_shell check
+	mv "$dir" "$BATS_TEST_TMPDIR/"$'x\ny'
+	dir=$BATS_TEST_TMPDIR/$'x\ny'
+	in_each_shell check
+}
+
 @test "eml-dir follows no link that is spelled INBOX" {
 	mail a.eml far/b.eml
 	ln -s far "$dir/Inbox"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 SECS = 10.0  # of work in one SEARCH
 WAIT = 1  # seconds for another writer
-HOLD = 1 << 19  # letters that are added in one transaction
+HOLD = 1 << 18  # bytes of text that are added in one transaction, and one message
+HOLD_SECS = 0.3  # after which a transaction takes no further message
 PAUSE = 0.1  # seconds between two: SQLite, where it waits, looks that often
-ROWS = 20
+ROWS = 500  # bodies that are looked at for one
+GONE_ROWS = 20  # that leave the index in one
 MESSAGE_MAX = 16 << 20  # bytes of a message that is looked into
 
 OLD = {"words_data": 500, "words_content": 4}  # rows to take away at once
@@ -60,30 +62,37 @@ class Index:
     # The steps: False when there is nothing to do.
 
     def forget_some(self) -> bool:
-        stale = self.run(f"SELECT n FROM stale LIMIT {ROWS}")
+        stale = self.run(f"SELECT n FROM stale LIMIT {GONE_ROWS}")
         if stale:
-            self.run("BEGIN IMMEDIATE")
-            for table, column in (("words2", "rowid"), ("stale", "n")):
-                self.store.db.executemany(f"DELETE FROM {table} WHERE {column} = ?", stale)
-            self.run("COMMIT")
+            self.each(stale, self.forget)
         return bool(stale)
 
     def add_some(self) -> bool:
         last = self.last()
-        rows, letters = [], 0
+        rows, held = [], 0
         for n, size in self.run(f"SELECT n, length(data) FROM body WHERE n > ? ORDER BY n LIMIT {ROWS}", last):
             rows.append((n, *self.words(n, size)))
-            letters += sum(map(len, rows[-1][1]))
-            if letters > HOLD:
+            held += sum(len(text.encode()) for text in rows[-1][1])
+            if held > HOLD:
                 break
         if not rows:
             return False
-        self.run("BEGIN IMMEDIATE")
-        if self.last() == last:  # else another copy has done it
-            for row in rows:
-                self.add(*row)
-        self.run("COMMIT")
+        self.each(rows, self.add, lambda: self.last() == last)  # else another copy has done it
         return True
+
+    def each(self, rows: list, work: Callable[..., None], still: Callable[[], bool] = lambda: True) -> None:
+        """Works on rows in one transaction, on the first at least."""
+        self.run("BEGIN IMMEDIATE")
+        end = time.monotonic() + HOLD_SECS
+        for row in rows if still() else ():
+            work(*row)
+            if time.monotonic() > end:
+                break
+        self.run("COMMIT")
+
+    def forget(self, n: int) -> None:
+        self.run("DELETE FROM words2 WHERE rowid = ?", n)
+        self.run("DELETE FROM stale WHERE n = ?", n)
 
     def last(self) -> int:
         """The last body that was looked at; it is done in their order."""

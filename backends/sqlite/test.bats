@@ -994,7 +994,7 @@ old_index() {
 		c = client("--synchronous", "off")
 		rng = random.Random(1)
 		for n in range(8):
-		    append(c, b"Subject: %d\n\n" % n + " ".join("%06x" % rng.randrange(1 << 24) for _ in range(50_000)).encode())
+		    append(c, b"Subject: %d\n\n" % n + " ".join("%06x" % rng.randrange(1 << 24) for _ in range(30_000)).encode())
 		sys.path.insert(0, os.path.dirname(BACKEND))
 		import index, store
 		s = store.Store({"FILE": FILE, "--wait": "0"}, None)

@@ -20,14 +20,14 @@ FIELDS = (*ADDRESSES, "subject")
 COLUMNS = (*FIELDS, "head", "body")
 BITS = {column: 1 << n for n, column in enumerate(COLUMNS)}
 ALL = (1 << len(COLUMNS)) - 1  # columns
-TEXT_MAX = 1 << 19  # letters of a column; more takes too long to index
+TEXT_MAX = 1 << 18  # bytes of a column; more takes too long to index
 NAME_MAX = 1000  # bytes of a field's name, and limits of MIME, as Dovecot has them
 BOUNDARY_MAX = 80
 DEPTH_MAX = 90
 ODD = frozenset(b"(\0\r")  # comments and the like in a field of MIME
 PARTS_MAX = 9000
 HEADER_MAX = 1 << 18  # bytes of a header, and of a text as it stands
-BODY_MAX = 8 * TEXT_MAX
+BODY_MAX = 16 * TEXT_MAX
 DASHES_MAX = 100_000  # lines that may be a boundary
 LAST_LINE_MAX = 84  # bytes that are looked at in a line without an end
 NO_CHARSET = b"-"  # the empty name, whatever that is
@@ -261,7 +261,7 @@ def _loosely(value: bytes) -> Iterator[bytes]:
     plain = re.sub(rb"[ \t]++", b" ", plain.replace(b'"', b""))
     yield (joined := re.sub(rb" ?([.@]) ?", rb"\1", plain))
     for end in (b"@MISSING_DOMAIN", b"@SYNTAX_ERROR"):
-        yield RUN.sub(lambda run, end=end: run[0] + end, joined)
+        yield b" ".join(run + end for run in RUN.findall(joined))
     yield WRITTEN
 
 
@@ -348,7 +348,7 @@ class Message:
         text = fold(text)
         if not text:
             return
-        self.sizes[column] += len(text) + 1
+        self.sizes[column] += len(text if text.isascii() else text.encode()) + 1
         if self.sizes[column] > TEXT_MAX:
             self.unknown |= BITS[column]
         if not self.unknown & BITS[column]:
