@@ -23,6 +23,9 @@
 #include "bridge-sync.h"
 #include "bridge-watch.h"
 
+/* Who only looks waits so long for those who write, and then gets what is known. */
+#define READER_WAIT_MSECS 500
+
 static void bridge_sync_waiting(void *context)
 {
 	struct bridge_mailbox *mbox = context;
@@ -54,6 +57,47 @@ int bridge_sync_lock(struct bridge_mailbox *mbox)
 		return bridge_sync_is_deleted(mbox) ? -1 :
 			bridge_fault_box(&mbox->box, &fault);
 	return 0;
+}
+
+/* Whether the client may be shown what is known, as another session's APPEND, which
+   may take the store minutes, has the lock: it looks, and will look again; it has
+   changed nothing that would wait meanwhile; and messages were listed before. */
+static bool
+bridge_sync_may_postpone(struct bridge_mailbox *mbox,
+			 enum mailbox_sync_flags flags)
+{
+	struct mailbox *box = &mbox->box;
+	const struct bridge_index_header *hdr;
+	struct mail_index_view *view;
+	bool known;
+
+	if (box->storage->callbacks.notify_ok == NULL || mbox->flagged ||
+	    mbox->watch != NULL || box->delete_sync_check || box->deleting ||
+	    (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
+		return FALSE;
+	(void)mail_index_refresh(box->index);
+	view = mail_index_view_open(box->index);
+	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	known = hdr != NULL && hdr->listed_uid > 1;
+	mail_index_view_close(&view);
+	return known;
+}
+
+/* Returns 1 if it is locked, 0 if the sync is postponed, -1 with the storage's
+   error set. */
+static int bridge_sync_lock_or_postpone(struct bridge_mailbox *mbox,
+					enum mailbox_sync_flags flags)
+{
+	unsigned int wait_msecs = mbox->list->set.lock_timeout_msecs;
+	struct fault fault;
+
+	if (!bridge_sync_may_postpone(mbox, flags))
+		return bridge_sync_lock(mbox) < 0 ? -1 : 1;
+	if (idmap_lock(mbox->map, I_MIN(wait_msecs, READER_WAIT_MSECS),
+		       bridge_sync_waiting, mbox, &fault) == 0)
+		return 1;
+	return fault.code == FAULT_BUSY ? 0 :
+		bridge_fault_box(&mbox->box, &fault);
 }
 
 /* --- the map --------------------------------------------------------------- */
@@ -443,12 +487,17 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if (force)
 		bridge_kept_flush(mbox);
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
-	    (full && bridge_mailbox_find(mbox) < 0) ||
-	    bridge_sync_lock(mbox) < 0)
+	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
+	ret = bridge_sync_lock_or_postpone(mbox, flags);
+	mbox->postponed = ret == 0;
+	if (ret <= 0)
+		return ret;
 	ret = bridge_sync_open_map(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);
+	if (ret == 0)
+		mbox->flagged = FALSE;
 	idmap_unlock(mbox->map);
 	return ret;
 }
@@ -582,6 +631,7 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		return index_mailbox_sync_init(box, flags, TRUE);
 	full = (index_mailbox_want_full_sync(box, flags) &&
 		bridge_watch_wants_list(mbox)) || mbox->relist ||
+		mbox->postponed ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	if (!full)
 		(void)mail_index_refresh(box->index);
