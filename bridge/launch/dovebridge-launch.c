@@ -15,13 +15,13 @@
  *   - the parent is gone, be it by kill -9: the kernel sends the SIGTERM that
  *     core/proc asked for, and stderr has no reader any more, which needs no
  *     permission to be seen. The backend sees EOF on its stdin, and first gets
- *     LAUNCH_GRACE_MSECS to finish what it is writing.
+ *     LAUNCH_GRACE_MSECS (or what core/proc says) to finish what it is writing.
  *   - the launcher itself is killed: the backend dies with it.
  *
  * The status is the backend's, 128 + N if signal N ended it, 127 if it was not
  * found and 126 if it could not be executed; the launcher's own failures are
  * those of sysexits(3). */
-#include "../core/rmtree.h"
+#include "../core/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,9 @@
 
 #include <pipeline.h>
 
-#define LAUNCH_GRACE_MSECS 500		/* parent gone, before SIGTERM */
+#define LAUNCH_GRACE_MSECS 500		/* parent gone, before SIGTERM; without */
+#define LAUNCH_GRACE_ENV "DOVEBRIDGE_GRACE_MSECS"	/* this, which core/proc sets */
+#define LAUNCH_GRACE_MAX_MSECS (24 * 3600 * 1000)
 #define LAUNCH_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
 #define LAUNCH_KILL_MSECS 500		/* SIGKILL, before giving up on it */
 #define LAUNCH_STRAGGLER_MSECS 200	/* SIGTERM, before SIGKILL, of the rest */
@@ -58,6 +60,7 @@ struct launch {
 	char **argv;
 	pid_t self, parent, backend;
 	int signal_fd;
+	int grace_msecs;
 	bool ended;
 	int status;			/* what to exit with, once ended */
 	bool left_group;
@@ -325,7 +328,7 @@ static void group_kill(struct launch *launch)
 static void backend_end(struct launch *launch, bool parent_gone)
 {
 	if (parent_gone)
-		backend_wait(launch, LAUNCH_GRACE_MSECS);
+		backend_wait(launch, launch->grace_msecs);
 	if (launch->ended)
 		return;
 	group_signal(launch, SIGTERM);
@@ -354,15 +357,31 @@ static void stragglers_end(struct launch *launch)
 	group_kill(launch);
 }
 
+/* What those left behind who were killed; the backend is starting meanwhile. */
+static void sweep_beside(const char *tmp)
+{
+	char *dir = strdup(tmp);
+	char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+
+	if (slash != NULL && slash > dir) {
+		*slash = '\0';
+		sweep_dead(dir);
+	}
+	free(dir);
+}
+
 static int launch_run(struct launch *launch)
 {
 	const char *tmp = getenv("BRIDGE_TMP");
 
-	if (tmp != NULL && mkdir(tmp, 0700) < 0)
+	/* its lock goes with this process */
+	if (tmp != NULL && sweep_make(tmp) < 0)
 		return launch_failed(EX_OSERR, tmp, strerror(errno));
 	backend_start(launch);
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
+	if (tmp != NULL)
+		sweep_beside(tmp);
 	backend_end(launch, watch(launch));
 	stragglers_end(launch);
 	if (tmp != NULL)
@@ -370,6 +389,17 @@ static int launch_run(struct launch *launch)
 	if (!launch->ended)
 		backend_wait(launch, LAUNCH_KILL_MSECS);
 	return launch->status;
+}
+
+/* It is not for the backend. */
+static int take_grace(void)
+{
+	const char *text = getenv(LAUNCH_GRACE_ENV);
+	long msecs = text == NULL ? 0 : strtol(text, NULL, 10);
+
+	(void)unsetenv(LAUNCH_GRACE_ENV);
+	return msecs > 0 && msecs <= LAUNCH_GRACE_MAX_MSECS ? (int)msecs :
+		LAUNCH_GRACE_MSECS;
 }
 
 int main(int argc, char **argv)
@@ -388,6 +418,7 @@ int main(int argc, char **argv)
 	status = refuse_root();
 	if (status != EX_OK)
 		return status;
+	launch.grace_msecs = take_grace();
 	stdio_open();
 	closefrom(STDERR_FILENO + 1);
 	launch.signal_fd = signals_open();

@@ -10,7 +10,6 @@
 
 #define BRIDGE_STORAGE_NAME "bridge"
 #define BRIDGE_INDEX_PREFIX "dovecot.index"
-#define BRIDGE_MAP_NAME "dovebridge-map"
 #define BRIDGE_AWAKE_NAME "dovebridge-not-hibernated"	/* never made */
 /* Messages that the store is asked to change at once: they are in memory meanwhile,
    and each that fails takes more than 2 KiB there (struct write_item). */
@@ -66,6 +65,9 @@ struct bridge_mailbox {
 	uint32_t cache_ext_id;	/* "bridge-cache", see bridge-sync-cache.c */
 
 	bool relist;		/* a size differed: list at the next sync */
+	bool postponed;		/* others had the lock: look at the next sync */
+	bool flagged;		/* its client has changed flags since the last
+				   sync */
 	ARRAY_TYPE(uint32_t) spared;	/* UIDs whose MOVE within the mailbox
 					   failed, see bridge-transaction.c */
 	char *open_state;	/* the state that LIST gave the mailbox when it

@@ -16,11 +16,15 @@
 #include "time-util.h"
 #include "mailbox-uidvalidity.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-identity.h"
 #include "bridge-ahead.h"
 #include "bridge-kept.h"
 #include "bridge-sync.h"
 #include "bridge-watch.h"
+
+/* Who only looks waits so long for those who write, and then gets what is known. */
+#define READER_WAIT_MSECS 500
 
 static void bridge_sync_waiting(void *context)
 {
@@ -58,30 +62,97 @@ static int bridge_sync_is_moved(struct bridge_mailbox *mbox)
 	return bridge_fault_box(&mbox->box, &fault);
 }
 
-/* Returns 0; 1 if what is kept of the mailbox is not there any more, and nothing is
-   locked; -1 with the storage's error set. */
-static int bridge_sync_lock_place(struct bridge_mailbox *mbox)
-{
-	struct fault fault;
+enum sync_lock {
+	SYNC_LOCKED,
+	SYNC_MOVED,		/* what is kept of it is not there any more */
+	SYNC_BUSY,		/* see the fault */
+	SYNC_FAILED		/* with the storage's error set */
+};
 
-	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
-		       bridge_sync_waiting, mbox, &fault) < 0) {
-		if (bridge_sync_is_deleted(mbox))
-			return -1;
-		return bridge_mailbox_is_in_place(mbox) ?
-			bridge_fault_box(&mbox->box, &fault) : 1;
-	}
-	if (bridge_mailbox_is_in_place(mbox))
-		return 0;
+static enum sync_lock
+bridge_sync_lock_place(struct bridge_mailbox *mbox, unsigned int wait_msecs,
+		       struct fault *fault)
+{
+	int ret = idmap_lock(mbox->map, wait_msecs, bridge_sync_waiting, mbox,
+			     fault);
+
+	if (ret == 0 && bridge_mailbox_is_in_place(mbox))
+		return SYNC_LOCKED;
 	idmap_unlock(mbox->map);
-	return bridge_sync_is_deleted(mbox) ? -1 : 1;
+	if (bridge_sync_is_deleted(mbox))
+		return SYNC_FAILED;
+	if (!bridge_mailbox_is_in_place(mbox))
+		return SYNC_MOVED;
+	if (ret < 0 && fault->code == FAULT_BUSY)
+		return SYNC_BUSY;
+	(void)bridge_fault_box(&mbox->box, fault);
+	return SYNC_FAILED;
 }
 
 int bridge_sync_lock(struct bridge_mailbox *mbox)
 {
-	int ret = bridge_sync_lock_place(mbox);
+	struct fault fault;
 
-	return ret <= 0 ? ret : bridge_sync_is_moved(mbox);
+	switch (bridge_sync_lock_place(mbox, mbox->list->set.lock_timeout_msecs,
+				       &fault)) {
+	case SYNC_LOCKED:
+		return 0;
+	case SYNC_MOVED:
+		return bridge_sync_is_moved(mbox);
+	case SYNC_BUSY:
+		return bridge_fault_box(&mbox->box, &fault);
+	case SYNC_FAILED:
+		break;
+	}
+	return -1;
+}
+
+/* Whether the client may be shown what is known, as another session's APPEND, which
+   may take the store minutes, has the lock: it looks, and will look again; it has
+   changed nothing that would wait meanwhile; and messages were listed before. */
+static bool
+bridge_sync_may_postpone(struct bridge_mailbox *mbox,
+			 enum mailbox_sync_flags flags)
+{
+	struct mailbox *box = &mbox->box;
+	const struct bridge_index_header *hdr;
+	struct mail_index_view *view;
+	bool known;
+
+	if (box->storage->callbacks.notify_ok == NULL || mbox->flagged ||
+	    mbox->watch != NULL || box->delete_sync_check || box->deleting ||
+	    (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
+		return FALSE;
+	(void)mail_index_refresh(box->index);
+	view = mail_index_view_open(box->index);
+	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	known = hdr != NULL && hdr->listed_uid > 1;
+	mail_index_view_close(&view);
+	return known;
+}
+
+/* For one synchronisation. Of what was not shown yet there may be another one, when it
+   is moved. */
+static enum sync_lock
+bridge_sync_lock_or_postpone(struct bridge_mailbox *mbox,
+			     enum mailbox_sync_flags flags)
+{
+	unsigned int wait_msecs = mbox->list->set.lock_timeout_msecs;
+	bool may = bridge_sync_may_postpone(mbox, flags);
+	enum sync_lock lock;
+	struct fault fault;
+
+	lock = bridge_sync_lock_place(mbox, may ?
+		I_MIN(wait_msecs, READER_WAIT_MSECS) : wait_msecs, &fault);
+	if (lock == SYNC_MOVED && mbox->shown) {
+		(void)bridge_sync_is_moved(mbox);
+		return SYNC_FAILED;
+	}
+	if (lock == SYNC_BUSY && !may) {
+		(void)bridge_fault_box(&mbox->box, &fault);
+		return SYNC_FAILED;
+	}
+	return lock;
 }
 
 /* --- the map --------------------------------------------------------------- */
@@ -92,12 +163,9 @@ bridge_sync_create_map(struct bridge_mailbox *mbox, struct fault *fault)
 	struct mailbox *box = &mbox->box;
 	uint32_t uid_validity;
 	guid_128_t guid;
-	const char *root;
 
-	root = mailbox_list_get_root_forced(box->list,
-					    MAILBOX_LIST_PATH_TYPE_CONTROL);
 	uid_validity = mailbox_uidvalidity_next(box->list,
-		t_strconcat(root, "/dovecot-uidvalidity", NULL));
+				bridge_paths_uidvalidity(box->list));
 	guid_128_generate(guid);
 	return idmap_create(mbox->map, uid_validity, guid, 1, fault);
 }
@@ -467,6 +535,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 		bool full)
 {
 	bool force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
+	enum sync_lock lock;
 	int ret;
 
 	if (full)
@@ -476,15 +545,15 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
 	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
-	ret = bridge_sync_lock_place(mbox);
-	if (ret > 0 && mbox->shown)
-		ret = bridge_sync_is_moved(mbox);
-	/* of what was not shown yet there may be another one */
-	if (ret != 0)
-		return ret;
+	lock = bridge_sync_lock_or_postpone(mbox, flags);
+	mbox->postponed = lock == SYNC_BUSY;
+	if (lock != SYNC_LOCKED)
+		return lock == SYNC_FAILED ? -1 : lock == SYNC_MOVED;
 	ret = bridge_sync_open_map(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);
+	if (ret == 0)
+		mbox->flagged = FALSE;
 	idmap_unlock(mbox->map);
 	return ret;
 }
@@ -618,6 +687,7 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		return index_mailbox_sync_init(box, flags, TRUE);
 	full = (index_mailbox_want_full_sync(box, flags) &&
 		bridge_watch_wants_list(mbox)) || mbox->relist ||
+		mbox->postponed ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	if (!full)
 		(void)mail_index_refresh(box->index);
