@@ -38,6 +38,14 @@
  * not listed: statements that take away all but the absent do not make the absent
  * few.
  *
+ * What little went with other lists a moment ago adds up (policy.lost): it counts as
+ * known and absent. Else a store that loses a fifth with each of five lists would never
+ * meet the brake. What was confirmed does not count.
+ *
+ * Who has a store to ask can settle what is held back by asking for the messages
+ * (reconcile_believe): an archive that was written anew, under other ids, says GONE for
+ * the old ones and has as many new ones.
+ *
  * doveadm force-resync lifts the brake: somebody looked and decided.
  *
  * The clock. Stamps are wall-clock time, because they outlive the machine's
@@ -94,7 +102,7 @@ struct reconciler {
 	unsigned char *states;	/* enum known_state */
 	/* after the end */
 	bool suspects_back;	/* some suspects are listed */
-	size_t held, suspects;
+	size_t held, suspects, lost;
 
 	/* 32 bits of the hash, then: known messages first, lines from
 	   known_count on */
@@ -264,7 +272,7 @@ void reconcile_expect(const struct reconciler *rec, const unsigned char *hash)
 /* --- the end --------------------------------------------------------------- */
 
 /* Whether this listing takes away so much that it is not believed alone. */
-static bool brake_holds(struct reconciler *rec)
+static bool brake_holds(struct reconciler *rec, size_t lost)
 {
 	size_t k, counts[STATE_SUSPECT + 1] = { 0 };
 	size_t suspect[STATE_SUSPECT + 1] = { 0 };
@@ -286,6 +294,8 @@ static bool brake_holds(struct reconciler *rec)
 		return true;
 	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
 		return true;
+	known += lost;
+	absent += lost;
 	return known >= RECONCILE_BRAKE_QUARTER_MIN && absent >= known / 4 &&
 		absent * 4 >= known;
 }
@@ -300,7 +310,7 @@ static bool is_confirmed(int64_t since, const struct reconcile_policy *policy)
 void reconcile_finish(struct reconciler *rec,
 		      const struct reconcile_policy *policy)
 {
-	bool brake = brake_holds(rec), stays;
+	bool brake = brake_holds(rec, policy->lost), stays, confirmed;
 	int64_t since;
 	size_t k;
 
@@ -314,8 +324,10 @@ void reconcile_finish(struct reconciler *rec,
 			continue;
 		}
 		stays = brake || (since != 0 && !rec->suspects_back);
-		if (policy->force || !stays || is_confirmed(since, policy)) {
+		confirmed = policy->force || is_confirmed(since, policy);
+		if (confirmed || !stays) {
 			rec->states[k] = STATE_GONE;
+			rec->lost += !confirmed;
 		} else {
 			rec->states[k] = STATE_SUSPECT;
 			rec->suspects++;
@@ -337,6 +349,22 @@ enum reconcile_fate reconcile_fate(const struct reconciler *rec, size_t known)
 	};
 
 	return fates[rec->states[known]];
+}
+
+size_t reconcile_lost(const struct reconciler *rec)
+{
+	return rec->lost;
+}
+
+void reconcile_believe(struct reconciler *rec)
+{
+	size_t k;
+
+	for (k = 0; k < rec->known_count; k++) {
+		if (rec->states[k] == STATE_SUSPECT)
+			rec->states[k] = STATE_GONE;
+	}
+	rec->held = rec->suspects = 0;
 }
 
 size_t reconcile_held(const struct reconciler *rec)

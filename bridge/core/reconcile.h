@@ -36,6 +36,8 @@ struct reconcile_policy {
 	bool force;		/* doveadm force-resync: the brake is lifted */
 	int64_t now;		/* seconds since the epoch, above 0 */
 	unsigned int brake_pause_secs;
+	size_t lost;		/* messages that went by reconcile_lost() with
+				   lists of the last brake_pause_secs */
 };
 
 /* What becomes of a known message. */
@@ -76,6 +78,11 @@ size_t reconcile_held(const struct reconciler *rec);
 /* How many messages are suspect now; the same, but for those that wait alone, and
  * after a delta, which says nothing of them. Above 0: only a full list settles it. */
 size_t reconcile_suspects(const struct reconciler *rec);
+
+/* How many messages go because this list alone does not name them. */
+size_t reconcile_lost(const struct reconciler *rec);
+/* The store was asked, and says that what is held back is gone: it is EXPUNGE then. */
+void reconcile_believe(struct reconciler *rec);
 
 /* Since when a message of fate SUSPECT is suspect: its own suspect_since, or
  * now if it had none or one in the future. Store it if it differs. */

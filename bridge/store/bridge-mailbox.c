@@ -277,6 +277,8 @@ static int bridge_mailbox_open(struct mailbox *box)
 		sizeof(struct bridge_index_record), sizeof(uint32_t));
 	mbox->size_ext_id = mail_index_ext_register(box->index, "bridge-size",
 		0, sizeof(uint32_t), sizeof(uint32_t));
+	mbox->losses_ext_id = mail_index_ext_register(box->index,
+		"bridge-losses", 0, 0, 0);
 	mbox->cache_ext_id = mail_index_ext_register(box->index, "bridge-cache",
 		sizeof(uint32_t), 0, 0);
 	return 0;

@@ -62,6 +62,7 @@ struct bridge_mailbox {
 	struct idmap *map;
 	uint32_t ext_id;	/* "bridge" */
 	uint32_t size_ext_id;	/* "bridge-size": what a FETCH showed, plus 1 */
+	uint32_t losses_ext_id;	/* "bridge-losses", see bridge-sync-brake.c */
 	uint32_t cache_ext_id;	/* "bridge-cache", see bridge-sync-cache.c */
 
 	bool relist;		/* a size differed: list at the next sync */

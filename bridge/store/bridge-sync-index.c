@@ -465,6 +465,7 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 {
 	bridge_sync_recent(sync, count);
 	bridge_sync_check_cache(sync, count);
+	bridge_sync_note_losses(sync);
 	if (bridge_sync_walk(sync, count) < 0)
 		return -1;
 	bridge_sync_apply_updates(sync);

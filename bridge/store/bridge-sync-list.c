@@ -109,6 +109,8 @@ void bridge_sync_add_line(struct bridge_sync *sync,
 	if (bridge_uids_carried(sync, entry.hash, entry.flags, &carried))
 		entry.flags = view_of_buf(&carried);
 	bridge_sync_add(sync, &entry, line_vsize(sync, msg));
+	if (sync->samples_count < BRIDGE_SYNC_SAMPLES)
+		buf_append_view(&sync->samples[sync->samples_count++], msg->id);
 	buf_free(&seed);
 	buf_free(&carried);
 }
@@ -285,6 +287,7 @@ static void list_judge(struct bridge_sync *sync, const struct listing_end *end)
 	policy.force = sync->force;
 	policy.now = sync->now;
 	policy.brake_pause_secs = sync->mbox->list->set.brake_pause_secs;
+	policy.lost = bridge_sync_losses(sync);
 	reconcile_finish(sync->rec, &policy);
 	for (k = 0; k < sync->known_count; k++) {
 		known = &sync->known[k];
@@ -338,6 +341,12 @@ list_end(void *context, const struct listing_end *end,
 	return 0;
 }
 
+static void list_free_samples(struct bridge_sync *sync)
+{
+	while (sync->samples_count > 0)
+		buf_free(&sync->samples[--sync->samples_count]);
+}
+
 static void list_reset(void *context)
 {
 	struct bridge_sync *sync = context;
@@ -348,6 +357,7 @@ static void list_reset(void *context)
 	sync->moves_count = 0;
 	sync->bad_keywords = 0;
 	sync->listed = sync->again = FALSE;
+	list_free_samples(sync);
 	sync->excess_keywords = 0;
 	bridge_uids_free(sync);
 	bridge_sync_free_flags(sync);
@@ -425,6 +435,7 @@ int bridge_sync_state_gone(struct bridge_sync *sync,
 
 void bridge_sync_list_free(struct bridge_sync *sync)
 {
+	list_free_samples(sync);
 	reconcile_deinit(&sync->rec);
 	bridge_uids_free(sync);
 	listing_end_free(&sync->end);

@@ -344,6 +344,7 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 		return -1;
 	}
 	mbox->relist = FALSE;
+	bridge_sync_ask_brake(sync);
 	return 1;
 }
 

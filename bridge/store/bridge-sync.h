@@ -19,6 +19,7 @@ struct bridge_sync_add {
 };
 
 #define BRIDGE_SYNC_BLOCK 16384
+#define BRIDGE_SYNC_SAMPLES 4
 #define BRIDGE_KEYWORDS_MAX 1000	/* that a mailbox takes from its store */
 
 /* A change of flags that is for the store. */
@@ -77,6 +78,8 @@ struct bridge_sync {
 	struct listing_end end;
 	bool listed;		/* it has come to its end */
 	bool again;		/* only a full one will do */
+	struct buf samples[BRIDGE_SYNC_SAMPLES];	/* ids of new messages */
+	unsigned int samples_count;
 	struct listing_msg *waiting;	/* lines that are not taken yet */
 	size_t waiting_count, waiting_bytes;
 	struct arena waiting_text;
@@ -265,6 +268,15 @@ void bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1,
 /* The flags that are kept of what a list says about a new message. */
 void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		      struct buf *seed);
+
+/* bridge-sync-brake.c */
+/* How many messages have gone lately because a list did not name them. */
+size_t bridge_sync_losses(struct bridge_sync *sync);
+/* In the transaction of the index: how many have now. */
+void bridge_sync_note_losses(struct bridge_sync *sync);
+/* After a list, before it is committed: what the brake holds back goes if the store
+ * says that it is gone, and has as many other messages. */
+void bridge_sync_ask_brake(struct bridge_sync *sync);
 
 /* bridge-sync-cache.c */
 /* Places in the index for what is remembered of messages. */
