@@ -3,8 +3,10 @@
 #include "lib.h"
 #include "compat.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "unlink-directory.h"
 #include "bridge-box.h"
+#include "bridge-identity.h"
 #include "bridge-sync.h"
 
 #include "listing.h"
@@ -184,6 +186,16 @@ static const enum mailbox_list_path_type path_types[] = {
 	MAILBOX_LIST_PATH_TYPE_LIST_INDEX,
 };
 
+/* The folder of a mailbox that is kept under its name; NULL if there is none of this
+   type. */
+static const char *
+path_by_name(struct mailbox_list *list, const char *name,
+	     enum mailbox_list_path_type type)
+{
+	return bridge_paths_mailbox(BRIDGE_LIST(list), type,
+				    bridge_identity_name_folder(name));
+}
+
 static void bridge_box_remove_folder(struct mailbox_list *list,
 				     const char *path)
 {
@@ -203,7 +215,7 @@ int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
 		if (mailbox_list_get_path(list, name, path_types[i],
 					  &path) > 0)
 			bridge_box_remove_folder(list, path);
-		path = bridge_list_path_by_name(list, name, path_types[i]);
+		path = path_by_name(list, name, path_types[i]);
 		if (path != NULL)
 			bridge_box_remove_folder(list, path);
 	}
@@ -314,8 +326,8 @@ static void bridge_box_move_folders(struct mailbox_list *list,
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(path_types); i++) {
-		from = bridge_list_path_by_name(list, old, path_types[i]);
-		to = bridge_list_path_by_name(list, new, path_types[i]);
+		from = path_by_name(list, old, path_types[i]);
+		to = path_by_name(list, new, path_types[i]);
 		if (from == NULL || to == NULL || access(from, F_OK) < 0)
 			continue;
 		/* what an earlier mailbox of that name left */

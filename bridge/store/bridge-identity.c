@@ -29,6 +29,7 @@
 #include "hex-binary.h"
 #include "mkdir-parents.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-identity.h"
 
 #include "file.h"
@@ -74,8 +75,7 @@ static const char *
 control_path(struct bridge_mailbox_list *list, const char *folder,
 	     const char *file)
 {
-	return t_strconcat(bridge_list_control_dir(list),
-			   "/"BRIDGE_MAILBOXES_DIR"/", folder, "/", file, NULL);
+	return t_strconcat(bridge_paths_folder(list, folder), "/", file, NULL);
 }
 
 /* --- what is remembered ---------------------------------------------------- */
@@ -94,7 +94,6 @@ write_file(struct bridge_mailbox_list *list, const char *folder,
 {
 	const char *path = control_path(list, folder, file);
 	const char *dir = control_path(list, folder, "");
-	const char *root = bridge_list_control_dir(list);
 	int fd, ret;
 
 	if (text == NULL) {
@@ -104,7 +103,7 @@ write_file(struct bridge_mailbox_list *list, const char *folder,
 	}
 	if (mkdir_parents(dir, 0700) < 0 && errno != EEXIST)
 		return file_fault(dir, "cannot be made", fault);
-	fd = file_lock(t_strconcat(root, "/"BRIDGE_LIST_FILE".lock", NULL),
+	fd = file_lock(t_strconcat(bridge_paths_boxes(list), ".lock", NULL),
 		       BOXES_LOCK_WAIT_MSECS);
 	if (fd < 0)
 		return file_fault(path, "cannot be locked", fault);

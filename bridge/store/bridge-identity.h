@@ -6,8 +6,6 @@
 
 #include "bridge-storage.h"
 
-#define BRIDGE_MAILBOXES_DIR "mailboxes"	/* has a folder for each mailbox */
-
 /* The folder of the mailbox that has this name now, as far as is known: from the
  * data stack. Returns 0, -1 with the list's error set. */
 int bridge_identity_folder(struct bridge_mailbox_list *list, const char *name,

@@ -8,6 +8,7 @@
 #include "mailbox-list-subscriptions.h"
 #include "subscription-file.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-box.h"
 #include "bridge-event.h"
 #include "bridge-identity.h"
@@ -168,7 +169,7 @@ static int bridge_list_check_others(struct bridge_mailbox_list *list,
 				    struct fault *fault)
 {
 	struct mail_namespace *ns = list->list.ns, *other;
-	const char *dir = bridge_list_control_dir(list);
+	const char *dir = bridge_paths_control(list);
 	struct bridge_mailbox_list *other_list;
 
 	for (other = ns->user->namespaces; other != NULL; other = other->next) {
@@ -176,7 +177,7 @@ static int bridge_list_check_others(struct bridge_mailbox_list *list,
 		    strcmp(other->list->name, BRIDGE_LIST_NAME) != 0)
 			continue;
 		other_list = BRIDGE_LIST(other->list);
-		if (strcmp(bridge_list_control_dir(other_list), dir) != 0 ||
+		if (strcmp(bridge_paths_control(other_list), dir) != 0 ||
 		    str_array_equals(list->set.argv, other_list->set.argv))
 			continue;
 		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
@@ -252,23 +253,8 @@ bridge_list_get_path(struct mailbox_list *_list, const char *name,
 		*path_r = NULL;
 		return -1;
 	}
-	*path_r = t_strdup_printf("%s%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
-				  list->set.store_dir, folder);
+	*path_r = bridge_paths_mailbox(list, type, folder);
 	return 1;
-}
-
-const char *
-bridge_list_path_by_name(struct mailbox_list *_list, const char *name,
-			 enum mailbox_list_path_type type)
-{
-	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
-	const char *root;
-
-	if (!mailbox_list_set_get_root_path(&_list->set, type, &root))
-		return NULL;
-	return t_strdup_printf("%s%s/"BRIDGE_MAILBOXES_DIR"/%s", root,
-			       list->set.store_dir,
-			       bridge_identity_name_folder(name));
 }
 
 static const char *
@@ -305,25 +291,15 @@ static void bridge_list_warn(void *context, const char *text)
 	bridge_list_log(context, SESSION_LOG_WARNING, text);
 }
 
-const char *bridge_list_control_dir(struct bridge_mailbox_list *list)
-{
-	return t_strconcat(mailbox_list_get_root_forced(&list->list,
-					MAILBOX_LIST_PATH_TYPE_CONTROL),
-			   list->set.store_dir, NULL);
-}
-
 /* Where the list of mailboxes is kept. Its folder is made for it; if that fails
    the error is logged, and only this process knows the list. */
 static void bridge_list_init_known(struct bridge_mailbox_list *list)
 {
-	const char *root;
-
-	root = bridge_list_control_dir(list);
-	if (mailbox_list_mkdir_root(&list->list, root,
+	if (mailbox_list_mkdir_root(&list->list, bridge_paths_control(list),
 				    MAILBOX_LIST_PATH_TYPE_CONTROL) < 0)
 		mailbox_list_clear_error(&list->list);
-	list->known = boxes_init(t_strconcat(root, "/"BRIDGE_LIST_FILE, NULL),
-				 bridge_list_warn, list);
+	list->known = boxes_init(bridge_paths_boxes(list), bridge_list_warn,
+				 list);
 }
 
 /* Once, before the store is asked for anything. */
@@ -342,7 +318,7 @@ static int bridge_list_check_owner(struct bridge_mailbox_list *list,
 		ret = bridge_list_check_others(list, fault);
 		if (ret == 0)
 			ret = bridge_owner_check(&list->owner,
-				bridge_list_control_dir(list), fault);
+				bridge_paths_control(list), fault);
 	} T_END;
 	list->owner_checked = ret == 0;
 	return ret;
@@ -695,14 +671,12 @@ static int
 bridge_list_set_subscribed(struct mailbox_list *list, const char *name,
 			   bool set)
 {
-	enum mailbox_list_path_type type = list->set.control_dir != NULL ?
-		MAILBOX_LIST_PATH_TYPE_CONTROL : MAILBOX_LIST_PATH_TYPE_DIR;
-	const char *root = mailbox_list_get_root_forced(list, type);
+	enum mailbox_list_path_type type;
+	const char *root, *path = bridge_paths_subscriptions(list, &root, &type);
 
 	if (mailbox_list_mkdir_root(list, root, type) < 0)
 		return -1;
-	return subsfile_set_subscribed(list,
-		t_strconcat(root, "/", list->set.subscription_fname, NULL),
+	return subsfile_set_subscribed(list, path,
 		bridge_list_get_temp_prefix(list, FALSE), name, set);
 }
 

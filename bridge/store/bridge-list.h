@@ -12,7 +12,6 @@
 #include "bridge-status.h"
 
 #define BRIDGE_LIST_NAME "bridge"
-#define BRIDGE_LIST_FILE "dovebridge-mailboxes"	/* in the CONTROL directory */
 
 struct bridge_mailbox_list {
 	struct mailbox_list list;
@@ -67,13 +66,6 @@ int bridge_list_refresh(struct bridge_mailbox_list *list, bool force);
  * does not answer, and the user has other namespaces, too, those that are known. Returns
  * 0; -1 with the list's error set. */
 int bridge_list_show(struct bridge_mailbox_list *list);
-/* The folder of a mailbox that is kept under its name; on the data stack, NULL if
- * there is none of this type. */
-const char *
-bridge_list_path_by_name(struct mailbox_list *list, const char *name,
-			 enum mailbox_list_path_type type);
-/* The folder below CONTROL for what is kept of this store; on the data stack. */
-const char *bridge_list_control_dir(struct bridge_mailbox_list *list);
 /* Dovecot's flags of a listed mailbox. */
 enum mailbox_info_flags bridge_list_box_flags(const struct listing_box *box);
 

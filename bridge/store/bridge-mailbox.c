@@ -4,6 +4,7 @@
 #include "time-util.h"
 #include "mail-copy.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-identity.h"
 #include "bridge-storage.h"
 #include "bridge-ahead.h"

@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "array.h"
 #include "bridge-identity.h"
+#include "bridge-paths.h"
 #include "bridge-maps.h"
 #include "bridge-sync.h"
 
@@ -44,14 +45,14 @@ maps_name(struct bridge_mailbox_list *list, const struct listing_boxes *boxes,
 
 static void
 maps_add(struct bridge_mailbox_list *list, const struct listing_boxes *boxes,
-	 const char *root, const char *folder, pool_t pool,
+	 const char *folder, pool_t pool,
 	 ARRAY_TYPE(bridge_map_file) *maps)
 {
 	struct bridge_map_file *file;
-	const char *path, *name, *index_root;
+	const char *path, *name;
 
-	path = t_strdup_printf("%s/"BRIDGE_MAILBOXES_DIR"/%s/"BRIDGE_MAP_NAME,
-			       root, folder);
+	path = t_strconcat(bridge_paths_folder(list, folder),
+			   "/"BRIDGE_MAP_NAME, NULL);
 	/* a link that leads nowhere is there, and not a map */
 	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
 	    errno == ENOENT)
@@ -62,11 +63,8 @@ maps_add(struct bridge_mailbox_list *list, const struct listing_boxes *boxes,
 	file->vname = p_strdup(pool, name != NULL ?
 		mailbox_list_get_vname(&list->list, name) :
 		t_strconcat(BRIDGE_MAILBOXES_DIR"/", folder, NULL));
-	if (mailbox_list_get_root_path(&list->list,
-				       MAILBOX_LIST_PATH_TYPE_INDEX,
-				       &index_root))
-		file->index_dir = p_strdup_printf(pool,
-			"%s/"BRIDGE_MAILBOXES_DIR"/%s", index_root, folder);
+	file->index_dir = p_strdup(pool, bridge_paths_mailbox(list,
+				MAILBOX_LIST_PATH_TYPE_INDEX, folder));
 }
 
 static int maps_cmp(const struct bridge_map_file *a,
@@ -80,23 +78,20 @@ static int maps_cmp(const struct bridge_map_file *a,
 int bridge_maps_find(struct bridge_mailbox_list *list, pool_t pool,
 		     ARRAY_TYPE(bridge_map_file) *maps_r)
 {
-	const char *root = mailbox_list_get_root_forced(&list->list,
-					MAILBOX_LIST_PATH_TYPE_CONTROL);
 	struct boxes *boxes;
 	struct dirent *d;
 	DIR *dir;
 
 	p_array_init(maps_r, pool, 32);
-	dir = opendir(t_strconcat(root, "/"BRIDGE_MAILBOXES_DIR, NULL));
+	dir = opendir(bridge_paths_folder(list, ""));
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : -1;
-	boxes = boxes_init(t_strconcat(root, "/"BRIDGE_LIST_FILE, NULL),
-			   maps_warn, list);
+	boxes = boxes_init(bridge_paths_boxes(list), maps_warn, list);
 	boxes_load(boxes);
 	while ((d = readdir(dir)) != NULL) T_BEGIN {
 		if (d->d_name[0] != '.' || strlen(d->d_name) > 2)
-			maps_add(list, boxes_known(boxes), root, d->d_name,
-				 pool, maps_r);
+			maps_add(list, boxes_known(boxes), d->d_name, pool,
+				 maps_r);
 	} T_END;
 	boxes_deinit(&boxes);
 	(void)closedir(dir);

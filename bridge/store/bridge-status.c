@@ -5,6 +5,7 @@
 #include "mkdir-parents.h"
 #include "str.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-status.h"
 #include "bridge-storage.h"
 
@@ -19,7 +20,6 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#define STATUS_DIR "dovebridge-sessions"
 #define STATUS_PAUSE_MSECS 1000		/* between two writes */
 #define STATUS_FILE_MAX 16384
 #define STATUS_FILES_MAX 1000		/* that are looked at */
@@ -84,15 +84,6 @@ static uint64_t process_start(uint64_t pid)
 	return start;
 }
 
-static const char *status_dir(struct bridge_mailbox_list *list)
-{
-	const char *root = list->list.set.volatile_dir;
-
-	return t_strconcat(root != NULL ?
-			   t_strconcat(root, list->set.store_dir, NULL) :
-			   bridge_list_control_dir(list), "/"STATUS_DIR, NULL);
-}
-
 /* --- writing --------------------------------------------------------------- */
 
 void bridge_status_fill(struct bridge_mailbox_list *list,
@@ -150,7 +141,7 @@ static void status_text(const struct bridge_status_seen *seen, string_t *text)
 /* Take a name. Returns 0, -1 and errno. */
 static int status_create(struct bridge_mailbox_list *list)
 {
-	const char *dir = status_dir(list), *path = NULL;
+	const char *dir = bridge_paths_status(list), *path = NULL;
 	unsigned int n;
 	int fd = -1;
 
@@ -195,7 +186,7 @@ static void status_write(struct bridge_mailbox_list *list)
 	    file_put(status->path, view_of(str_c(text))) < 0) {
 		status->failed = TRUE;
 		e_debug(list->event, "%s: doveadm bridge status will not know "
-			"of this session: %m", status_dir(list));
+			"of this session: %m", bridge_paths_status(list));
 	}
 }
 
@@ -345,7 +336,7 @@ status_add(const char *path, pool_t pool,
 void bridge_status_find(struct bridge_mailbox_list *list, pool_t pool,
 			ARRAY_TYPE(bridge_status_seen) *seen_r)
 {
-	const char *dir = status_dir(list), *path;
+	const char *dir = bridge_paths_status(list), *path;
 	struct dirent *entry;
 	unsigned int count = 0;
 	DIR *d = opendir(dir);

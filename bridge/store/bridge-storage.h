@@ -10,7 +10,6 @@
 
 #define BRIDGE_STORAGE_NAME "bridge"
 #define BRIDGE_INDEX_PREFIX "dovecot.index"
-#define BRIDGE_MAP_NAME "dovebridge-map"
 #define BRIDGE_AWAKE_NAME "dovebridge-not-hibernated"	/* never made */
 /* Messages that the store is asked to change at once: they are in memory meanwhile,
    and each that fails takes more than 2 KiB there (struct write_item). */

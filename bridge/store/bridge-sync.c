@@ -16,6 +16,7 @@
 #include "time-util.h"
 #include "mailbox-uidvalidity.h"
 #include "bridge-fault.h"
+#include "bridge-paths.h"
 #include "bridge-identity.h"
 #include "bridge-ahead.h"
 #include "bridge-kept.h"
@@ -92,12 +93,9 @@ bridge_sync_create_map(struct bridge_mailbox *mbox, struct fault *fault)
 	struct mailbox *box = &mbox->box;
 	uint32_t uid_validity;
 	guid_128_t guid;
-	const char *root;
 
-	root = mailbox_list_get_root_forced(box->list,
-					    MAILBOX_LIST_PATH_TYPE_CONTROL);
 	uid_validity = mailbox_uidvalidity_next(box->list,
-		t_strconcat(root, "/dovecot-uidvalidity", NULL));
+				bridge_paths_uidvalidity(box->list));
 	guid_128_generate(guid);
 	return idmap_create(mbox->map, uid_validity, guid, 1, fault);
 }

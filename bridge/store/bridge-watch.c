@@ -31,6 +31,7 @@
 #include "ioloop.h"
 #include "llist.h"
 #include "bridge-storage.h"
+#include "bridge-paths.h"
 #include "bridge-watch.h"
 
 #include "file.h"
@@ -40,7 +41,6 @@
 #include <ctype.h>
 #include <unistd.h>
 
-#define BRIDGE_WATCH_FILE "dovebridge-watch"	/* in the CONTROL directory */
 #define BRIDGE_WATCH_START_MSECS 50	/* who stops at once needs no copy */
 #define BRIDGE_WATCH_LATER_MSECS 5000	/* when there is no place, or it is not
 					   known what to ask */
@@ -255,12 +255,8 @@ bridge_watch_failed(struct bridge_watch *w, const struct fault *fault)
 /* Returns 0 if there is a place for a copy. */
 static int bridge_watch_take_place(struct bridge_watch *w)
 {
-	struct mailbox_list *list = w->mbox->box.list;
-	const char *root, *path;
+	const char *path = bridge_paths_watch(w->mbox->box.list);
 
-	root = mailbox_list_get_root_forced(list,
-					    MAILBOX_LIST_PATH_TYPE_CONTROL);
-	path = t_strconcat(root, "/"BRIDGE_WATCH_FILE, NULL);
 	w->place = file_place(path, w->mbox->list->set.watch_max);
 	if (w->place < 0 && errno != EWOULDBLOCK)
 		bridge_watch_log(w, "%s: %m", path);

@@ -10,6 +10,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "bridge-maps.h"
+#include "bridge-paths.h"
 #include "bridge-status.h"
 #include "doveadm-bridge.h"
 
@@ -240,7 +241,7 @@ status_maps(struct status_cmd *cmd, struct bridge_mailbox_list *list)
 	if (ret < 0) {
 		status_problem(cmd, list, EX_NOPERM, t_strdup_printf(
 			"%s: the folder of the maps cannot be read: %m",
-			bridge_list_control_dir(list)),
+			bridge_paths_control(list)),
 			"it must belong to this user");
 	} else {
 		array_foreach(&maps, file) T_BEGIN {

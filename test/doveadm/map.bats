@@ -474,3 +474,23 @@ named_files() {
 	run -0 --separate-stderr env doveadm -c "$TMP/dovecot/dovecot.conf" -f flow bridge map --check -u alice
 	assert_output --regexp '^mailbox=INBOX .* problem=-$'
 }
+
+@test "with bridge_store_id the maps are those of the store that has that name" {
+	begin
+	save Work five
+	store 'bridge_store_id = 2026'
+	doveadm -f tab bridge map
+	assert_equal "$(column mailbox)" ''
+	save INBOX six
+	doveadm -f flow mailbox status messages INBOX
+	doveadm -f tab bridge map
+	assert_equal "$(column mailbox)" INBOX
+	assert_equal "$(column messages)" 4
+	doveadm -f tab bridge map --messages
+	assert_line --partial INBOX
+	doveadm bridge map --check
+	assert_success
+	store
+	doveadm -f tab bridge map
+	assert_equal "$(column messages | tr ' ' '\n' | sort | tr '\n' ' ')" '2 3 '
+}
