@@ -65,6 +65,9 @@ struct bridge_mailbox {
 	uint32_t cache_ext_id;	/* "bridge-cache", see bridge-sync-cache.c */
 
 	bool relist;		/* a size differed: list at the next sync */
+	bool postponed;		/* others had the lock: look at the next sync */
+	bool flagged;		/* its client has changed flags since the last
+				   sync */
 	ARRAY_TYPE(uint32_t) spared;	/* UIDs whose MOVE within the mailbox
 					   failed, see bridge-transaction.c */
 	char *open_state;	/* the state that LIST gave the mailbox when it

@@ -23,6 +23,9 @@
 #include "bridge-sync.h"
 #include "bridge-watch.h"
 
+/* Who only looks waits so long for those who write, and then gets what is known. */
+#define READER_WAIT_MSECS 500
+
 static void bridge_sync_waiting(void *context)
 {
 	struct bridge_mailbox *mbox = context;
@@ -60,17 +63,23 @@ static int bridge_sync_is_moved(struct bridge_mailbox *mbox)
 }
 
 /* Returns 0; 1 if what is kept of the mailbox is not there any more, and nothing is
-   locked; -1 with the storage's error set. */
-static int bridge_sync_lock_place(struct bridge_mailbox *mbox)
+   locked; -1 with the storage's error set, or, if busy_r is not NULL, that set: others
+   have the lock. */
+static int bridge_sync_lock_place(struct bridge_mailbox *mbox,
+				  unsigned int wait_msecs, bool *busy_r)
 {
 	struct fault fault;
 
-	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
-		       bridge_sync_waiting, mbox, &fault) < 0) {
+	if (idmap_lock(mbox->map, wait_msecs, bridge_sync_waiting, mbox,
+		       &fault) < 0) {
 		if (bridge_sync_is_deleted(mbox))
 			return -1;
-		return bridge_mailbox_is_in_place(mbox) ?
-			bridge_fault_box(&mbox->box, &fault) : 1;
+		if (!bridge_mailbox_is_in_place(mbox))
+			return 1;
+		if (busy_r == NULL || fault.code != FAULT_BUSY)
+			return bridge_fault_box(&mbox->box, &fault);
+		*busy_r = TRUE;
+		return -1;
 	}
 	if (bridge_mailbox_is_in_place(mbox))
 		return 0;
@@ -80,9 +89,47 @@ static int bridge_sync_lock_place(struct bridge_mailbox *mbox)
 
 int bridge_sync_lock(struct bridge_mailbox *mbox)
 {
-	int ret = bridge_sync_lock_place(mbox);
+	int ret = bridge_sync_lock_place(mbox, mbox->list->set.lock_timeout_msecs,
+					 NULL);
 
 	return ret <= 0 ? ret : bridge_sync_is_moved(mbox);
+}
+
+/* Whether the client may be shown what is known, as another session's APPEND, which
+   may take the store minutes, has the lock: it looks, and will look again; it has
+   changed nothing that would wait meanwhile; and messages were listed before. */
+static bool
+bridge_sync_may_postpone(struct bridge_mailbox *mbox,
+			 enum mailbox_sync_flags flags)
+{
+	struct mailbox *box = &mbox->box;
+	const struct bridge_index_header *hdr;
+	struct mail_index_view *view;
+	bool known;
+
+	if (box->storage->callbacks.notify_ok == NULL || mbox->flagged ||
+	    mbox->watch != NULL || box->delete_sync_check || box->deleting ||
+	    (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
+		return FALSE;
+	(void)mail_index_refresh(box->index);
+	view = mail_index_view_open(box->index);
+	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	known = hdr != NULL && hdr->listed_uid > 1;
+	mail_index_view_close(&view);
+	return known;
+}
+
+/* Returns as bridge_sync_lock_place(), or -1 with mbox->postponed set. */
+static int bridge_sync_lock_or_postpone(struct bridge_mailbox *mbox,
+					enum mailbox_sync_flags flags)
+{
+	unsigned int wait_msecs = mbox->list->set.lock_timeout_msecs;
+
+	mbox->postponed = FALSE;
+	if (!bridge_sync_may_postpone(mbox, flags))
+		return bridge_sync_lock_place(mbox, wait_msecs, NULL);
+	return bridge_sync_lock_place(mbox, I_MIN(wait_msecs, READER_WAIT_MSECS),
+				      &mbox->postponed);
 }
 
 /* --- the map --------------------------------------------------------------- */
@@ -474,7 +521,9 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
 	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
-	ret = bridge_sync_lock_place(mbox);
+	ret = bridge_sync_lock_or_postpone(mbox, flags);
+	if (mbox->postponed)
+		return 0;
 	if (ret > 0 && mbox->shown)
 		ret = bridge_sync_is_moved(mbox);
 	/* of what was not shown yet there may be another one */
@@ -483,6 +532,8 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	ret = bridge_sync_open_map(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);
+	if (ret == 0)
+		mbox->flagged = FALSE;
 	idmap_unlock(mbox->map);
 	return ret;
 }
@@ -616,6 +667,7 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		return index_mailbox_sync_init(box, flags, TRUE);
 	full = (index_mailbox_want_full_sync(box, flags) &&
 		bridge_watch_wants_list(mbox)) || mbox->relist ||
+		mbox->postponed ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
 	if (!full)
 		(void)mail_index_refresh(box->index);

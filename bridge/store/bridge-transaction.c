@@ -96,16 +96,26 @@ static bool bridge_mail_takes_flags(struct mail *mail)
 void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
 			      enum mail_flags flags)
 {
-	if (bridge_mail_takes_flags(mail))
-		index_mail_update_flags(mail, modify_type, flags);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!bridge_mail_takes_flags(mail))
+		return;
+	/* whoever reads marks as read */
+	if (modify_type != MODIFY_ADD || flags != MAIL_SEEN)
+		mbox->flagged = TRUE;
+	index_mail_update_flags(mail, modify_type, flags);
 }
 
 void bridge_mail_update_keywords(struct mail *mail,
 				 enum modify_type modify_type,
 				 struct mail_keywords *keywords)
 {
-	if (bridge_mail_takes_flags(mail))
-		index_mail_update_keywords(mail, modify_type, keywords);
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+
+	if (!bridge_mail_takes_flags(mail))
+		return;
+	mbox->flagged = TRUE;
+	index_mail_update_keywords(mail, modify_type, keywords);
 }
 
 /* --- EXPUNGE --------------------------------------------------------------- */
