@@ -5,7 +5,7 @@
  * nothing allocates, locks or looks up a name: that is done in the plan, before
  * the fork. */
 #include "proc-private.h"
-#include "rmtree.h"
+#include "sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,7 +255,7 @@ static int tmp_name(const char *dir, char **tmp_r, struct fault *fault)
 	    getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return proc_fault(fault, dir);
 	buf_append(&buf, dir, len);
-	buf_append_str(&buf, "/" RMTREE_PREFIX);
+	buf_append_str(&buf, "/" SWEEP_PREFIX);
 	for (i = 0; i < sizeof(bytes); i++)
 		buf_printf(&buf, "%02x", bytes[i]);
 	*tmp_r = buf.p;

@@ -21,7 +21,7 @@
  * The status is the backend's, 128 + N if signal N ended it, 127 if it was not
  * found and 126 if it could not be executed; the launcher's own failures are
  * those of sysexits(3). */
-#include "../core/rmtree.h"
+#include "../core/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -354,15 +354,31 @@ static void stragglers_end(struct launch *launch)
 	group_kill(launch);
 }
 
+/* What those left behind who were killed; the backend is starting meanwhile. */
+static void sweep_beside(const char *tmp)
+{
+	char *dir = strdup(tmp);
+	char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+
+	if (slash != NULL && slash > dir) {
+		*slash = '\0';
+		sweep_dead(dir);
+	}
+	free(dir);
+}
+
 static int launch_run(struct launch *launch)
 {
 	const char *tmp = getenv("BRIDGE_TMP");
 
-	if (tmp != NULL && mkdir(tmp, 0700) < 0)
+	/* its lock goes with this process */
+	if (tmp != NULL && sweep_make(tmp) < 0)
 		return launch_failed(EX_OSERR, tmp, strerror(errno));
 	backend_start(launch);
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
+	if (tmp != NULL)
+		sweep_beside(tmp);
 	backend_end(launch, watch(launch));
 	stragglers_end(launch);
 	if (tmp != NULL)

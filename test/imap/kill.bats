@@ -67,3 +67,25 @@ kills() {
 	done
 	fail "the backend $pid is still there"
 }
+
+@test "what a session and its launcher left in BRIDGE_TMP when they were killed goes with the next session" {
+	writable "$TMP/out"
+	backend <<-END
+		#!/bin/sh
+		echo "\$BRIDGE_TMP" >>"$TMP/out/names"
+		echo "\$PPID \$(ps -o ppid= -p \$PPID)" >"$TMP/out/pids"
+		echo 'Subject: secret' >"\$BRIDGE_TMP/1"
+		exec "$ROOT/backends/hello/hello"
+	END
+	imap <<-'END'
+		b SELECT INBOX
+		a SELECT INBOX
+		! kill -9 $(cat "$TMP/out/pids")
+		c SELECT INBOX
+		! for n in $(seq 100); do [ -d "$(sed -n 2p "$TMP/out/names")" ] || break; sleep 0.1; done
+		! ls -d $(cat "$TMP/out/names") 2>/dev/null
+	END
+	assert_line "$(sed -n 1p "$TMP/out/names")"
+	refute_line "$(sed -n 2p "$TMP/out/names")"
+	assert_line "$(sed -n 3p "$TMP/out/names")"
+}
