@@ -156,7 +156,7 @@ static void env_copy(char **envp, const char *name, const char *value_default)
 static void plan_env(struct proc_plan *plan, const struct proc_settings *set,
 		     const char *tmp)
 {
-	char **envp = mem_new(16, sizeof(char *));
+	char **envp = mem_new(16, sizeof(char *)), grace[16];
 
 	env_copy(envp, "PATH", PROC_PATH_DEFAULT);
 	env_copy(envp, "LANG", NULL);
@@ -168,6 +168,8 @@ static void plan_env(struct proc_plan *plan, const struct proc_settings *set,
 	env_add(envp, "BRIDGE_USER", set->user);
 	env_add(envp, "BRIDGE_TMP", tmp);
 	env_add(envp, "BRIDGE_PROTOCOL", "1");
+	(void)snprintf(grace, sizeof(grace), "%u", plan->grace_msecs);
+	env_add(envp, PROC_GRACE_ENV, grace);
 	plan->envp = envp;
 }
 
@@ -467,6 +469,8 @@ int proc_plan_init(struct proc_plan *plan, const struct proc_settings *set,
 	plan->parent = getpid();
 	plan->launcher = set->launcher;
 	plan->cwd = set->cwd;
+	plan->grace_msecs = set->grace_msecs != 0 ? set->grace_msecs :
+		PROC_GRACE_MSECS;
 	plan->home = set->home != NULL ? set->home : "/";
 	plan_user(plan, set->user);
 	plan_argv(plan, set);

@@ -7,6 +7,7 @@
 /* What dovebridge-launch and the child here put before a reason why the
  * backend never ran, and how they exit then (besides sysexits). */
 #define PROC_FAILED "error: could not be started: "
+#define PROC_GRACE_ENV "DOVEBRIDGE_GRACE_MSECS"	/* for the launcher alone */
 #define PROC_NOT_FOUND 127
 #define PROC_NOT_EXECUTABLE 126
 
@@ -19,6 +20,7 @@ struct proc_plan {
 	char *user;			/* of the passwd entry, or BRIDGE_USER */
 	gid_t *groups;
 	int group_count;
+	unsigned int grace_msecs;
 	char **argv;
 	char **envp;
 	const char *launcher;

@@ -58,6 +58,7 @@ struct proc {
 	long long rate_sec;
 	unsigned int rate_may, rate_left_out;	/* lines */
 
+	unsigned int grace_msecs;
 	enum proc_rung rung;
 	long long rung_until;		/* msecs; then the next one */
 	enum proc_state state;
@@ -93,6 +94,7 @@ static struct proc *proc_new(const struct proc_settings *set,
 	proc->context = set->context;
 	proc->tmp = tmp;
 	proc->uid = plan->uid;
+	proc->grace_msecs = plan->grace_msecs;
 	if (plan->privileged) {
 		proc->groups = plan->groups;
 		proc->group_count = plan->group_count;
@@ -330,8 +332,8 @@ static void launcher_term(struct proc *proc)
 
 static void launcher_step_to(struct proc *proc, enum proc_rung rung)
 {
-	static const int msecs[] = {
-		[RUNG_STDIN] = PROC_GRACE_MSECS,
+	const int msecs[] = {
+		[RUNG_STDIN] = (int)proc->grace_msecs,
 		[RUNG_TERM] = PROC_TERM_MSECS + PROC_KILL_MSECS,
 		[RUNG_KILL] = PROC_KILL_MSECS,
 		[RUNG_DONE] = 0,

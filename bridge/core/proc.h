@@ -33,6 +33,8 @@ struct proc_settings {
 	const char *home;		/* HOME; NULL = "/" */
 	const char *cwd;		/* must be enterable; NULL = home, else "/" */
 	const char *tmp_dir;		/* absolute: where BRIDGE_TMP is made */
+	unsigned int grace_msecs;	/* from the end of its stdin to SIGTERM;
+					   0 = PROC_GRACE_MSECS */
 	proc_stderr_cb *stderr_cb;
 	void *context;
 };
@@ -84,7 +86,7 @@ const char *proc_tmp(const struct proc *proc);
 int proc_open(const struct proc *proc, const char *path, int flags);
 
 enum proc_end {
-	PROC_END_POLITE,	/* close stdin, wait PROC_GRACE_MSECS, then as FORCE */
+	PROC_END_POLITE,	/* close stdin, wait grace_msecs, then as FORCE */
 	PROC_END_FORCE		/* SIGTERM, PROC_TERM_MSECS, then SIGKILL */
 };
 /* End the copy and everything in its process group, read the rest of its

@@ -460,6 +460,7 @@ static int session_start(struct session *session, struct fault *fault_r)
 		.home = session->home,
 		.cwd = session->cwd,
 		.tmp_dir = session->tmp_dir,
+		.grace_msecs = session->set.grace_msecs,
 		.stderr_cb = session_stderr,
 		.context = session,
 	};

@@ -71,6 +71,7 @@ struct session_settings {
 	const char *mode;		/* "imap", "lmtp", ...: told in CAPS */
 	unsigned int timeout_msecs;
 	unsigned int caps_timeout_msecs;
+	unsigned int grace_msecs;	/* as in struct proc_settings */
 	/* The backend's stderr and our own notes; text is printable UTF-8. */
 	void (*log)(void *context, enum session_log level, const char *text);
 	/* May be NULL. It must not call the session, but to read its state. */

@@ -87,6 +87,7 @@ struct watch *watch_init(const struct session_settings *set, unsigned int secs)
 
 	copy.timeout_msecs += secs * 1000;
 	copy.alive = NULL;	/* nobody waits for this one */
+	copy.grace_msecs = 0;	/* it has nothing to finish */
 	watch->secs = secs;
 	watch->session = session_init(&copy);
 	watch->request.verb = VERB_WATCH;

@@ -15,7 +15,7 @@
  *   - the parent is gone, be it by kill -9: the kernel sends the SIGTERM that
  *     core/proc asked for, and stderr has no reader any more, which needs no
  *     permission to be seen. The backend sees EOF on its stdin, and first gets
- *     LAUNCH_GRACE_MSECS to finish what it is writing.
+ *     LAUNCH_GRACE_MSECS (or what core/proc says) to finish what it is writing.
  *   - the launcher itself is killed: the backend dies with it.
  *
  * The status is the backend's, 128 + N if signal N ended it, 127 if it was not
@@ -42,7 +42,9 @@
 
 #include <pipeline.h>
 
-#define LAUNCH_GRACE_MSECS 500		/* parent gone, before SIGTERM */
+#define LAUNCH_GRACE_MSECS 500		/* parent gone, before SIGTERM; without */
+#define LAUNCH_GRACE_ENV "DOVEBRIDGE_GRACE_MSECS"	/* this, which core/proc sets */
+#define LAUNCH_GRACE_MAX_MSECS (24 * 3600 * 1000)
 #define LAUNCH_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
 #define LAUNCH_KILL_MSECS 500		/* SIGKILL, before giving up on it */
 #define LAUNCH_STRAGGLER_MSECS 200	/* SIGTERM, before SIGKILL, of the rest */
@@ -58,6 +60,7 @@ struct launch {
 	char **argv;
 	pid_t self, parent, backend;
 	int signal_fd;
+	int grace_msecs;
 	bool ended;
 	int status;			/* what to exit with, once ended */
 	bool left_group;
@@ -325,7 +328,7 @@ static void group_kill(struct launch *launch)
 static void backend_end(struct launch *launch, bool parent_gone)
 {
 	if (parent_gone)
-		backend_wait(launch, LAUNCH_GRACE_MSECS);
+		backend_wait(launch, launch->grace_msecs);
 	if (launch->ended)
 		return;
 	group_signal(launch, SIGTERM);
@@ -388,6 +391,17 @@ static int launch_run(struct launch *launch)
 	return launch->status;
 }
 
+/* It is not for the backend. */
+static int take_grace(void)
+{
+	const char *text = getenv(LAUNCH_GRACE_ENV);
+	long msecs = text == NULL ? 0 : strtol(text, NULL, 10);
+
+	(void)unsetenv(LAUNCH_GRACE_ENV);
+	return msecs > 0 && msecs <= LAUNCH_GRACE_MAX_MSECS ? (int)msecs :
+		LAUNCH_GRACE_MSECS;
+}
+
 int main(int argc, char **argv)
 {
 	struct launch launch = {
@@ -404,6 +418,7 @@ int main(int argc, char **argv)
 	status = refuse_root();
 	if (status != EX_OK)
 		return status;
+	launch.grace_msecs = take_grace();
 	stdio_open();
 	closefrom(STDERR_FILENO + 1);
 	launch.signal_fd = signals_open();

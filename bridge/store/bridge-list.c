@@ -142,6 +142,7 @@ void bridge_list_session_settings(struct bridge_mailbox_list *list,
 	set_r->mode = user->service;
 	set_r->timeout_msecs = list->set.timeout_msecs;
 	set_r->caps_timeout_msecs = list->set.caps_timeout_msecs;
+	set_r->grace_msecs = list->set.end_timeout_msecs;
 	set_r->rawlog_dir = list->set.rawlog_dir;
 	set_r->log = bridge_list_log;
 	set_r->report = bridge_list_report;

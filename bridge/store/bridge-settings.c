@@ -4,6 +4,7 @@
 #include "bridge-owner.h"
 #include "bridge-settings.h"
 
+#include "proc.h"
 #include "session.h"
 #include "words.h"
 
@@ -18,6 +19,7 @@ static const char *const setting_names[] = {
 	"bridge_command",
 	"bridge_timeout",
 	"bridge_caps_timeout",
+	"bridge_end_timeout",
 	"bridge_brake_pause",
 	"bridge_lock_timeout",
 	"bridge_directory",
@@ -198,12 +200,15 @@ int bridge_settings_read(struct mail_namespace *ns,
 	setting_check_names(ns);
 	set_r->timeout_msecs = SESSION_TIMEOUT_MSECS;
 	set_r->caps_timeout_msecs = SESSION_CAPS_TIMEOUT_MSECS;
+	set_r->end_timeout_msecs = PROC_GRACE_MSECS;
 	set_r->lock_timeout_msecs = BRIDGE_LOCK_TIMEOUT_MSECS;
 	set_r->watch_max = BRIDGE_WATCH_DEFAULT;
 	if (setting_get_time(&src, "bridge_timeout", 1,
 			     &set_r->timeout_msecs, error_r) < 0 ||
 	    setting_get_time(&src, "bridge_caps_timeout", 1,
 			     &set_r->caps_timeout_msecs, error_r) < 0 ||
+	    setting_get_time(&src, "bridge_end_timeout", 1,
+			     &set_r->end_timeout_msecs, error_r) < 0 ||
 	    setting_get_time(&src, "bridge_brake_pause", 0,
 			     &pause_msecs, error_r) < 0 ||
 	    setting_get_time(&src, "bridge_lock_timeout", 1,

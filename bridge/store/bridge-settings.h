@@ -9,6 +9,7 @@ struct bridge_settings {
 	char **argv;			/* bridge_command, split */
 	unsigned int timeout_msecs;
 	unsigned int caps_timeout_msecs;
+	unsigned int end_timeout_msecs;	/* from the end of stdin to SIGTERM */
 	unsigned int brake_pause_secs;
 	unsigned int lock_timeout_msecs;
 	unsigned int watch_max;		/* copies of idling clients */

@@ -20,6 +20,47 @@ session() {
 	refute_output --partial 'a OK'
 }
 
+@test "a bridge_end_timeout of nothing stops with the setting's name and value" {
+	for value in 0s 25h soon; do
+		session "bridge_end_timeout=$value"
+		assert_output --partial "bridge_end_timeout = $value: "
+		refute_output --partial 'a OK'
+	done
+}
+
+# slow_to_end: a backend that has something to bring away when its input has ended.
+slow_to_end() {
+	writable "$TMP/out"
+	cat >"$TMP/slow" <<-END
+		#!/bin/sh
+		env >"$TMP/out/env"
+		"$ROOT/backends/hello/hello"
+		sleep 3
+		: >"$TMP/out/done"
+	END
+	chmod 755 "$TMP/slow"
+}
+
+@test "a copy may go on for bridge_end_timeout when its input has ended" {
+	slow_to_end
+	run "$DOVEBRIDGE" imap --state "$TMP/state" -o bridge_end_timeout=60s -- "$TMP/slow" \
+		<<<$'a select inbox\r\nb logout\r'
+	assert_output --partial 'a OK'
+	[ -e "$TMP/out/done" ]
+	run -1 grep -i grace "$TMP/out/env"	# it is told nothing of it
+}
+
+@test "it may also when its session was killed" {
+	slow_to_end
+	run "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- "$DOVEBRIDGE" imap --state "$TMP/state" \
+		-o bridge_end_timeout=60s -- "$TMP/slow" <<-'END'
+			a SELECT INBOX
+			a kill
+	END
+	for _ in $(seq 300); do [ ! -e "$TMP/out/done" ] || break; sleep 0.1; done
+	[ -e "$TMP/out/done" ]
+}
+
 @test "a number that is none, or out of range, stops with the setting's name and value" {
 	for value in many -1 10001; do
 		session "bridge_watch_max=$value"
