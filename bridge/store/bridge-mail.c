@@ -520,12 +520,12 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 static int bridge_mail_find_sent(struct mail *mail, time_t *date_r)
 {
 	const char *value;
-	int timezone, ret = mail_get_first_header(mail, "Date", &value);
+	int tz, ret = mail_get_first_header(mail, "Date", &value);
 
 	if (ret <= 0)
 		return ret;
 	return message_date_parse((const unsigned char *)value, strlen(value),
-				  date_r, &timezone) &&
+				  date_r, &tz) &&
 		*date_r > 0 && (uint64_t)*date_r <= WIRE_DATE_MAX ? 1 : 0;
 }
 

@@ -7,7 +7,6 @@
 #define OLD 1700000000
 #define MAIL "From x\nA: b\n\nold text\n"	/* the slice begins behind From */
 #define SLICE "A: b\n\nold text\n"
-#define OFFSET 7
 
 /* What is done to the file before the second piece of it is read; once. The code
    under test is linked into this program, so it reads by this function. */

@@ -63,7 +63,8 @@ int main(void)
 {
 	const char *dead, *alive, *other, *link_path;
 	pid_t dead_pid, alive_pid;
-	int i, left = 0;
+	unsigned int i;
+	int left = 0;
 	char name[64];
 
 	(void)strcpy(stage, "/tmp/test-sweep.XXXXXX");
