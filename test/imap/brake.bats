@@ -252,3 +252,89 @@ resync() {
 	assert_shows b '4 a'
 	assert_equal "$(uidvalidities | wc -l)" 1
 }
+
+@test "a fifth that vanishes with each of five lists meets the brake at the second" {
+	mail {01..20}
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0[1-4].eml
+		a NOOP
+		! rm "$TMP"/mail/0[5-7].eml
+		a NOOP
+		a end
+		b SELECT INBOX
+		! rm "$TMP"/mail/{08,09,10}.eml
+		b NOOP
+		b STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 16)'
+	[ "$(grep -c 'missing from its list' "$TMP/log")" -ge 1 ]
+}
+
+@test "what went longer ago than the pause does not count" {
+	mail {01..20}
+	imap -o bridge_brake_pause=1s <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0[1-4].eml
+		a NOOP
+		! sleep 1.1
+		! rm "$TMP"/mail/0[5-7].eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 13)'
+}
+
+# --- all ids are others --------------------------------------------------------
+
+# renamed LINE: all 40 messages get other names, which are their ids, in the middle of a
+# session; LINE is what the store does to requests from then on (filter.py).
+renamed() {
+	mail {01..40}
+	mkdir "$TMP/filter"
+	chmod 777 "$TMP/filter"
+	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/filter" -- "${BACKEND[@]}")
+	imap <<-END
+		a SELECT INBOX
+		a NOOP
+		! printf '%b\\n' '$1' >"$TMP/filter/faults"; chmod 666 "$TMP/filter/faults"
+		! for f in "$TMP"/mail/*.eml; do mv "\$f" "\${f%.eml}-new.eml"; done
+		a NOOP
+		a UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]
+		b STATUS INBOX (MESSAGES)
+	END
+}
+
+@test "when all ids are others and the store says that the old ones are gone, nothing is there twice" {
+	renamed ''
+	assert_line '* STATUS INBOX (MESSAGES 40)'
+	assert_line '* 40 EXISTS'
+	[ "$(grep -c '^\* [0-9]* EXPUNGE' <<<"$output")" -eq 40 ]
+	refute_line --regexp '^a (NO|BAD)'
+	run grep 'the store says that they are gone' "$TMP/log"
+	assert_output --partial '40 messages of INBOX are others now'
+}
+
+@test "when the store does not say that the old ones are gone they wait" {
+	local line
+	for line in '1 FETCH pass\n1 FETCH no UNAVAILABLE' 'FETCH no UNAVAILABLE' 'FETCH no BUSY' '1 FETCH pass\n1 FETCH fail UNAVAILABLE #1'; do
+		rm -rf "$TMP/state" "$TMP/mail" "$TMP/filter"
+		mkdir "$TMP/mail"
+		touch "$TMP/mail/.keep"
+		BACKEND=("$ROOT/backends/eml-dir/eml-dir" "$TMP/mail")
+		renamed "$line"
+		assert_line '* STATUS INBOX (MESSAGES 80)'
+	done
+}
+
+@test "when fewer are new than are missing, the missing wait" {
+	mail {01..40}
+	imap <<-'END'
+		a SELECT INBOX
+		a NOOP
+		! for f in "$TMP"/mail/*.eml; do mv "$f" "${f%.eml}-new.eml"; done; rm "$TMP/mail/40-new.eml"
+		a NOOP
+		b STATUS INBOX (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 79)'
+}

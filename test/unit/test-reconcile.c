@@ -28,109 +28,126 @@ static const struct {
 	const char *want;
 	const char *adds;
 	bool held;
+	size_t lost;		/* with lists before */
 } rows[] = {
 	{ "an empty full list of an empty mailbox does nothing",
-	  "", "", true, false, "", "", false },
+	  "", "", true, false, "", "", false, 0 },
 	{ "the first list adds all, in its own order",
-	  "", "cab", true, false, "", "cab", false },
+	  "", "cab", true, false, "", "cab", false, 0 },
 	{ "what is known and listed stays",
-	  "abc", "cba", true, false, "kkk", "", false },
+	  "abc", "cba", true, false, "kkk", "", false, 0 },
 	{ "a delta that names nothing changes nothing",
-	  "abcde", "", false, false, "kkkkk", "", false },
+	  "abcde", "", false, false, "kkkkk", "", false, 0 },
 	{ "GONE of a known message in a delta expunges it",
-	  "abc", "-b", false, false, "kek", "", false },
+	  "abc", "-b", false, false, "kek", "", false, 0 },
 	{ "GONE of an unknown id is ignored",
-	  "abc", "-x", false, false, "kkk", "", false },
+	  "abc", "-x", false, false, "kkk", "", false, 0 },
 	{ "GONE of all in a delta is never held back",
-	  "abcd", "-a-b-c-d", false, false, "eeee", "", false },
+	  "abcd", "-a-b-c-d", false, false, "eeee", "", false, 0 },
 	{ "GONE of all in a full list is never held back",
-	  "abcd", "-a-b-c-d", true, false, "eeee", "", false },
+	  "abcd", "-a-b-c-d", true, false, "eeee", "", false, 0 },
 	{ "GONE of most does not make the absent rest few",
-	  "abcd", "-a-b-c", true, false, "eees", "", true },
+	  "abcd", "-a-b-c", true, false, "eees", "", true, 0 },
 	{ "a delta adds and expunges at once",
-	  "abc", "x-ay", false, false, "ekk", "xy", false },
+	  "abc", "x-ay", false, false, "ekk", "xy", false, 0 },
 	{ "an absence in a full list expunges",
-	  "abc", "ac", true, false, "kek", "", false },
+	  "abc", "ac", true, false, "kek", "", false, 0 },
 	{ "two of two messages may vanish at once",
-	  "ab", "", true, false, "ee", "", false },
+	  "ab", "", true, false, "ee", "", false, 0 },
 	{ "all of three messages are held back",
-	  "abc", "", true, false, "sss", "", true },
+	  "abc", "", true, false, "sss", "", true, 0 },
 	{ "all of three are held back when others are new",
-	  "abc", "xyz", true, false, "sss", "xyz", true },
+	  "abc", "xyz", true, false, "sss", "xyz", true, 0 },
 	{ "two of three may vanish at once",
-	  "abc", "b", true, false, "eke", "", false },
+	  "abc", "b", true, false, "eke", "", false, 0 },
 	{ "18 of 19 may vanish at once",
 	  "abcdefghijklmnopqrs", "a", true, false, "keeeeeeeeeeeeeeeeee", "",
-	  false },
+	  false, 0 },
 	{ "five of twenty are a quarter and are held back",
 	  "abcdefghijklmnopqrst", "abcdefghijklmno", true, false,
-	  "kkkkkkkkkkkkkkksssss", "", true },
+	  "kkkkkkkkkkkkkkksssss", "", true, 0 },
 	{ "four of twenty are less and are expunged",
 	  "abcdefghijklmnopqrst", "abcdefghijklmnop", true, false,
-	  "kkkkkkkkkkkkkkkkeeee", "", false },
+	  "kkkkkkkkkkkkkkkkeeee", "", false, 0 },
 	{ "five of 21 are less than a quarter",
 	  "abcdefghijklmnopqrstu", "abcdefghijklmnop", true, false,
-	  "kkkkkkkkkkkkkkkkeeeee", "", false },
+	  "kkkkkkkkkkkkkkkkeeeee", "", false, 0 },
 	{ "six of 21 are more than a quarter",
 	  "abcdefghijklmnopqrstu", "abcdefghijklmno", true, false,
-	  "kkkkkkkkkkkkkkkssssss", "", true },
+	  "kkkkkkkkkkkkkkkssssss", "", true, 0 },
 	{ "force lifts the brake",
 	  "abcdefghijklmnopqrst", "", true, true, "eeeeeeeeeeeeeeeeeeee", "",
-	  false },
+	  false, 0 },
 	{ "force does not make a delta's silence speak",
-	  "abc", "", false, true, "kkk", "", false },
+	  "abc", "", false, true, "kkk", "", false, 0 },
 	{ "a suspicion that is young stays",
-	  "a?b?c?", "", true, false, "sss", "", true },
+	  "a?b?c?", "", true, false, "sss", "", true, 0 },
 	{ "a suspicion that is a pause old is confirmed",
-	  "a!b!c!", "", true, false, "eee", "", false },
+	  "a!b!c!", "", true, false, "eee", "", false, 0 },
 	{ "confirmed ones go, those missing for the first time wait",
-	  "a!b!cd?", "", true, false, "eess", "", true },
+	  "a!b!cd?", "", true, false, "eess", "", true, 0 },
 	{ "suspects count towards the brake",
 	  "a?b?c?d?efghijklmnopqrst", "fghijklmnopqrst", true, false,
-	  "ssssskkkkkkkkkkkkkkk", "", true },
+	  "ssssskkkkkkkkkkkkkkk", "", true, 0 },
 	{ "a young suspect stays, even if it is missing alone",
-	  "a?bc", "bc", true, false, "skk", "", false },
+	  "a?bc", "bc", true, false, "skk", "", false, 0 },
 	{ "a young suspect stays when clients have expunged all others",
-	  "a?", "", true, false, "s", "", false },
+	  "a?", "", true, false, "s", "", false, 0 },
 	{ "a young suspect stays, what goes meanwhile does not wait",
-	  "a?bcd", "cd", true, false, "sekk", "", false },
+	  "a?bcd", "cd", true, false, "sekk", "", false, 0 },
 	{ "a young suspect goes when another one is back",
-	  "a?b?cd", "bcd", true, false, "ekkk", "", false },
+	  "a?b?cd", "bcd", true, false, "ekkk", "", false, 0 },
+	{ "one of 19 after four that went is less than a quarter",
+	  "abcdefghijklmnopqrs", "abcdefghijklmnopqrs", true, false,
+	  "kkkkkkkkkkkkkkkkkkk", "", false, 4 },
+	{ "what went with lists before adds up: one of 16 after four makes a quarter",
+	  "abcdefghijklmnop", "abcdefghijklmno", true, false,
+	  "kkkkkkkkkkkkkkks", "", true, 4 },
+	{ "one of 17 after three does not",
+	  "abcdefghijklmnopq", "abcdefghijklmnop", true, false,
+	  "kkkkkkkkkkkkkkkke", "", false, 3 },
+	{ "what went before holds nothing back when nothing is missing",
+	  "abc", "abc", true, false, "kkk", "", false, 50 },
+	{ "what went before holds back no statement",
+	  "abc", "a-b-c", true, false, "kee", "", false, 50 },
+	{ "force lifts the brake whatever went before",
+	  "abcdefghijklmnop", "abcdefghijklmno", true, true,
+	  "kkkkkkkkkkkkkkke", "", false, 40 },
 	{ "force takes a young suspect away",
-	  "a?bc", "bc", true, true, "ekk", "", false },
+	  "a?bc", "bc", true, true, "ekk", "", false, 0 },
 	{ "as long as no suspect is back, what came meanwhile is not counted",
 	  "a?b?c?defghijklmnopq", "defghijklmnopqrstu", true, false,
-	  "ssskkkkkkkkkkkkkk", "rstu", true },
+	  "ssskkkkkkkkkkkkkk", "rstu", true, 0 },
 	{ "two suspects stay, and hold nothing else back",
-	  "a?b?cde", "cd", true, false, "sskke", "", false },
+	  "a?b?cde", "cd", true, false, "sskke", "", false, 0 },
 	{ "a suspect that is listed stays",
-	  "a!b!c!", "abc", true, false, "kkk", "", false },
+	  "a!b!c!", "abc", true, false, "kkk", "", false, 0 },
 	{ "a suspect that a delta lists stays",
-	  "a!b!c!", "a", false, false, "kkk", "", false },
+	  "a!b!c!", "a", false, false, "kkk", "", false, 0 },
 	{ "a delta confirms no suspicion",
-	  "a!b!c!", "", false, false, "kkk", "", false },
+	  "a!b!c!", "", false, false, "kkk", "", false, 0 },
 	{ "a suspicion from the future is not confirmed",
-	  "a>b>c>", "", true, false, "sss", "", true },
+	  "a>b>c>", "", true, false, "sss", "", true, 0 },
 	{ "another size is another message",
-	  "a5b", "a6b", false, false, "rk", "a", false },
+	  "a5b", "a6b", false, false, "rk", "a", false, 0 },
 	{ "the same size is the same message",
-	  "a5b5", "a5b5", true, false, "kk", "", false },
+	  "a5b5", "a5b5", true, false, "kk", "", false, 0 },
 	{ "a size that is not listed says nothing",
-	  "a5", "a", true, false, "k", "", false },
+	  "a5", "a", true, false, "k", "", false, 0 },
 	{ "a size that was not known says nothing",
-	  "a", "a5", true, false, "k", "", false },
+	  "a", "a5", true, false, "k", "", false, 0 },
 	{ "a replaced message is added in its place in the list",
-	  "a5", "xa6y", true, false, "r", "xay", false },
+	  "a5", "xa6y", true, false, "r", "xay", false, 0 },
 	{ "replacing all messages is no absence",
-	  "a5b5c5", "a6b6c6", true, false, "rrr", "abc", false },
+	  "a5b5c5", "a6b6c6", true, false, "rrr", "abc", false, 0 },
 	{ "of one id known twice the higher UID stays",
-	  "aba", "ab", true, false, "ekk", "", false },
+	  "aba", "ab", true, false, "ekk", "", false, 0 },
 	{ "of one id known twice the lower UID goes in a delta too",
-	  "aba", "", false, false, "ekk", "", false },
+	  "aba", "", false, false, "ekk", "", false, 0 },
 	{ "of one id known three times the highest UID stays",
-	  "aaa", "a", true, false, "eek", "", false },
+	  "aaa", "a", true, false, "eek", "", false, 0 },
 	{ "GONE of an id known twice expunges both",
-	  "aab", "-a", false, false, "eek", "", false },
+	  "aab", "-a", false, false, "eek", "", false, 0 },
 };
 
 static size_t parse_known(const char *text, struct idmap_known *known)
@@ -236,6 +253,7 @@ static void test_row(size_t row)
 	struct reconcile_policy policy = {
 		.full = rows[row].full, .force = rows[row].force,
 		.now = NOW, .brake_pause_secs = PAUSE,
+		.lost = rows[row].lost,
 	};
 	struct reconciler *rec;
 	size_t i, k, duplicate, known_count, items_count, adds_count, adds[64];
@@ -424,7 +442,9 @@ static char plain_fate(const struct idmap_known *known, size_t k, size_t count,
 		absent += !found;
 		suspects += !found && suspect;
 	}
-	brake = (count >= 20 && (double)absent / (double)count >= 0.25) ||
+	brake = (count + policy->lost >= 20 && absent > 0 &&
+		 (double)(absent + policy->lost) /
+		 (double)(count + policy->lost) >= 0.25) ||
 		(count >= 3 && listed == 0) || (suspects >= 3 && back == 0);
 	if (!policy->full)
 		return 'k';
@@ -452,6 +472,35 @@ static bool adds_are_plain(const struct idmap_known *known, size_t count,
 	return next == adds_count;
 }
 
+static void test_believed(void)
+{
+	struct idmap_known known[8];
+	struct reconcile_item items[8];
+	struct reconcile_policy policy = { .full = true, .now = NOW,
+					   .brake_pause_secs = PAUSE };
+	struct reconciler *rec;
+	size_t adds[8], adds_count, duplicate;
+	char fates[9];
+
+	rec = reconcile(known, parse_known("abcd", known), items,
+			parse_items("wxyz", items), &policy, adds, &adds_count,
+			&duplicate);
+	ok(reconcile_held(rec) == 4 && reconcile_lost(rec) == 0,
+	   "four of four are held back, and none is lost");
+	reconcile_believe(rec);
+	fates_text(rec, 4, fates);
+	ok(strcmp(fates, "eeee") == 0 && reconcile_held(rec) == 0 &&
+	   reconcile_suspects(rec) == 0 && reconcile_lost(rec) == 0,
+	   "when the store says that they are gone, they go, and are no losses");
+	reconcile_deinit(&rec);
+	rec = reconcile(known, parse_known("abc!d", known), items,
+			parse_items("ab", items), &policy, adds, &adds_count,
+			&duplicate);
+	ok(reconcile_lost(rec) == 1,
+	   "what goes by one list alone is a loss, what is confirmed is not");
+	reconcile_deinit(&rec);
+}
+
 static void test_random(void)
 {
 	struct idmap_known known[40];
@@ -466,6 +515,7 @@ static void test_random(void)
 		count = next_random(&seed) % 40;
 		percent = next_random(&seed) % 101;
 		policy.full = next_random(&seed) % 4 > 0;
+		policy.lost = next_random(&seed) % 2 * (next_random(&seed) % 9);
 		memset(known, 0, sizeof(known));
 		for (i = 0; i < count; i++) {
 			known[i].uid = (uint32_t)i + 1;
@@ -550,6 +600,7 @@ int main(void)
 	test_verdicts();
 	test_times();
 	test_clock_set_back();
+	test_believed();
 	test_random();
 	test_million();
 	return done_testing();
