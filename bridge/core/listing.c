@@ -41,7 +41,7 @@ struct boxes_request {
 	size_t boxes_size;
 	size_t bytes, bytes_max;
 	size_t others;		/* items of the other kind of list */
-	struct buf name;
+	struct buf name, composed;
 	bool kept;		/* from a file of ours */
 
 	/* nobody waits for it any more: what it has is its own */
@@ -59,22 +59,34 @@ static int listing_other(size_t *others, const struct wire_line *line,
 			 "last", line->raw);
 }
 
-/* Whether it is UTF-8, and in normal form C (Unicode, UAX #15; as Dovecot 2.4
-   demands of names): two spellings of one name would be two mailboxes. */
-static const char *unicode_fault(struct view name)
+/* The name in normal form C (Unicode, UAX #15; as Dovecot 2.4 demands of names), as it is
+   shown to clients: two spellings of one name would be two mailboxes. Appended. Returns
+   false if it is not UTF-8. */
+static bool name_compose(struct view name, struct buf *composed)
 {
 	utf8proc_uint8_t *nfc = NULL;
 	utf8proc_ssize_t len;
-	bool same;
 
 	len = utf8proc_map((const utf8proc_uint8_t *)name.p,
 			   (utf8proc_ssize_t)name.len, &nfc,
 			   UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-	if (len < 0)
-		return "is not UTF-8";
-	same = (size_t)len == name.len && memcmp(nfc, name.p, name.len) == 0;
+	if (len >= 0)
+		buf_append(composed, (const char *)nfc, (size_t)len);
 	free(nfc);
-	return same ? NULL : "is not in Unicode's normal form C";
+	return len >= 0;
+}
+
+static const char *unicode_fault(struct view name)
+{
+	struct buf composed = { NULL, 0, 0 };
+	const char *fault = NULL;
+
+	if (!name_compose(name, &composed))
+		fault = "is not UTF-8";
+	else if (!view_equals(view_of_buf(&composed), name))
+		fault = "is not in Unicode's normal form C";
+	buf_free(&composed);
+	return fault;
 }
 
 /* C1 controls and line separators: names end up on terminals, by doveadm and logs,
@@ -221,7 +233,11 @@ static int boxes_item(struct session_request *request,
 	ctx->bytes += 2 * line->raw.len + sizeof(*box);
 	if (ctx->bytes > ctx->bytes_max)
 		return listing_too_big(error_r);
-	why = listing_name_fault(view_of_buf(&ctx->name));
+	/* macOS writes names in form D */
+	buf_clear(&ctx->composed);
+	why = name_compose(view_of_buf(&ctx->name), &ctx->composed) ?
+		listing_name_fault(view_of_buf(&ctx->composed)) :
+		listing_name_fault(view_of_buf(&ctx->name));
 	if (why != NULL) {
 		boxes_skip(ctx, line->fields[0], why);
 		return 0;
@@ -233,8 +249,10 @@ static int boxes_item(struct session_request *request,
 	}
 	box = &boxes->boxes[boxes->count++];
 	memset(box, 0, sizeof(*box));
-	box->name = view_dup(view_of_buf(&ctx->name));
+	box->name = view_dup(view_of_buf(&ctx->composed));
 	box->wire = view_dup(line->fields[0]);
+	box->composed = !view_equals(view_of_buf(&ctx->composed),
+				     view_of_buf(&ctx->name));
 	for (i = 1; i < line->count; i++) {
 		if (box_option(ctx, box, line->fields[i]) < 0)
 			return wire_fail(error_r, "a value out of range",
@@ -243,11 +261,24 @@ static int boxes_item(struct session_request *request,
 	return 0;
 }
 
+/* By name; of those that are composed to one name, what is spelt so comes first. */
 static int box_cmp(const void *a, const void *b)
 {
 	const struct listing_box *box_a = a, *box_b = b;
+	int ret = strcmp(box_a->name, box_b->name);
 
-	return strcmp(box_a->name, box_b->name);
+	if (ret == 0)
+		ret = box_a->composed - box_b->composed;
+	return ret != 0 ? ret : strcmp(box_a->wire, box_b->wire);
+}
+
+static void box_free(struct listing_box *box)
+{
+	free(box->name);
+	free(box->wire);
+	free(box->id);
+	free(box->flags);
+	free(box->state);
 }
 
 void listing_boxes_sort(struct listing_boxes *boxes)
@@ -287,22 +318,47 @@ static int boxes_check_ids(const struct listing_boxes *boxes,
 	return ret;
 }
 
+/* Whether they are spelt alike but for what is encoded. */
+static bool names_are_one(const struct listing_box *a,
+			  const struct listing_box *b)
+{
+	struct buf name_a = { NULL, 0, 0 }, name_b = { NULL, 0, 0 };
+	bool one;
+
+	(void)wire_decode(view_of(a->wire), &name_a);
+	(void)wire_decode(view_of(b->wire), &name_b);
+	one = view_equals(view_of_buf(&name_a), view_of_buf(&name_b));
+	buf_free(&name_a);
+	buf_free(&name_b);
+	return one;
+}
+
 static int boxes_final(struct session_request *request,
 		       const struct wire_line *line,
 		       struct wire_error *error_r)
 {
 	struct boxes_request *ctx = (struct boxes_request *)request;
 	struct listing_boxes *boxes = ctx->boxes;
-	size_t i;
+	struct listing_box *box;
+	size_t i, count;
 
 	boxes->delta = line->count > 0 && view_is(line->fields[0], "delta");
 	listing_boxes_sort(boxes);
-	for (i = 1; i < boxes->count; i++) {
-		if (strcmp(boxes->boxes[i - 1].name,
-			   boxes->boxes[i].name) == 0)
-			return wire_fail(error_r, "a mailbox twice",
-					 view_of(boxes->boxes[i].wire));
+	for (i = count = 0; i < boxes->count; i++) {
+		box = &boxes->boxes[i];
+		if (count > 0 &&
+		    strcmp(boxes->boxes[count - 1].name, box->name) == 0) {
+			if (names_are_one(&boxes->boxes[count - 1], box))
+				return wire_fail(error_r, "a mailbox twice",
+						 view_of(box->wire));
+			boxes_skip(ctx, view_of(box->wire), "is another "
+				   "mailbox's, in Unicode's normal form C");
+			box_free(box);
+			continue;
+		}
+		boxes->boxes[count++] = *box;
 	}
+	boxes->count = count;
 	return boxes_check_ids(boxes, error_r);
 }
 
@@ -310,13 +366,8 @@ void listing_boxes_free(struct listing_boxes *boxes)
 {
 	size_t i;
 
-	for (i = 0; i < boxes->count; i++) {
-		free(boxes->boxes[i].name);
-		free(boxes->boxes[i].wire);
-		free(boxes->boxes[i].id);
-		free(boxes->boxes[i].flags);
-		free(boxes->boxes[i].state);
-	}
+	for (i = 0; i < boxes->count; i++)
+		box_free(&boxes->boxes[i]);
 	for (i = 0; i < boxes->skipped_count; i++)
 		free(boxes->skipped[i]);
 	free(boxes->boxes);
@@ -337,6 +388,7 @@ static void boxes_free(struct boxes_request *ctx)
 	listing_boxes_free(&ctx->own);
 	session_request_free(&ctx->request);
 	buf_free(&ctx->name);
+	buf_free(&ctx->composed);
 	free(ctx);
 }
 
@@ -459,6 +511,7 @@ int listing_boxes_parse(struct view text, struct listing_boxes *boxes_r,
 		ret = wire_fail(error_r, "no final line", text);
 	wire_reader_deinit(&reader);
 	buf_free(&ctx.name);
+	buf_free(&ctx.composed);
 	if (ret < 0)
 		listing_boxes_free(boxes_r);
 	return ret < 0 ? -1 : 0;

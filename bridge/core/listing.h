@@ -13,12 +13,13 @@
 
 /* One * BOX. */
 struct listing_box {
-	char *name;		/* decoded; "/" between components */
+	char *name;		/* decoded, in normal form C; "/" between components */
 	char *wire;		/* as the backend spelt it */
 	char *id;		/* id= in one spelling, or NULL */
 	char *flags;		/* flags=, as spelt, or NULL */
 	char *state;		/* state=, as spelt, or NULL */
 	bool ro;
+	bool composed;		/* it is spelt in another form */
 	int64_t missing_since;	/* not listed now, but known; since then, in
 				   seconds since the epoch. 0 = listed */
 };

@@ -67,7 +67,7 @@ setup() {
 	assert_output --partial 'mailbox "../up" is left out: its name has a component . or ..'
 	assert_output --partial 'mailbox "inbox/x" is left out: its name spells INBOX in another way'
 	assert_output --partial 'mailbox "ctl%07" is left out: its name has a control byte'
-	assert_output --partial "mailbox \"cafe%CC%81\" is left out: its name is not in Unicode's normal form C"
+	assert_output --partial "mailbox \"cafe%CC%81\" is left out: its name is another mailbox's, in Unicode's normal form C"
 	assert_output --regexp 'mailbox "0+"\.\.\. is left out: its name has a component longer than 255 bytes'
 	assert_equal "$(grep -c 'Warning: bridge: mailbox' "$TMP/log")" 7
 }

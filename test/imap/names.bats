@@ -206,3 +206,29 @@ deep_store() {
 	assert_equal "$(list_answers | grep -c Later)" 1
 	assert_shows a '1 Later/x'
 }
+
+@test "a folder whose name is in Unicode's form D is shown composed, and can be used" {
+	# an e and U+0301, as macOS writes it
+	local name=$'cafe\xcc\x81' box='caf&AOk-'
+	writable "$TMP/db"
+	BACKEND=("$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
+	imap <<<'a CREATE other'
+	mkdir -p "$TMP/db/mail/.cafe&AwE-"/{cur,new,tmp}
+	chmod -R a+rwX "$TMP/db/mail"
+	imap <<-END
+		a LIST "" *
+		a append $box one
+		a SELECT $box
+		a show
+		a COPY 1 other
+		a CREATE $box/below
+		a RENAME $box plain
+		a LIST "" *
+		b SELECT plain
+		b show
+	END
+	assert_line --regexp "^\* LIST .* $box\$"
+	assert_shows a '1 one'
+	assert_shows b '1 one'
+	refute_line --regexp '^. (NO|BAD)'
+}
