@@ -5,7 +5,6 @@
 #include "reconcile.h"
 #include "session.h"
 
-#define LISTING_COMPONENT_MAX 255	/* bytes of a mailbox name's component */
 #define LISTING_BYTES_MAX (256UL * 1024 * 1024)	/* of memory, for one listing */
 #define LISTING_MEMORY_SHARE 3	/* and at most this part of RLIMIT_AS, if set */
 #define LISTING_TEXT_MAX (1024UL * 1024 * 1024)	/* bytes of its lines */
@@ -111,8 +110,5 @@ struct listing {
 int listing_msgs(struct session *session, const char *box,
 		 struct listing *listing_r, struct fault *fault);
 void listing_free(struct listing *listing);
-
-/* Why Dovecot cannot carry a mailbox name; NULL if it can. */
-const char *listing_name_fault(struct view name);
 
 #endif

@@ -10,6 +10,7 @@
 #include "bridge-sync.h"
 
 #include "listing.h"
+#include "names.h"
 #include "write.h"
 
 #include <stdio.h>
@@ -39,7 +40,7 @@ static int bridge_box_may(struct bridge_mailbox_list *list, enum verb_id verb,
    made, and is not there. NULL and a fault if the name is none. */
 static const char *bridge_box_wire_new(const char *name, struct fault *fault)
 {
-	const char *why = listing_name_fault(view_of(name));
+	const char *why = names_fault(view_of(name));
 	struct buf buf = { NULL, 0, 0 };
 	const char *text;
 

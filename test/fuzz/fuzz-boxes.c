@@ -41,7 +41,7 @@ static void look(const struct boxes *boxes)
 
 	for (i = 0; i < known->count; i++) {
 		box = &known->boxes[i];
-		must(listing_name_fault(view_of(box->name)) == NULL);
+		must(names_fault(view_of(box->name)) == NULL);
 		must(i == 0 || strcmp(known->boxes[i - 1].name, box->name) < 0);
 		must(listing_box_find(known, view_of(box->name)) == box);
 	}

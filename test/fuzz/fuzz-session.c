@@ -62,7 +62,7 @@ static void ask_boxes(struct test *test)
 	if (failed(test, listing_boxes(test->session, &boxes, &test->fault)))
 		return;
 	for (i = 0; i < boxes.count; i++) {
-		must(listing_name_fault(view_of(boxes.boxes[i].name)) == NULL);
+		must(names_fault(view_of(boxes.boxes[i].name)) == NULL);
 		must(listing_box_find(&boxes, view_of(boxes.boxes[i].name)) ==
 		     &boxes.boxes[i]);
 	}

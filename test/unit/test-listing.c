@@ -1,6 +1,7 @@
 /* core/listing: the answers to LIST, right and wrong. */
 #include "session-kit.h"
 #include "listing.h"
+#include "names.h"
 
 
 static struct buf shown;
@@ -192,22 +193,22 @@ static void test_names(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		got = listing_name_fault(view_of(rows[i].name));
+		got = names_fault(view_of(rows[i].name));
 		is_str(got == NULL ? "good" : got,
 		       rows[i].want == NULL ? "good" : rows[i].want,
 		       "name %zu: %s", i, rows[i].want == NULL ? rows[i].name :
 		       rows[i].want);
 	}
 	memset(name, 'n', sizeof(name));
-	ok(listing_name_fault((struct view){ name, 255 }) == NULL,
+	ok(names_fault((struct view){ name, 255 }) == NULL,
 	   "a component of 255 bytes");
-	is_str(listing_name_fault((struct view){ name, 256 }),
+	is_str(names_fault((struct view){ name, 256 }),
 	       "has a component longer than 255 bytes", "and of 256");
 	for (i = 200; i < sizeof(name); i += 200)
 		name[i] = '/';
-	ok(listing_name_fault((struct view){ name, WIRE_NAME_MAX }) == NULL,
+	ok(names_fault((struct view){ name, WIRE_NAME_MAX }) == NULL,
 	   "a name of 1024 bytes");
-	is_str(listing_name_fault((struct view){ name, WIRE_NAME_MAX + 1 }),
+	is_str(names_fault((struct view){ name, WIRE_NAME_MAX + 1 }),
 	       "is longer than 1024 bytes", "and of 1025");
 }
 
