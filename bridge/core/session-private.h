@@ -96,6 +96,10 @@ void session_write(struct session *session);
 /* session-reply.c */
 /* A request has become the head of what is in flight. */
 void session_reply_begins(struct session *session);
+/* Say that we are alive, if it is time for it. */
+void session_keep_alive(struct session *session);
+/* How long to wait for the copy at most before the next look. */
+int session_poll_msecs(const struct session *session);
 /* The head has its answer, and all of it was sent. */
 void session_head_done(struct session *session);
 /* Take complete lines and octets out of the buffer. Returns false if the copy

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#define SESSION_POLL_MSECS 1000
+
 static void session_set_deadline(struct session *session)
 {
 	session->deadline = session_now_msecs() +
@@ -24,6 +26,28 @@ void session_reply_begins(struct session *session)
 	session->reply_bytes = 0;
 	session->wait_until = 0;
 	session_set_deadline(session);
+}
+
+void session_keep_alive(struct session *session)
+{
+	if (session->set.alive == NULL ||
+	    session_now_msecs() < session->alive_at)
+		return;
+	session->alive_at = session_now_msecs() + session->set.alive_msecs;
+	session->set.alive(session->set.context);
+}
+
+int session_poll_msecs(const struct session *session)
+{
+	uint64_t now = session_now_msecs(), until = session->deadline;
+
+	if (session->set.alive != NULL && session->in_flight > 0 &&
+	    session->alive_at < until)
+		until = session->alive_at;
+	if (until <= now)
+		return 0;
+	return until - now < SESSION_POLL_MSECS ? (int)(until - now) :
+		SESSION_POLL_MSECS;
 }
 
 void session_head_done(struct session *session)

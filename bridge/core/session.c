@@ -31,8 +31,6 @@
 #include <unistd.h>
 #include <bsd/string.h>
 
-#define SESSION_POLL_MSECS 1000
-
 static int caps_request_item(struct session_request *request,
 			     const struct wire_line *line,
 			     struct wire_error *error_r);
@@ -587,28 +585,6 @@ static void session_check_idle(struct session *session)
 }
 
 /* --- sending and waiting --------------------------------------------------- */
-
-static void session_keep_alive(struct session *session)
-{
-	if (session->set.alive == NULL ||
-	    session_now_msecs() < session->alive_at)
-		return;
-	session->alive_at = session_now_msecs() + session->set.alive_msecs;
-	session->set.alive(session->set.context);
-}
-
-static int session_poll_msecs(const struct session *session)
-{
-	uint64_t now = session_now_msecs(), until = session->deadline;
-
-	if (session->set.alive != NULL && session->in_flight > 0 &&
-	    session->alive_at < until)
-		until = session->alive_at;
-	if (until <= now)
-		return 0;
-	return until - now < SESSION_POLL_MSECS ? (int)(until - now) :
-		SESSION_POLL_MSECS;
-}
 
 /* One turn: poll all directions, move what can be moved. msecs: how long to
    wait until something can. */
