@@ -2,6 +2,7 @@
  * first part of the input is the file, whose "OK full sum=?" stands for the right sum;
  * the others are answers. */
 #include "boxes.h"
+#include "names.h"
 #include "fuzz.h"
 
 #include <unistd.h>

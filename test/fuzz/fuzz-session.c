@@ -2,6 +2,7 @@
  * says. The first part of the input is what is asked, a letter for each request (see
  * requests below); the others are the answers. */
 #include "boxes.h"
+#include "names.h"
 #include "fetch.h"
 #include "fuzz.h"
 #include "search.h"
