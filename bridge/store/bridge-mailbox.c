@@ -148,18 +148,21 @@ static void bridge_mailbox_find_folders(struct bridge_mailbox *mbox,
 	}
 }
 
-bool bridge_mailbox_is_in_place(struct bridge_mailbox *mbox)
+enum bridge_place bridge_mailbox_place(struct bridge_mailbox *mbox)
 {
+	enum bridge_place place = BRIDGE_PLACE_SAME;
 	struct bridge_folder_id now[N_ELEMENTS(folder_types)];
 	unsigned int i;
 
 	bridge_mailbox_find_folders(mbox, now);
 	for (i = 0; i < N_ELEMENTS(now); i++) {
-		if (now[i].dev != mbox->folder_ids[i].dev ||
-		    now[i].ino != mbox->folder_ids[i].ino)
-			return FALSE;
+		if (now[i].ino == 0)
+			place = I_MAX(place, BRIDGE_PLACE_NONE);
+		else if (now[i].dev != mbox->folder_ids[i].dev ||
+			 now[i].ino != mbox->folder_ids[i].ino)
+			place = BRIDGE_PLACE_OTHER;
 	}
-	return TRUE;
+	return place;
 }
 
 /* Whether the store has the mailbox at the moment. If it does not, clients are

@@ -88,9 +88,15 @@ struct mailbox *
 bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 		     const char *vname, enum mailbox_flags flags);
 
-/* Whether the folders that the mailbox was opened in are those that are there: others
-   may have been renamed, or removed and made again since. */
-bool bridge_mailbox_is_in_place(struct bridge_mailbox *mbox);
+/* Whether the folders that the mailbox was opened in are those that are there: they may
+   have been renamed, or removed, and made again since. */
+enum bridge_place {
+	BRIDGE_PLACE_SAME,
+	BRIDGE_PLACE_NONE,	/* there are none */
+	BRIDGE_PLACE_OTHER	/* Dovecot must not look at the index any more: it
+				   would read another one, and call it damaged */
+};
+enum bridge_place bridge_mailbox_place(struct bridge_mailbox *mbox);
 /* A mailbox that the store did not list may be there by now. Returns 1 if the
    backend has a name for it, 0 if not, -1 with the storage's error set. */
 int bridge_mailbox_find(struct bridge_mailbox *mbox);

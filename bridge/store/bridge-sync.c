@@ -75,13 +75,16 @@ bridge_sync_lock_place(struct bridge_mailbox *mbox, unsigned int wait_msecs,
 {
 	int ret = idmap_lock(mbox->map, wait_msecs, bridge_sync_waiting, mbox,
 			     fault);
+	enum bridge_place place = bridge_mailbox_place(mbox);
 
-	if (ret == 0 && bridge_mailbox_is_in_place(mbox))
+	if (ret == 0 && place == BRIDGE_PLACE_SAME)
 		return SYNC_LOCKED;
 	idmap_unlock(mbox->map);
+	if (place == BRIDGE_PLACE_OTHER)
+		return SYNC_MOVED;
 	if (bridge_sync_is_deleted(mbox))
 		return SYNC_FAILED;
-	if (!bridge_mailbox_is_in_place(mbox))
+	if (place == BRIDGE_PLACE_NONE)
 		return SYNC_MOVED;
 	if (ret < 0 && fault->code == FAULT_BUSY)
 		return SYNC_BUSY;
@@ -676,6 +679,16 @@ static int bridge_sync_restless(struct bridge_mailbox *mbox)
 	return bridge_fault_box(&mbox->box, &fault);
 }
 
+/* Whether the index has anything new. */
+static bool bridge_sync_has_any(struct bridge_mailbox *mbox)
+{
+	struct mailbox *box = &mbox->box;
+
+	(void)mail_index_refresh(box->index);
+	return mail_index_sync_have_any(box->index,
+					index_storage_get_sync_flags(box));
+}
+
 struct mailbox_sync_context *
 bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 {
@@ -690,10 +703,9 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		bridge_watch_wants_list(mbox)) || mbox->relist ||
 		mbox->postponed ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
-	if (!full)
-		(void)mail_index_refresh(box->index);
-	if (full || mail_index_sync_have_any(box->index,
-				index_storage_get_sync_flags(box)))
+	if (bridge_mailbox_place(mbox) == BRIDGE_PLACE_OTHER)
+		ret = mbox->shown ? bridge_sync_is_moved(mbox) : 1;
+	else if (full || bridge_sync_has_any(mbox))
 		ret = bridge_sync_run(mbox, flags, full);
 	for (i = 0; ret > 0 && i < BRIDGE_SYNC_REOPEN_MAX; i++) {
 		if (bridge_identity_reopen(mbox) < 0)
