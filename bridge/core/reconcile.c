@@ -101,6 +101,7 @@ struct reconciler {
 	size_t known_count;
 	unsigned char *states;	/* enum known_state */
 	/* after the end */
+	bool has_listed;	/* some of the known messages are listed */
 	bool suspects_back;	/* some suspects are listed */
 	size_t held, suspects, lost;
 
@@ -286,16 +287,17 @@ static bool brake_holds(struct reconciler *rec, size_t lost)
 	known = rec->known_count - counts[STATE_OUTDONE];
 	absent = counts[STATE_ABSENT];
 	listed = counts[STATE_LISTED] + counts[STATE_OTHER];
+	rec->has_listed = listed > 0;
 	rec->suspects_back = suspect[STATE_LISTED] + suspect[STATE_OTHER] > 0;
 	if (absent == 0)
 		return false;
 	if (suspect[STATE_ABSENT] >= RECONCILE_BRAKE_ALL_MIN &&
 	    !rec->suspects_back)
 		return true;
-	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
-		return true;
 	known += lost;
 	absent += lost;
+	if (known >= RECONCILE_BRAKE_ALL_MIN && listed == 0)
+		return true;
 	return known >= RECONCILE_BRAKE_QUARTER_MIN && absent >= known / 4 &&
 		absent * 4 >= known;
 }
@@ -356,6 +358,33 @@ size_t reconcile_lost(const struct reconciler *rec)
 	return rec->lost;
 }
 
+size_t reconcile_losses_now(struct reconcile_losses *losses, int64_t now,
+			    unsigned int brake_pause_secs)
+{
+	int64_t pause = brake_pause_secs;
+
+	/* a clock that was set back: the distance is not known */
+	if (losses->since > now)
+		losses->since = now;
+	if (now - losses->since >= 2 * pause) {
+		memset(losses, 0, sizeof(*losses));
+	} else if (now - losses->since >= pause) {
+		losses->since += pause;
+		losses->before = losses->count;
+		losses->count = 0;
+	}
+	return (size_t)losses->count + losses->before;
+}
+
+void reconcile_losses_add(struct reconcile_losses *losses, size_t lost,
+			  int64_t now, unsigned int brake_pause_secs)
+{
+	if (reconcile_losses_now(losses, now, brake_pause_secs) == 0)
+		losses->since = now;
+	losses->count = lost > UINT32_MAX - losses->count ? UINT32_MAX :
+		losses->count + (uint32_t)lost;
+}
+
 void reconcile_believe(struct reconciler *rec)
 {
 	size_t k;
@@ -365,6 +394,11 @@ void reconcile_believe(struct reconciler *rec)
 			rec->states[k] = STATE_GONE;
 	}
 	rec->held = rec->suspects = 0;
+}
+
+bool reconcile_has_listed(const struct reconciler *rec)
+{
+	return rec->has_listed;
 }
 
 size_t reconcile_held(const struct reconciler *rec)

@@ -31,6 +31,14 @@ enum reconcile_verdict {
 	RECONCILE_TWICE		/* the id had a line before: a wrong listing */
 };
 
+/* What went with lists of late (reconcile_lost), as it is kept. Two losses that are less
+ * than a pause apart are in one window of that length, or in two that follow each other. */
+struct reconcile_losses {
+	int64_t since;
+	uint32_t count;		/* in the window that began then */
+	uint32_t before;	/* in the one before it */
+};
+
 struct reconcile_policy {
 	bool full;		/* absence means gone */
 	bool force;		/* doveadm force-resync: the brake is lifted */
@@ -81,6 +89,14 @@ size_t reconcile_suspects(const struct reconciler *rec);
 
 /* How many messages go because this list alone does not name them. */
 size_t reconcile_lost(const struct reconciler *rec);
+/* How many went with others, as of now: for policy.lost. */
+size_t reconcile_losses_now(struct reconcile_losses *losses, int64_t now,
+			    unsigned int brake_pause_secs);
+/* And those of this list. */
+void reconcile_losses_add(struct reconcile_losses *losses, size_t lost,
+			  int64_t now, unsigned int brake_pause_secs);
+/* Whether the list has any of the messages that are known. */
+bool reconcile_has_listed(const struct reconciler *rec);
 /* The store was asked, and says that what is held back is gone: it is EXPUNGE then. */
 void reconcile_believe(struct reconciler *rec);
 

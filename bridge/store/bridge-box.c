@@ -362,9 +362,30 @@ static bool bridge_box_has_listed_above(struct bridge_mailbox_list *list,
 	return found;
 }
 
-/* RENAME takes the children along. A parent that is shown for its children's sake
-   only is none of the store's: then each of them is renamed. Returns 0, or -1
-   and a fault. */
+/* One RENAME of the store, which takes the children along, and then what is kept of
+   them: it may be the last that works. Returns 0, or -1 and a fault. */
+static int
+bridge_box_rename_one(struct bridge_mailbox_list *list,
+		      const struct listing_box *top, const char *new,
+		      struct fault *fault)
+{
+	const struct listing_box *box;
+	size_t i;
+
+	if (bridge_box_ask(list, VERB_RENAME, top->wire, new, fault) < 0)
+		return -1;
+	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
+		box = &list->boxes->boxes[i];
+		if (bridge_box_is_or_below(box->name, top->name))
+			bridge_box_move_folders(&list->list, box->name,
+				t_strconcat(new, box->name + strlen(top->name),
+					    NULL));
+	} T_END;
+	return 0;
+}
+
+/* A parent that is shown for its children's sake only is none of the store's: then
+   each of them is renamed. Returns 0, or -1 and a fault. */
 static int bridge_box_rename(struct bridge_mailbox_list *list,
 			     const char *old, const char *new,
 			     struct fault *fault)
@@ -375,12 +396,12 @@ static int bridge_box_rename(struct bridge_mailbox_list *list,
 
 	box = listing_box_find(list->boxes, view_of(old));
 	if (box != NULL)
-		return bridge_box_ask(list, VERB_RENAME, box->wire, new, fault);
+		return bridge_box_rename_one(list, box, new, fault);
 	for (i = 0; ret == 0 && i < list->boxes->count; i++) T_BEGIN {
 		box = &list->boxes->boxes[i];
 		if (bridge_box_is_or_below(box->name, old) &&
 		    !bridge_box_has_listed_above(list, box->name, old)) {
-			ret = bridge_box_ask(list, VERB_RENAME, box->wire,
+			ret = bridge_box_rename_one(list, box,
 				t_strconcat(new, box->name + strlen(old),
 					    NULL), fault);
 			renamed++;
@@ -466,25 +487,6 @@ static void bridge_box_unlock_all(struct box_locks *locks)
 	i_free(locks->maps);
 }
 
-static int
-bridge_box_rename_locked(struct bridge_mailbox_list *list, const char *old,
-			 const char *new, struct fault *fault)
-{
-	const struct listing_box *box;
-	size_t i;
-
-	if (bridge_box_rename(list, old, new, fault) < 0)
-		return -1;
-	for (i = 0; i < list->boxes->count; i++) T_BEGIN {
-		box = &list->boxes->boxes[i];
-		if (bridge_box_is_or_below(box->name, old))
-			bridge_box_move_folders(&list->list, box->name,
-				t_strconcat(new, box->name + strlen(old),
-					    NULL));
-	} T_END;
-	return 0;
-}
-
 int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 			       struct mailbox_list *new_list, const char *new)
 {
@@ -511,7 +513,7 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 		return -1;
 	ret = bridge_box_lock_all(list, old, &locks, &fault);
 	if (ret == 0)
-		ret = bridge_box_rename_locked(list, old, new, &fault);
+		ret = bridge_box_rename(list, old, new, &fault);
 	bridge_box_unlock_all(&locks);
 	if (ret < 0) {
 		list->boxes = NULL;

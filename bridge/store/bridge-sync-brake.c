@@ -6,8 +6,10 @@
  *
  * What the brake holds back is asked for, where that can settle it: when all ids of an
  * archive are others now, the messages would be there twice until the brake lets go.
- * They go at once if the list has brought at least as many new messages, some of these
- * can be read, so that the store is alive, and the store says GONE for the old ones. */
+ * They go at once if the list has none of those that are known and at least as many new
+ * messages, some of these can be read, so that the store is alive, and the store says
+ * GONE for the old ones. While some are listed, new mail and a disk that is away look
+ * just like that: then the pause decides. */
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
@@ -18,60 +20,46 @@
 #define ASK_OLD_MAX 64		/* messages that are asked for: spread over all, and the
 				   first and the last are among them */
 
-struct bridge_losses {
-	int64_t since;
-	uint32_t count;
-	uint32_t unused;
-};
-
 /* --- what went with lists before ------------------------------------------- */
 
 static void losses_read(struct bridge_sync *sync, struct mail_index_view *view,
-			struct bridge_losses *losses_r)
+			struct reconcile_losses *losses_r)
 {
-	int64_t pause = sync->mbox->list->set.brake_pause_secs;
 	const void *data;
 	size_t size;
 
 	i_zero(losses_r);
 	mail_index_get_header_ext(view, sync->mbox->losses_ext_id, &data,
 				  &size);
-	if (size != sizeof(*losses_r))
-		return;
-	memcpy(losses_r, data, sizeof(*losses_r));
-	/* a clock that was set back: the distance is not known */
-	if (losses_r->since > sync->now)
-		losses_r->since = sync->now;
-	if (sync->now - losses_r->since >= pause)
-		i_zero(losses_r);
+	if (size == sizeof(*losses_r))
+		memcpy(losses_r, data, sizeof(*losses_r));
 }
 
 size_t bridge_sync_losses(struct bridge_sync *sync)
 {
 	struct mail_index_view *view =
 		mail_index_view_open(sync->mbox->box.index);
-	struct bridge_losses losses;
+	struct reconcile_losses losses;
 
 	losses_read(sync, view, &losses);
 	mail_index_view_close(&view);
-	return losses.count;
+	return reconcile_losses_now(&losses, sync->now,
+				    sync->mbox->list->set.brake_pause_secs);
 }
 
 void bridge_sync_note_losses(struct bridge_sync *sync)
 {
 	size_t lost = sync->rec == NULL ? 0 : reconcile_lost(sync->rec);
 	uint32_t ext_id = sync->mbox->losses_ext_id;
-	struct bridge_losses losses;
+	struct reconcile_losses losses;
 	const void *data;
 	size_t size;
 
 	if (lost == 0)
 		return;
 	losses_read(sync, sync->view, &losses);
-	if (losses.count == 0)
-		losses.since = sync->now;
-	losses.count = lost > UINT32_MAX - losses.count ? UINT32_MAX :
-		losses.count + (uint32_t)lost;
+	reconcile_losses_add(&losses, lost, sync->now,
+			     sync->mbox->list->set.brake_pause_secs);
 	mail_index_get_header_ext(sync->view, ext_id, &data, &size);
 	if (size != sizeof(losses))
 		mail_index_ext_resize_hdr(sync->trans, ext_id, sizeof(losses));
@@ -158,7 +146,8 @@ void bridge_sync_ask_brake(struct bridge_sync *sync)
 	struct idmap *map = sync->mbox->map;
 	size_t k, held = sync->rec == NULL ? 0 : reconcile_held(sync->rec);
 
-	if (held == 0 || sync->adds_count < held || !brake_is_alive(sync) ||
+	if (held == 0 || reconcile_has_listed(sync->rec) ||
+	    sync->adds_count < held || !brake_is_alive(sync) ||
 	    !brake_are_gone(sync))
 		return;
 	for (k = 0; k < sync->known_count; k++) {

@@ -338,3 +338,52 @@ renamed() {
 	END
 	assert_line '* STATUS INBOX (MESSAGES 79)'
 }
+
+@test "what goes with one list after the other adds up" {
+	mail {01..20} Work/{1..4}
+	imap <<-'END'
+		a SELECT INBOX
+		! rm "$TMP"/mail/0[1-4].eml
+		a NOOP
+		! rm "$TMP"/mail/0[5-8].eml
+		a NOOP
+		a STATUS INBOX (MESSAGES)
+		a SELECT Work
+		! rm "$TMP"/mail/Work/[12].eml
+		a NOOP
+		b STATUS Work (MESSAGES)
+		! rm "$TMP"/mail/Work/[34].eml
+		a NOOP
+		b STATUS Work (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 16)'
+	assert_equal "$(grep -c 'STATUS Work (MESSAGES 2)' <<<"$output")" 2
+}
+
+@test "when all have other ids, the old ones go at once" {
+	mail a b c
+	imap <<-'END'
+		a SELECT INBOX
+		! for name in a b c; do mv "$TMP/mail/$name.eml" "$TMP/mail/new-$name.eml"; done
+		a NOOP
+		a show
+	END
+	assert_shows a '4 a' '5 b' '6 c'
+}
+
+@test "what is away while as much new mail comes keeps its UIDs and flags" {
+	mail 0{1..9} 1{0..9} 2{0..9}
+	imap <<-'END'
+		a SELECT INBOX
+		a UID STORE 20:29 +FLAGS.SILENT (\Flagged)
+		! mkdir "$TMP/away"; mv "$TMP"/mail/2*.eml "$TMP/away"
+		! mail 3{0..9} 4{0..9}
+		a NOOP
+		b STATUS INBOX (MESSAGES)
+		! mv "$TMP"/away/*.eml "$TMP/mail"
+		b SELECT INBOX
+		b UID SEARCH FLAGGED
+	END
+	assert_line '* STATUS INBOX (MESSAGES 49)'
+	assert_line '* SEARCH 20 21 22 23 24 25 26 27 28 29'
+}

@@ -103,3 +103,25 @@ anew() {
 		assert_shows a '1 old' '2 new'
 	done
 }
+
+@test "where a store renames the first child only, that keeps its UIDs and flags" {
+	without_id
+	imap <<-'END'
+		a CREATE A/x
+		a append A/x one
+		a append A/x two
+		a SELECT A/x
+		a STORE 1 +FLAGS (\Deleted)
+		a STORE 2 +FLAGS ($Work)
+		a EXPUNGE
+		a CLOSE
+		a CREATE A/y
+		! faults "1 RENAME pass" "RENAME no BUSY not now"
+		a RENAME A B
+		! faults
+		a SELECT B/x
+		a show
+	END
+	assert_output --partial 'a NO [INUSE] not now'
+	assert_shows a '2 two $Work'
+}

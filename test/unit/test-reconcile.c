@@ -307,6 +307,72 @@ static int duplicate_in(const char *known_text, const char *items_text,
 	return 0;
 }
 
+/* Known messages and what is listed of them, after so many went a moment ago. */
+static void test_lost_row(const char *name, const char *known_text,
+			  const char *items_text, size_t lost, const char *want)
+{
+	struct reconcile_policy policy = {
+		.full = true, .now = NOW, .brake_pause_secs = PAUSE,
+		.lost = lost,
+	};
+	struct idmap_known known[64];
+	struct reconcile_item items[64];
+	size_t adds[64], adds_count, duplicate, count;
+	struct reconciler *rec;
+	char fates[65];
+
+	count = parse_known(known_text, known);
+	rec = reconcile(known, count, items, parse_items(items_text, items),
+			&policy, adds, &adds_count, &duplicate);
+	fates_text(rec, count, fates);
+	is_str(fates, want, "%s", name);
+	reconcile_deinit(&rec);
+}
+
+static void test_lost(void)
+{
+	test_lost_row("two of two are held back when one went a moment ago",
+		      "ab", "", 1, "ss");
+	test_lost_row("the last is held back when two went a moment ago",
+		      "a", "x", 2, "s");
+	test_lost_row("the last goes when one went a moment ago",
+		      "a", "", 1, "e");
+	test_lost_row("of 20 a fifth went, and one more is held back",
+		      "abcdefghijklmnop", "abcdefghijklmno", 4,
+		      "kkkkkkkkkkkkkkks");
+	test_lost_row("of 19 a few may go, one list after the other",
+		      "abcdefghijklmno", "abcdefghijklmn", 4,
+		      "kkkkkkkkkkkkkke");
+}
+
+static void test_losses_add_up(void)
+{
+	struct reconcile_losses losses = { .since = 0 };
+
+	is_num(reconcile_losses_now(&losses, NOW, PAUSE), 0,
+	       "nothing was lost at first");
+	reconcile_losses_add(&losses, 3, NOW, PAUSE);
+	reconcile_losses_add(&losses, 4, NOW + PAUSE - 1, PAUSE);
+	is_num(reconcile_losses_now(&losses, NOW + PAUSE - 1, PAUSE), 7,
+	       "losses within a pause add up");
+	is_num(reconcile_losses_now(&losses, NOW + PAUSE + 1, PAUSE), 7,
+	       "what went two seconds ago counts, whenever the first went");
+	reconcile_losses_add(&losses, 1, NOW + PAUSE + 1, PAUSE);
+	is_num(reconcile_losses_now(&losses, NOW + 2 * PAUSE + 1, PAUSE), 1,
+	       "what went more than a pause before does not");
+	is_num(reconcile_losses_now(&losses, NOW + 4 * PAUSE, PAUSE), 0,
+	       "nor does the last after a while");
+	reconcile_losses_add(&losses, 5, NOW, PAUSE);
+	is_num(reconcile_losses_now(&losses, NOW - 1000, PAUSE), 5,
+	       "a clock that was set back does not forget them");
+	is_num(reconcile_losses_now(&losses, NOW - 1000 + 2 * PAUSE, PAUSE), 0,
+	       "nor keep them for ever");
+	reconcile_losses_add(&losses, SIZE_MAX, NOW, PAUSE);
+	reconcile_losses_add(&losses, 1, NOW, PAUSE);
+	is_num(reconcile_losses_now(&losses, NOW, PAUSE), UINT32_MAX,
+	       "there is an end to counting");
+}
+
 static void test_duplicates(void)
 {
 	static const struct {
@@ -596,6 +662,8 @@ int main(void)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		test_row(i);
+	test_lost();
+	test_losses_add_up();
 	test_duplicates();
 	test_verdicts();
 	test_times();
