@@ -511,7 +511,8 @@ static char plain_fate(const struct idmap_known *known, size_t k, size_t count,
 	brake = (count + policy->lost >= 20 && absent > 0 &&
 		 (double)(absent + policy->lost) /
 		 (double)(count + policy->lost) >= 0.25) ||
-		(count >= 3 && listed == 0) || (suspects >= 3 && back == 0);
+		(count + policy->lost >= 3 && absent > 0 && listed == 0) ||
+		(suspects >= 3 && back == 0);
 	if (!policy->full)
 		return 'k';
 	if (known[k].suspect_since > 0 &&
