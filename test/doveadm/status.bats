@@ -250,6 +250,29 @@ assert_cause() {
 	assert_cause 'answered "LIST" with NO: UNAVAILABLE the disk is away' 'try it by hand'
 }
 
+@test "beside a session that runs while the store is away, what fails now is shown too, until it is back" {
+	store "'$ROOT/backends/mbox/mbox' '$TMP/store'"
+	printf 'From a@example.org Mon May  6 07:10:09 2024\nSubject: a\n\nText\n\n' >"$TMP/store/old.mbox"
+	command_file
+	imap <<-'END'
+		a SELECT old
+		! mv "$TMP/store" "$TMP/away"
+		a NOOP
+		a LIST "" *
+		! sleep 1.1; "$TMP/status" >"$TMP/out" 2>"$TMP/err" || echo $? >"$TMP/code"
+		! mv "$TMP/away" "$TMP/store"
+		a NOOP
+		a STATUS old (MESSAGES)
+		! sleep 1.1 # what is told is at most a second old
+		a NOOP
+		! "$TMP/status" >"$TMP/out2" 2>"$TMP/err2"
+	END
+	assert_equal "$(column state "$TMP/out") $(cat "$TMP/code")" 'runs fails 69'
+	run cat "$TMP/err"
+	assert_output --partial 'UNAVAILABLE'
+	assert_equal "$(column state "$TMP/out2")" runs
+}
+
 @test "cause: the brake holds back what the store lists no more" {
 	store "'$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
 	mail a b c

@@ -73,6 +73,36 @@ reads() {
 	assert_clean_log
 }
 
+@test "with acl, MOVE out of a mailbox that may only be read is NO [NOPERM], and leaves no copy" {
+	conf acl imap_acl <<-END
+		namespace own {
+		  prefix = Own/
+		  separator = /
+		  location = maildir:$TMP/user/Maildir
+		}
+		plugin {
+		  acl = vfile:$TMP/acl
+		}
+	END
+	printf '%s\n' 'Fixed owner lr' >"$TMP/acl"
+	mail a Fixed/b
+	imap <<-'END'
+		a CREATE Own/Box
+		a SELECT Fixed
+		a MOVE 1 Own/Box
+		a MOVE 1 INBOX
+		a STATUS Own/Box (MESSAGES)
+		a STATUS INBOX (MESSAGES)
+		a COPY 1 Own/Box
+		a show
+	END
+	assert_equal "$(grep -c '^a NO \[NOPERM\]' <<<"$output")" 2
+	assert_equal "$(grep '^\* STATUS' <<<"$output")" $'* STATUS Own/Box (MESSAGES 0)\n* STATUS INBOX (MESSAGES 1)'
+	assert_line --regexp '^a OK \[COPYUID'
+	assert_shows a '1 Fixed/b'
+	assert_clean_log
+}
+
 @test "with acl, SETACL keeps a mailbox's own rights" {
 	conf acl imap_acl <<-'END'
 		plugin {
@@ -432,6 +462,31 @@ virtual() {
 	END
 	assert_shows b '2 b' '3 Work/c' '4 Work/d'
 	assert_clean_log
+}
+
+@test "what lay in a mailbox that was deleted goes from a virtual mailbox above it" {
+	virtual
+	writable "$TMP/db"
+	cat >>"$TMP/conf" <<-END
+		plugin {
+		  bridge_command = "'$ROOT/backends/sqlite/sqlite' '$TMP/db/mail.sqlite'"
+		}
+	END
+	imap <<-'END'
+		b CREATE Work
+		b append INBOX one
+		b append Work two
+		a SELECT Virtual/All
+		a show
+		b DELETE Work
+		! sleep 1.1 # a virtual mailbox asks what is below it no more than once a second
+		a NOOP
+		a show
+	END
+	assert_shows a '1 one' '2 two'
+	assert_line '* 2 EXPUNGE'
+	assert_shows a '1 one'
+	refute_line --partial 'not available'
 }
 
 @test "a client that idles in a virtual mailbox is told of what comes into the store" {

@@ -107,3 +107,14 @@ export -f now_lists
 	assert_line --regexp '^a NO \[UNAVAILABLE\]'
 	assert_line --regexp '^b NO \[UNAVAILABLE\]'
 }
+
+@test "SELECT with CONDSTORE tells HIGHESTMODSEQ of a mailbox that was just made, and of an empty INBOX" {
+	imap <<-'END'
+		a CREATE New
+		a SELECT New (CONDSTORE)
+		a SELECT INBOX (CONDSTORE)
+		a append INBOX one
+		b SELECT INBOX (CONDSTORE)
+	END
+	assert_equal "$(grep -c 'HIGHESTMODSEQ [1-9]' <<<"$output")" 3
+}
