@@ -189,3 +189,25 @@ three() {
 	assert_line --regexp '^a NO \[UNAVAILABLE\]'
 	assert_line --partial ' First/INBOX'
 }
+
+@test "a store that was never listed and hangs holds up one LIST, not each, and is shown when it is well" {
+	three
+	cat >"$TMP/hangs" <<-END
+		#!/bin/sh
+		while [ -e '$TMP/hanging' ]; do sleep 0.1; done
+		exec '$ROOT/backends/eml-dir/eml-dir' '$TMP/second'
+	END
+	chmod 755 "$TMP/hangs"
+	sed -i "s,bridge_command_second = .*,bridge_command_second = $TMP/hangs\nbridge_caps_timeout_second = 4s," "$TMP/conf"
+	touch "$TMP/hanging"
+	imap <<-'END'
+		a LIST "" *
+		a LIST "" *
+		! rm "$TMP/hanging"
+		a STATUS Second/INBOX (MESSAGES)
+		a LIST "" Second/*
+	END
+	assert_equal "$(grep -c '^a OK List' <<<"$output")" 3
+	run -0 grep -c 'has not answered "LIST" for 200 ms' "$TMP/log"
+	assert_output 1
+}
