@@ -364,20 +364,40 @@ bridge_list_ask(struct bridge_mailbox_list *list, bool force,
 	return 0;
 }
 
+static bool bridge_list_is_late(const struct bridge_mailbox_list *list)
+{
+	return list->late_since != 0 && ioloop_time >= list->late_since &&
+		ioloop_time - list->late_since < LIST_LATE_SECS;
+}
+
+/* One command may ask for each mailbox (LIST with STATUS, NOTIFY): it waits once for a
+   store that hangs. */
+static int
+bridge_list_refresh_once(struct bridge_mailbox_list *list, bool force,
+			 struct fault *fault)
+{
+	uint64_t start = session_now_msecs();
+
+	if (!force && timeval_cmp(&list->hung_timeval, &ioloop_timeval) == 0)
+		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: has not answered \"LIST\" for this command, and "
+			"is not asked again", list->set.argv[0]);
+	if (bridge_list_ask(list, force, UINT_MAX, fault) == 0)
+		return 0;
+	if (bridge_list_is_late(list) ||
+	    session_now_msecs() - start >= LIST_KNOWN_MSECS)
+		list->hung_timeval = ioloop_timeval;
+	return -1;
+}
+
 int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
 {
 	struct fault fault;
 
 	if (bridge_list_prepare(list, &fault) < 0 ||
-	    bridge_list_ask(list, force, UINT_MAX, &fault) < 0)
+	    bridge_list_refresh_once(list, force, &fault) < 0)
 		return bridge_fault_list(&list->list, &fault);
 	return 0;
-}
-
-static bool bridge_list_is_late(const struct bridge_mailbox_list *list)
-{
-	return list->late_since != 0 && ioloop_time >= list->late_since &&
-		ioloop_time - list->late_since < LIST_LATE_SECS;
 }
 
 /* How long a list of all mailboxes waits for this store. */
