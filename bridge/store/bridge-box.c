@@ -94,6 +94,7 @@ static int bridge_box_ask(struct bridge_mailbox_list *list, enum verb_id verb,
 int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	struct mailbox_update index_update;
 	const struct caps *caps;
 	struct fault fault;
 	int ret;
@@ -121,7 +122,10 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 		idmap_unlock(mbox->map);
 	else
 		ret = -1;
-	return ret < 0 ? -1 : index_storage_mailbox_update(box, update);
+	index_update = *update;
+	if (caps->uids)
+		index_update.min_next_uid = 0;
+	return ret < 0 ? -1 : index_storage_mailbox_update(box, &index_update);
 }
 
 /* A store may take CREATE of what it has for well done. Returns 0, -1 with the storage's

@@ -25,10 +25,12 @@
 #endif
 
 /* How long a list of all mailboxes waits for one of several stores: that was never listed, that was,
-   and that did not answer in time when it was asked last. */
+   and that took too long a while ago. Later it is waited for anew: it may be slow now,
+   and no more. */
 #define LIST_FIRST_MSECS 15000
 #define LIST_KNOWN_MSECS 3000
 #define LIST_LATE_MSECS 200
+#define LIST_LATE_SECS 60
 #define LIST_LOG_AGAIN_SECS 60
 
 struct bridge_list_iter {
@@ -356,10 +358,36 @@ bridge_list_ask(struct bridge_mailbox_list *list, bool force,
 	list->boxes = boxes_known(list->known);
 	list->boxes_timeval = ioloop_timeval;
 	list->boxes_time = ioloop_time;
-	list->late = FALSE;
+	list->late_since = 0;
 	i_free(list->logged);
 	bridge_list_log_skipped(list);
 	return 0;
+}
+
+static bool bridge_list_is_late(const struct bridge_mailbox_list *list)
+{
+	return list->late_since != 0 && ioloop_time >= list->late_since &&
+		ioloop_time - list->late_since < LIST_LATE_SECS;
+}
+
+/* One command may ask for each mailbox (LIST with STATUS, NOTIFY): it waits once for a
+   store that hangs. */
+static int
+bridge_list_refresh_once(struct bridge_mailbox_list *list, bool force,
+			 struct fault *fault)
+{
+	uint64_t start = session_now_msecs();
+
+	if (!force && timeval_cmp(&list->hung_timeval, &ioloop_timeval) == 0)
+		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+			"%s: has not answered \"LIST\" for this command, and "
+			"is not asked again", list->set.argv[0]);
+	if (bridge_list_ask(list, force, UINT_MAX, fault) == 0)
+		return 0;
+	if (bridge_list_is_late(list) ||
+	    session_now_msecs() - start >= LIST_KNOWN_MSECS)
+		list->hung_timeval = ioloop_timeval;
+	return -1;
 }
 
 int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
@@ -367,7 +395,7 @@ int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
 	struct fault fault;
 
 	if (bridge_list_prepare(list, &fault) < 0 ||
-	    bridge_list_ask(list, force, UINT_MAX, &fault) < 0)
+	    bridge_list_refresh_once(list, force, &fault) < 0)
 		return bridge_fault_list(&list->list, &fault);
 	return 0;
 }
@@ -375,9 +403,28 @@ int bridge_list_refresh(struct bridge_mailbox_list *list, bool force)
 /* How long a list of all mailboxes waits for this store. */
 static unsigned int bridge_list_patience(struct bridge_mailbox_list *list)
 {
-	if (!boxes_are_known(list->known))
-		return LIST_FIRST_MSECS;
-	return list->late ? LIST_LATE_MSECS : LIST_KNOWN_MSECS;
+	if (bridge_list_is_late(list))
+		return LIST_LATE_MSECS;
+	return boxes_are_known(list->known) ? LIST_KNOWN_MSECS :
+		LIST_FIRST_MSECS;
+}
+
+/* As bridge_list_ask(). A store that hangs may be a fault, too, after a while. */
+static int bridge_list_ask_patiently(struct bridge_mailbox_list *list,
+				     struct fault *fault)
+{
+	unsigned int msecs = bridge_list_patience(list);
+	uint64_t start = session_now_msecs();
+	int ret = bridge_list_ask(list, FALSE, msecs, fault);
+
+	if (ret > 0)
+		(void)fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
+				"%s: has not answered \"LIST\" for %u ms",
+				list->set.argv[0], msecs);
+	if (ret != 0 && msecs != LIST_LATE_MSECS &&
+	    session_now_msecs() - start >= LIST_KNOWN_MSECS)
+		list->late_since = time(NULL);
+	return ret;
 }
 
 /* Lists are asked for all the time: one line tells it, and another one a while later. */
@@ -412,7 +459,6 @@ static bool bridge_list_is_alone(const struct bridge_mailbox_list *list)
 int bridge_list_show(struct bridge_mailbox_list *list)
 {
 	struct fault fault;
-	unsigned int msecs;
 	int ret;
 
 	if (bridge_list_is_alone(list))
@@ -420,17 +466,10 @@ int bridge_list_show(struct bridge_mailbox_list *list)
 	ret = bridge_list_prepare(list, &fault);
 	if (ret < 0)
 		return bridge_fault_list(&list->list, &fault);
-	msecs = bridge_list_patience(list);
 	if (timeval_cmp(&list->failed_timeval, &ioloop_timeval) != 0) {
-		ret = bridge_list_ask(list, FALSE, msecs, &fault);
-		if (ret == 0)
+		if (bridge_list_ask_patiently(list, &fault) == 0)
 			return 0;
 		list->failed_timeval = ioloop_timeval;
-		list->late = TRUE;
-		if (ret > 0)
-			(void)fault_set(&fault, FAULT_UNAVAILABLE,
-				FAULT_SCOPE_BACKEND, "%s: has not answered "
-				"\"LIST\" for %u ms", list->set.argv[0], msecs);
 		bridge_list_log_fault(list, &fault);
 	}
 	/* good for this list alone */

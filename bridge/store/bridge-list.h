@@ -36,7 +36,8 @@ struct bridge_mailbox_list {
 	struct timeval failed_timeval;	/* ioloop_timeval when the store gave no list
 					   in time; it is not asked again in the
 					   same command */
-	bool late;			/* it did not, the last time */
+	struct timeval hung_timeval;	/* of the command that waited in vain */
+	time_t late_since;		/* it took too long then; 0 = it did not */
 	char *logged;			/* what was logged last of that, ... */
 	time_t logged_time;		/* ... and when */
 	bool skipped_logged;

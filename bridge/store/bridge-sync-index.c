@@ -273,7 +273,7 @@ static bool bridge_sync_append_round(struct bridge_sync *sync)
 /* --- the index ------------------------------------------------------------- */
 
 /* Returns how many messages of the index count: none, if it belongs to another
-   UIDVALIDITY than the map. */
+   UIDVALIDITY, or to a map that was lost. */
 static uint32_t bridge_sync_header(struct bridge_sync *sync)
 {
 	const struct mail_index_header *hdr =
@@ -282,8 +282,9 @@ static uint32_t bridge_sync_header(struct bridge_sync *sync)
 	uint32_t uid_validity = map->uidvalidity;
 
 	sync->index_next_uid = hdr->next_uid;
-	if (hdr->uid_validity == uid_validity)
+	if (hdr->uid_validity == uid_validity && !sync->index_is_other)
 		return hdr->messages_count;
+	sync->index_is_other = FALSE;
 	if (hdr->uid_validity != 0) {
 		mail_index_reset(sync->trans);
 		/* a client has asked for it, maybe a moment ago */

@@ -306,6 +306,16 @@ static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 	return bridge_sync_list_anew(sync, &anew, fault);
 }
 
+/* The list was that of the mailbox that the map is of: another one may have its name by
+   now. Returns 0, or -1 and a fault, or with sync->other. */
+static int bridge_sync_is_same(struct bridge_sync *sync, struct fault *fault)
+{
+	int ret = bridge_identity_check(sync->mbox, sync->end.box_id, fault);
+
+	sync->other = ret == 0;
+	return ret > 0 ? 0 : -1;
+}
+
 /* Whether there is a store to ask for a list, and it may be asked now. */
 static bool bridge_sync_may_list(struct bridge_mailbox *mbox, bool force)
 {
@@ -321,7 +331,6 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	struct bridge_mailbox *mbox = sync->mbox;
 	const struct caps *caps;
 	const char *state;
-	int ret;
 
 	if (bridge_sync_is_unchanged(sync))
 		return 0;
@@ -335,17 +344,14 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 		idmap_header(mbox->map)->state : "-";
 	if (bridge_sync_read_list(sync, state, fault) < 0 &&
 	    (sync->new_uidvalidity == 0 ||
+	     bridge_sync_is_same(sync, fault) < 0 ||
 	     bridge_sync_begin_anew(sync, fault) < 0))
 		return -1;
 	if (sync->again && bridge_sync_list_again(sync, fault) < 0)
 		return -1;
-	if (bridge_sync_same_keeps(mbox, caps, fault) < 0)
+	if (bridge_sync_same_keeps(mbox, caps, fault) < 0 ||
+	    bridge_sync_is_same(sync, fault) < 0)
 		return -1;
-	ret = bridge_identity_check(mbox, sync->end.box_id, fault);
-	if (ret <= 0) {
-		sync->other = ret == 0;
-		return -1;
-	}
 	mbox->relist = FALSE;
 	bridge_sync_ask_brake(sync);
 	return 1;
@@ -381,7 +387,8 @@ bool bridge_sync_is_in_step(struct idmap *idmap, uint32_t ext_id,
 		ours->map_end == idmap_end(idmap);
 }
 
-/* UIDs are given out above all that the map or the index has seen. */
+/* UIDs are given out above all that the map or the index has seen. Where the store gives
+   them, an index that has seen more than the map belongs to one that was lost. */
 static void
 bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
 {
@@ -390,8 +397,12 @@ bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
 
 	sync->first_uid = map->next_uid;
 	if (hdr->uid_validity == map->uidvalidity &&
-	    hdr->next_uid > sync->first_uid)
-		sync->first_uid = hdr->next_uid;
+	    hdr->next_uid > sync->first_uid) {
+		if (sync->caps != NULL && sync->caps->uids)
+			sync->index_is_other = TRUE;
+		else
+			sync->first_uid = hdr->next_uid;
+	}
 	sync->next_uid = sync->first_uid;
 }
 
@@ -407,7 +418,8 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
 	bridge_sync_first_uid(sync, view);
-	sync->behind = !bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
+	sync->behind = sync->index_is_other ||
+		!bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
 	/* the index does not know the marks of what lines name */
 	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
 					!bridge_sync_has_marks(mbox, view)))

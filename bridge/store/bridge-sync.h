@@ -59,6 +59,7 @@ struct bridge_sync {
 
 	/* bridge_sync_begin: what the map says, before anything is staged. */
 	bool begun;
+	bool index_is_other;	/* it is that of a map that was lost */
 	bool behind;		/* the index has not taken over all that the
 				   map says */
 	bool partial;		/* the index says what the map says, so known

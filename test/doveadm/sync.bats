@@ -337,3 +337,14 @@ stays() {
 	conflict EXPUNGE
 	stays 'This mail store is read-only: messages cannot be removed'
 }
+
+@test "a next UID that is wanted of a store with UIDs of its own does not keep its mail away" {
+	store --uids
+	save INBOX one
+	do_all 'mailbox update --min-next-uid 100 INBOX'
+	save INBOX two
+	do_all "flags add '\\Flagged' mailbox INBOX uid 1"
+	save INBOX three
+	doveadm -f tab fetch 'uid hdr.subject' mailbox INBOX all
+	assert_output --partial $'1\tone\n2\ttwo\n3\tthree'
+}

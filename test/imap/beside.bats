@@ -189,3 +189,56 @@ three() {
 	assert_line --regexp '^a NO \[UNAVAILABLE\]'
 	assert_line --partial ' First/INBOX'
 }
+
+@test "a store that was never listed and hangs holds up one LIST, not each, and is shown when it is well" {
+	three
+	cat >"$TMP/hangs" <<-END
+		#!/bin/sh
+		while [ -e '$TMP/hanging' ]; do sleep 0.1; done
+		exec '$ROOT/backends/eml-dir/eml-dir' '$TMP/second'
+	END
+	chmod 755 "$TMP/hangs"
+	sed -i "s,bridge_command_second = .*,bridge_command_second = $TMP/hangs\nbridge_caps_timeout_second = 4s," "$TMP/conf"
+	touch "$TMP/hanging"
+	imap <<-'END'
+		a LIST "" *
+		a LIST "" *
+		! rm "$TMP/hanging"
+		a STATUS Second/INBOX (MESSAGES)
+		a LIST "" Second/*
+	END
+	assert_equal "$(grep -c '^a OK List' <<<"$output")" 3
+	run -0 grep -c 'has not answered "LIST" for 200 ms' "$TMP/log"
+	assert_output 1
+}
+
+@test "LIST with STATUS waits once for a store that hangs, not for each mailbox" {
+	three
+	for name in 1 2 3 4 5; do
+		mkdir -p "$TMP/second/$name"
+		cp "$TMP/second/s.eml" "$TMP/second/$name"
+	done
+	cat >"$TMP/hangs" <<-END
+		#!/bin/sh
+		echo started >>'$TMP/starts'
+		while [ -e '$TMP/hanging' ]; do sleep 0.1; done
+		exec '$ROOT/backends/eml-dir/eml-dir' '$TMP/second'
+	END
+	chmod 755 "$TMP/hangs"
+	: >"$TMP/starts"
+	chmod 666 "$TMP/starts"
+	sed -i "s,bridge_command_second = .*,bridge_command_second = $TMP/hangs\nbridge_caps_timeout_second = 4s," "$TMP/conf"
+	imap <<-'END'
+		a LIST "" *
+		a end
+		! touch "$TMP/hanging"; : >"$TMP/starts"
+		b LIST "" * RETURN (STATUS (MESSAGES))
+		! rm "$TMP/hanging"
+		b STATUS Second/5 (MESSAGES)
+	END
+	assert_line '* STATUS INBOX (MESSAGES 0)'
+	assert_equal "$(grep -c '^\* LIST .* Second/[1-5]' <<<"$output")" 10
+	assert_line '* STATUS Second/5 (MESSAGES 1)'
+	# a list is tried once more in a fresh copy; the last is STATUS's
+	assert_equal "$(wc -l <"$TMP/starts")" 3
+}

@@ -118,3 +118,43 @@ export -f now_lists
 	END
 	assert_equal "$(grep -c 'HIGHESTMODSEQ [1-9]' <<<"$output")" 3
 }
+
+@test "a new mailbox that has the name of one that was renamed while open does not end its map" {
+	lists
+	sed -i "s,LIST:) .*,LIST:) cat '$TMP/boxes' ;;,; s,cat .*/list\",cat \"$TMP/list.\$box\"," "$TMP/backend"
+	printf '%s\n' '* BOX Y id=1' 'OK full' >"$TMP/boxes"
+	printf '%s\n' '* MSG 1 uid=1' '* MSG 2 uid=2' 'OK full id=1 uidvalidity=11' >"$TMP/list.Y"
+	imap <<-'END'
+		a SELECT Y
+		a STORE 1 +FLAGS ($Work)
+		a NOOP
+		! mv "$TMP/list.Y" "$TMP/list.Z"
+		! printf '%s\n' '* MSG 3 uid=1' 'OK full id=2 uidvalidity=12' >"$TMP/list.Y"
+		! printf '%s\n' '* BOX Y id=2' '* BOX Z id=1' 'OK full' >"$TMP/boxes"
+		a NOOP
+		c SELECT Z
+		c show
+		c SELECT Y
+		c show
+	END
+	assert_shows c '1 m1 $Work' '2 m2'
+	assert_shows c '1 m3'
+}
+
+@test "a map that was lost is made anew beside an index that was not" {
+	imap <<-'END'
+		a SELECT INBOX
+		a append INBOX one,two
+		a NOOP
+		a end
+		! find "$TMP/state" -name 'dovebridge-map*' -delete
+		b SELECT INBOX
+		b show
+		b append INBOX three
+		b NOOP
+		b show
+	END
+	assert_shows b '1 one' '2 two'
+	assert_shows b '1 one' '2 two' '3 three'
+	[ "$(uidvalidities | wc -l)" -eq 1 ]
+}
