@@ -92,6 +92,19 @@ bridge_sync_lock_place(struct bridge_mailbox *mbox, unsigned int wait_msecs,
 	return SYNC_FAILED;
 }
 
+/* What was kept of it when it was opened, though the store is believed that it has no
+   such mailbox, and so nothing is at its name. */
+static enum sync_lock bridge_sync_lock_opened(struct bridge_mailbox *mbox)
+{
+	struct fault fault;
+
+	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
+		       bridge_sync_waiting, mbox, &fault) == 0)
+		return SYNC_LOCKED;
+	(void)bridge_fault_box(&mbox->box, &fault);
+	return SYNC_FAILED;
+}
+
 int bridge_sync_lock(struct bridge_mailbox *mbox)
 {
 	struct fault fault;
@@ -561,7 +574,9 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	if ((force && bridge_mailbox_believe(mbox) < 0) ||
 	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
-	lock = bridge_sync_lock_or_postpone(mbox, flags);
+	lock = force && mbox->wire_name == NULL ?
+		bridge_sync_lock_opened(mbox) :
+		bridge_sync_lock_or_postpone(mbox, flags);
 	mbox->postponed = lock == SYNC_BUSY;
 	if (lock != SYNC_LOCKED)
 		return lock == SYNC_FAILED ? -1 : lock == SYNC_MOVED;
