@@ -12,13 +12,13 @@ rounds() {
 }
 
 @test "random commands to sqlite are answered as by a Maildir" {
-	rounds 1 14 sqlite
+	rounds 1 7 sqlite
 }
 
 @test "random commands to sqlite that gives UIDs are answered as by a Maildir" {
-	rounds 2 12 sqlite--uids
+	rounds 2 6 sqlite--uids
 }
 
 @test "random commands to maildir are answered as by a Maildir" {
-	rounds 3 10 maildir
+	rounds 3 5 maildir
 }

@@ -295,9 +295,17 @@ class Maker:
         name = self.session()
         self.say(f"{name} FETCH 1:* (UID SAVEDATE)")
 
+    def busy(self) -> None:
+        """Flags that the store gets later, of messages that go elsewhere meanwhile."""
+        self.say("busy")
+        for _ in range(self.rng.randint(1, 3)):
+            self.store()
+            self.rng.choice((self.copy, self.fetch))()
+        self.say("well")
+
     STEPS: dict[Callable[[Maker], None], int] = {
         append: 16, copy: 12, fetch: 22, store: 10, expunge: 5, search: 6, sort: 3, noop: 8, status: 5, list: 5,
-        idle: 2, close: 3, end: 4, create: 5, delete: 1, rename: 2, lmtp: 5, pop3: 2, saved: 1,
+        idle: 2, close: 3, end: 4, create: 5, delete: 1, rename: 2, lmtp: 5, pop3: 2, saved: 2, busy: 1,
     }  # fmt: skip
 
 

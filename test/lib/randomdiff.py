@@ -15,10 +15,11 @@ to him and another (session x), and POP3. randomcommands.py makes its lines:
                         and {validity:BOX} the HIGHESTMODSEQ and UIDVALIDITY told last
     NAME end            the connection is closed
     lose                all sessions end, and the bridge's dovecot.index* are removed
+    busy, well          the bridge's store refuses STORE for now, and does not any more
     tick                a second ends, so that save dates can be told apart
     lmtp WHO {msg:...} BOX      a delivery to 1, 2, 12 or 21
     pop3 COMMAND;...    a POP3 session
-    
+
 Answers must be the same, in one order. What may differ is said at RULES and in class
 Pairs. At the first difference (--all: each) the round is made as small as still shows
 the same, and that is printed with both answers; the exit status is 1. --tree DIR
@@ -34,6 +35,7 @@ import random
 import re
 import select
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -61,7 +63,8 @@ ANSWER_SECS = 60  # longer than anything takes, on a machine with much else to d
 SHRINK_PLAYS, SHRINK_SECS = 150, 60
 NO_UID = 4_000_000_000  # for a UID that the bridge's side has nothing for
 ENDED = b"(the session ended)"
-SERIOUS = re.compile(r"Panic|Fatal|Traceback|[Cc]orrupt|assert|Error: ")
+# but for what is asked for: a store that is BUSY
+SERIOUS = re.compile(r"^(?!.*BUSY).*(Panic|Fatal|Traceback|[Cc]orrupt|assert|Error: )")
 
 # --- what may differ ------------------------------------------------------------
 
@@ -446,7 +449,11 @@ class World:
             os.makedirs(f"{folder}/{name}")
         os.chmod(f"{folder}/stores", 0o1777)
         program, path, *options = STORES[store]
-        backend = [f"{tree}/backends/{program}", path.format(f"{folder}/stores/%u"), *options]
+        os.mkdir(f"{folder}/filter")
+        os.chmod(f"{folder}/filter", 0o1777)
+        self.faults("")
+        backend = [f"{ROOT}/test/lib/filter.py", f"{folder}/filter", "--"]
+        backend += [f"{tree}/backends/{program}", path.format(f"{folder}/stores/%u"), *options]
         # with an index of it, a list may lack what was just made
         plain = ("mail_plugins =", "mailbox_list_index = no", f"mail_location = maildir:{folder}/maildir/state/%u/Maildir")
         self.sides = [Side("maildir", f"{folder}/maildir", tree, ["/bin/false"], plain)]
@@ -457,12 +464,20 @@ class World:
         for side in self.sides:
             side.stop()
 
+    def faults(self, line: str) -> None:
+        """What the bridge's store does wrong (filter.py)."""
+        path = f"{self.folder}/filter/faults"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{line}\n")
+        os.chmod(path, 0o666)
+
     def play(self, lines: list[str]) -> Difference | None:
         """For users who have nothing yet; the first difference."""
         self.plays += 1
         self.pairs = Pairs("--uids" in self.store, any(date in line for line in lines for date in randomcommands.ODD_DATES))
         self.idling: set[str] = set()
         TICKS.clear()
+        self.faults("")
         for side in self.sides:
             side.begin(f"r{self.plays}")
         logged = len(self.sides[1].log())
@@ -495,6 +510,8 @@ class World:
                 side.end_all()
             for path in glob.glob(f"{self.folder}/bridge/state/{bridge.user}/**/dovecot.index*", recursive=True):
                 os.unlink(path)
+        elif line in ("busy", "well"):
+            self.faults("STORE no BUSY" if line == "busy" else "")
         elif line == "tick":
             TICKS.append(int(time.time()) + 1)
             time.sleep(TICKS[-1] + 0.02 - time.time())
@@ -645,6 +662,7 @@ def main() -> int:
     parser.add_argument("stores", nargs="+", choices=STORES, metavar="STORE")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end, too
     differences = 0
     for store in options.stores:
         folder = tempfile.mkdtemp(prefix="dovebridge-randomdiff.")
