@@ -210,6 +210,11 @@ races:				## the same, all at once, with deliveries and delays; SEED=1 SECS=60
 	@$(MAKE) --no-print-directory -s all
 	test/lib/staged test/lib/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
+differ:				## random commands, before Dovecot's maildir and the bridge, 10 minutes; SEED=1 SECS=60
+	@$(DEPS) build run test
+	@$(MAKE) --no-print-directory -s all
+	test/lib/staged test/lib/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
+
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
 FUZZ_CORE = $(filter-out $(B)/core/proc%.o,$(CORE_OBJ))
 FUZZ_LINK = -Ibridge/core -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime
@@ -296,6 +301,6 @@ help:				## this list
 		printf "  make %-24s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
-	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
+	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d)

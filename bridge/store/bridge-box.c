@@ -128,17 +128,19 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 	return ret < 0 ? -1 : index_storage_mailbox_update(box, &index_update);
 }
 
-/* A store may take CREATE of what it has for well done. Returns 0, -1 with the storage's
-   error set. */
+/* A store may take CREATE of what it has for well done. It is asked for its mailboxes now:
+   another session may just have deleted this one. Returns 0, -1 with the storage's error
+   set. */
 static int bridge_box_check_new(struct bridge_mailbox *mbox)
 {
 	const struct listing_box *lbox;
 
-	if (bridge_list_lookup(mbox->list, mbox->box.name, &lbox) < 0) {
+	if (bridge_list_refresh(mbox->list, FALSE) < 0) {
 		mail_storage_copy_list_error(mbox->box.storage,
 					     &mbox->list->list);
 		return -1;
 	}
+	lbox = listing_box_find(mbox->list->boxes, view_of(mbox->box.name));
 	if (lbox == NULL || lbox->missing_since != 0 ||
 	    (bridge_list_box_flags(lbox) &
 	     (MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0)

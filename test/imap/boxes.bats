@@ -71,3 +71,17 @@ setup() {
 	assert_output --regexp 'mailbox "0+"\.\.\. is left out: its name has a component longer than 255 bytes'
 	assert_equal "$(grep -c 'Warning: bridge: mailbox' "$TMP/log")" 7
 }
+
+@test "a mailbox that another session has just deleted can be made anew" {
+	writable "$TMP/store"
+	BACKEND=("$ROOT/backends/sqlite/sqlite" "$TMP/store/mail.db")
+	imap <<-'END'
+		a CREATE x
+		b STATUS x (MESSAGES)
+		a DELETE x
+		b CREATE x
+		a SELECT x
+	END
+	assert_line --regexp '^b OK .*Create completed'
+	refute_line --regexp '^[ab] NO '
+}
