@@ -350,7 +350,7 @@ def never_read(reply: Reply, arg: str) -> None:
 
 
 def slow(reply: Reply, arg: str) -> None:
-    """waits ARG seconds (1) before the answer"""
+    """waits ARG seconds (1) before the answer; with --over the store has done it by then"""
     time.sleep(float(arg or "1"))
 
 
@@ -860,6 +860,8 @@ class Backend:
         return met if met and self.armed() else []
 
     def armed(self) -> bool:
+        if self.options.once and os.path.exists(self.options.once):  # whoever put it there can see that
+            os.close(os.open(f"{self.options.once}.met", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         if self.options.latch:
             try:
                 os.unlink(self.options.latch)
