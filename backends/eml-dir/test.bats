@@ -437,10 +437,9 @@ state_of() {
 @test "eml-dir lists 10,000 files in seconds at most" {
 	(cd "$dir" && seq -f '%05.0f.eml' 10000 | xargs touch)
 	check() {
-		SECONDS=0
+		ulimit -t 10	# seconds of a processor, however many others want one
 		ask 'LIST INBOX -'
 		assert_line --index -1 'OK full count=10000'
-		[ "$SECONDS" -le 10 ] || fail "took $SECONDS s"
 	}
 	in_each_shell check
 }

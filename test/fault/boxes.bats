@@ -46,11 +46,11 @@ load fault
 }
 
 @test "no answer to the list of mailboxes: NO after bridge_timeout" {
-	fault hang@BOXES --verb BOXES --parts seen,fresh --timeout 300ms --log 'wrote nothing for 0.300 s'
+	fault hang@BOXES --verb BOXES --parts seen,fresh --timeout 2s --log 'wrote nothing for 2.000 s'
 }
 
 @test "no end of the list of mailboxes: NO after bridge_timeout" {
-	fault no-final@BOXES --verb BOXES --parts seen,fresh --timeout 300ms --log 'wrote nothing for 0.300 s'
+	fault no-final@BOXES --verb BOXES --parts seen,fresh --timeout 2s --log 'wrote nothing for 2.000 s'
 }
 
 @test "the list of mailboxes is refused for now: NO with the backend's code and words" {

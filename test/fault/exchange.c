@@ -30,7 +30,7 @@
 
 #define REPLY_MAX (1024 * 1024)
 #define HOLD_SECS 3		/* a process that nobody ends, ends itself */
-#define AFTER_MSECS 1000	/* for what should need no time at all */
+#define AFTER_MSECS 4000	/* for what should need no time at all */
 #define KEY "0123456789abcdefghijkl"
 
 /* --- time -------------------------------------------------------------------- */
@@ -474,9 +474,10 @@ static void run(const char *name)
 	else if (strncmp(name, "list", 4) == 0)
 		do_list();
 	else if (strncmp(name, "fetch", 5) == 0)
-		do_fetch(strcmp(name, "fetch-header") == 0 ? FETCH_HEADER :
+		do_fetch(kit_begins(name, "fetch-header") ? FETCH_HEADER :
 			 FETCH_FULL, strcmp(name, "fetch-batch") == 0 ? 3 :
-			 strcmp(name, "fetch-file") == 0);
+			 strcmp(name, "fetch-file") == 0 ||
+			 strcmp(name, "fetch-version") == 0);
 	else if (strncmp(name, "append", 6) == 0)
 		do_append();
 	else if (strcmp(name, "search") == 0)

@@ -107,11 +107,11 @@ load fault
 }
 
 @test "no answer: NO after bridge_timeout" {
-	fault hang@FETCH --verb FETCH --parts seen,fresh --timeout 300ms --log 'wrote nothing for 0.300 s'
+	fault hang@FETCH --verb FETCH --parts seen,fresh --timeout 2s --log 'wrote nothing for 2.000 s'
 }
 
 @test "a message without an OK behind it: NO after bridge_timeout" {
-	fault no-final@FETCH --verb FETCH --parts seen,fresh --timeout 300ms --log 'wrote nothing for 0.300 s'
+	fault no-final@FETCH --verb FETCH --parts seen,fresh --timeout 2s --log 'wrote nothing for 2.000 s'
 }
 
 @test "a path to a FIFO: NO at once" {

@@ -49,13 +49,13 @@ load fault
 }
 
 @test "no answer to the handshake: NO after bridge_caps_timeout" {
-	fault hang@CAPS --verb CAPS --steps 1 --parts seen,fresh --caps-timeout 1s \
-		--log 'wrote nothing for 1.000 s'
+	fault hang@CAPS --verb CAPS --steps 1 --parts seen,fresh --caps-timeout 4s \
+		--log 'wrote nothing for 4.000 s'
 }
 
 @test "half an answer to the handshake: NO after bridge_caps_timeout" {
-	fault no-final@CAPS --verb CAPS --steps 1 --parts seen,fresh --caps-timeout 1s \
-		--log 'wrote nothing for 1.000 s'
+	fault no-final@CAPS --verb CAPS --steps 1 --parts seen,fresh --caps-timeout 4s \
+		--log 'wrote nothing for 4.000 s'
 }
 
 @test "a handshake with CR LF: NO, and the log names the CR" {
@@ -97,6 +97,6 @@ load fault
 }
 
 @test "no request is read after the handshake: NO after bridge_timeout" {
-	fault never-read@CAPS --verb CAPS --steps 1 --parts seen,fresh --timeout 300ms --no-request \
-		--log 'wrote nothing for 0.300 s while answering "LIST"'
+	fault never-read@CAPS --verb CAPS --steps 1 --parts seen,fresh --timeout 2s --no-request \
+		--log 'wrote nothing for 2.000 s while answering "LIST"'
 }

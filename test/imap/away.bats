@@ -105,9 +105,9 @@ back() {
 		a SELECT INBOX
 		a idle
 		! sql "DELETE FROM mail WHERE CAST(data AS TEXT) LIKE '%two%'"
-		a within 8 VANISHED
+		a within 25 VANISHED
 		! sql "UPDATE mail SET flags = '\\Flagged' WHERE CAST(data AS TEXT) LIKE '%one%'"
-		a within 8 FETCH
+		a within 25 FETCH
 		a done
 	END
 	assert_line '* VANISHED 2'

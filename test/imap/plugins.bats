@@ -501,11 +501,11 @@ virtual() {
 		a SELECT Virtual/All
 		a idle
 		! mail Work/c
-		a within 8 3 EXISTS
+		a within 25 3 EXISTS
 		! mail d
-		a within 8 4 EXISTS
+		a within 25 4 EXISTS
 		! rm "$TMP/store/a.eml"
-		a within 8 EXPUNGE
+		a within 25 EXPUNGE
 		a done
 	END
 	assert_line '* 4 EXISTS'

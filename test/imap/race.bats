@@ -20,6 +20,8 @@ late() {
 	BACKEND=("$ROOT/test/lib/backend.py" --once "$TMP/late/on" --fault "slow=1@$1" --over "$SQLITE $DB" "$TMP/db")
 	LATE="touch '$TMP/late/on'"
 	SOON="rm '$TMP/late/on'"
+	# the store has done what it was asked for, and its answer is late
+	MET="until [ -e '$TMP/late/on.met' ]; do sleep 0.01; done"
 }
 
 # imap_of BACKEND [ARG...] --: a session with another backend.
@@ -48,7 +50,7 @@ shown() { sed -n "/^$1 shows/,/^\\./p" <<<"$script" | tac | sed '1d;/^'"$1"' sho
 		b SELECT INBOX
 		! $LATE
 		a begin NOOP
-		! sleep 0.3 # the list of a is on its way
+		! $MET
 		b append INBOX four
 		a finish
 		! $SOON
@@ -71,7 +73,7 @@ shown() { sed -n "/^$1 shows/,/^\\./p" <<<"$script" | tac | sed '1d;/^'"$1"' sho
 		a SELECT INBOX
 		! $LATE
 		a begin NOOP
-		! sleep 0.3 # the list of a is on its way
+		! $MET
 		! printf 'APPEND INBOX %s\n' "$TMP/db/four" | "$SQLITE" "$DB"
 		a finish
 		! $SOON
@@ -90,7 +92,7 @@ shown() { sed -n "/^$1 shows/,/^\\./p" <<<"$script" | tac | sed '1d;/^'"$1"' sho
 		b SELECT INBOX
 		! $LATE
 		a begin UID FETCH 1:3 (BODY.PEEK[])
-		! sleep 0.3 # the answer is on its way
+		! $MET
 		! $SOON
 		b STORE 2 +FLAGS (\\Deleted)
 		b EXPUNGE
@@ -114,7 +116,7 @@ shown() { sed -n "/^$1 shows/,/^\\./p" <<<"$script" | tac | sed '1d;/^'"$1"' sho
 		b SELECT INBOX
 		! $LATE
 		a begin UID MOVE 2 Other
-		! sleep 0.3 # the store has moved it, and has not said so
+		! $MET
 		b STORE 2 +FLAGS (\\Deleted)
 		b EXPUNGE
 		a finish
@@ -130,12 +132,13 @@ shown() { sed -n "/^$1 shows/,/^\\./p" <<<"$script" | tac | sed '1d;/^'"$1"' sho
 	assert_equal "$(in_store)" $'1 one\n3 three'
 }
 
-@test "a mailbox that another session renames during an APPEND has the message, under one name" {
-	late APPEND
+@test "a mailbox that another session renames during a COPY has the message, under one name" {
+	late COPY
 	imap <<-END
 		a SELECT INBOX
 		! $LATE
 		a begin COPY 1 Other
+		! $MET
 		b RENAME Other Else
 		a finish
 		! $SOON

@@ -1,5 +1,6 @@
-# Sessions and a third process on one store, at random: soak.py says what must be so.
-# A longer run is `make soak`.
+# Sessions and a third process on one store: soak.py says what must be so. Here it is the
+# same rounds each time, one thing after the other. What is at once, and killed at any moment,
+# is `make soak` and `make races`.
 load ../lib/common
 
 # soak STORE [OPTION...]: a seed of one's own in $SOAK_SEED.
@@ -7,38 +8,38 @@ soak() { run --separate-stderr "$ROOT/test/lib/soak.py" --seed "${SOAK_SEED:-1}"
 
 # catches FAULT TEXT: in a store that lies so the checker finds that.
 catches() {
-	soak --secs 20 --lie "$1" sqlite
+	soak --rounds 400 --lie "$1" sqlite
 	assert_failure 1
 	assert_output --regexp "$2"
 	assert_line --regexp '^sqlite, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, [1-9][0-9]* violations$'
 }
 
 @test "sessions, a third process and sqlite agree message by message, whatever is killed" {
-	soak --secs 6 sqlite
+	soak --rounds 40 sqlite
 	assert_line --regexp '^sqlite, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, 0 violations$'
 	assert_success
 }
 
 @test "sessions, a third process and maildir agree message by message, whatever is killed" {
-	soak --secs 6 maildir
+	soak --rounds 40 maildir
 	assert_line --regexp '^maildir, seed [0-9]+: [0-9]+ rounds, [0-9]+ messages, 0 violations$'
 	assert_success
 }
 
-# races STORE: everybody at once, with deliveries and delays.
-races() {
+# deliveries STORE: with deliveries, IDLE, and mailboxes that are renamed and deleted.
+deliveries() {
 	if ! id -un >/dev/null 2>&1; then skip 'Dovecot needs a user with a name'; fi
-	soak --races --secs 10 "$1"
+	soak --races --rounds 20 "$1"
 	assert_line --regexp "^$1, seed [0-9]+: [0-9.]+ race minutes, [1-9][0-9]* operations, [0-9]+ kills, 0 violations$"
 	assert_success
 }
 
-@test "sessions, deliveries by LMTP, a third process and sqlite agree, in whatever order things happen" {
-	races sqlite
+@test "sessions, deliveries by LMTP, a third process and sqlite agree, one after the other" {
+	deliveries sqlite
 }
 
-@test "sessions, deliveries by LMTP, a third process and maildir agree, in whatever order things happen" {
-	races maildir
+@test "sessions, deliveries by LMTP, a third process and maildir agree, one after the other" {
+	deliveries maildir
 }
 
 @test "the soak test catches a store that loses a message, and tells its history" {

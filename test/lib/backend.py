@@ -284,6 +284,12 @@ def wrong_id(reply: Reply, arg: str) -> None:
         item.fields[1] = b"nobody-asked-for-this"
 
 
+def still_there(reply: Reply, arg: str) -> None:
+    """the first of those that are gone is there after all"""
+    for item in reply.items[:1]:
+        item.fields, item.body = [b"DATA", item.fields[1], b"3"], b"x\n\n"
+
+
 def swap_bytes(reply: Reply, arg: str) -> None:
     """messages have each other's bytes, in a request and from one to the next"""
     for item in reply.items:
@@ -344,7 +350,7 @@ def never_read(reply: Reply, arg: str) -> None:
 
 
 def slow(reply: Reply, arg: str) -> None:
-    """waits ARG seconds (1) before the answer"""
+    """waits ARG seconds (1) before the answer; with --over the store has done it by then"""
     time.sleep(float(arg or "1"))
 
 
@@ -508,6 +514,7 @@ FAULTS: dict[str, Fault] = {
     # ids
     "wrong-id": Fault(wrong_id, "FETCH"),
     "drop-item": Fault(drop_item, "FETCH"),
+    "still-there": Fault(still_there, "FETCH"),
     "gone-all": Fault(each_id(lambda i, arg: [b"GONE", i], "GONE for every id"), "FETCH"),
     "fail-all": Fault(
         each_id(
@@ -579,6 +586,9 @@ class Trigger:
 
 # --- another backend -----------------------------------------------------------
 
+RENAMED = b"-renamed"  # at the end of ids that are others now, while --spot is for FETCHes of
+NEW_ONES, OLD_ONES = "NEW", "OLD"  # these, or those that were there before
+
 
 class Over:
     """The backend that --over names."""
@@ -587,6 +597,21 @@ class Over:
         self.process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdin and self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout
+
+    def ask_renamed(self, line: bytes) -> Reply:
+        """As ask, when all ids are others: the old ones are GONE, the new ones are listed and read."""
+        verb, box, *words = line.split()
+        if verb == b"LIST":
+            reply = self.ask(line)
+            for item in reply.items:
+                item.fields[1] += RENAMED
+            return reply
+        reply = self.ask(b" ".join([verb, box, *(word.removesuffix(RENAMED) for word in words)]))
+        for asked, item in zip(words[1:], reply.items):
+            item.fields[1] = asked
+            if not asked.endswith(RENAMED):
+                item.fields, item.body = [b"GONE", asked], b""
+        return reply
 
     def ask(self, line: bytes) -> Reply:
         self.input.write(line + b"\n")
@@ -800,13 +825,16 @@ class Backend:
         name = "BOXES" if verb == b"LIST" and not words else os.fsdecode(verb)
         verbs = {"CAPS": self.do_caps, "BOXES": self.do_boxes, "LIST": self.do_list, "FETCH": self.do_fetch}
         wrong = spot(self.options.spot) or [""]
+        renamed = wrong[0] in (NEW_ONES, OLD_ONES) and bool(words) and name in ("LIST", "FETCH")
+        if renamed and name == "FETCH":
+            name = NEW_ONES if words[-1].endswith(RENAMED) else OLD_ONES
         if wrong[0] == name:  # whoever put it there can see that it was met
             os.close(os.open(f"{self.options.spot}.met", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         if self.over and wrong[0] == name and wrong[-1] == "not":
             break_at(b"NO UNAVAILABLE\n", *wrong[1:4])
             return
         if self.over:
-            reply = self.over.ask(line)
+            reply = self.over.ask_renamed(line) if renamed else self.over.ask(line)
             if name == "CAPS":
                 reply.items[0].fields = [w for w in reply.items[0].fields if os.fsdecode(w) not in self.options.without]
         elif name in verbs and verb != b"BOXES":
@@ -832,6 +860,8 @@ class Backend:
         return met if met and self.armed() else []
 
     def armed(self) -> bool:
+        if self.options.once and os.path.exists(self.options.once):  # whoever put it there can see that
+            os.close(os.open(f"{self.options.once}.met", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         if self.options.latch:
             try:
                 os.unlink(self.options.latch)

@@ -36,7 +36,7 @@ from imapclient import STOP_SECS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 IMAP_PROGRAM = "/usr/lib/dovecot/imap"
-ANSWER_SECS = 30  # longer than anything that is asked for
+ANSWER_SECS = 180  # longer than anything that is asked for
 SHOWN_BYTES = 600  # of an answer, on each side of the place where two part
 SHOWN_BEFORE = 120
 ZONE = "Asia/Kathmandu"  # neither UTC nor whole hours

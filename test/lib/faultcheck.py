@@ -41,8 +41,8 @@ DOVEBRIDGE = os.path.join(ROOT, "build", "dovebridge")
 BACKEND = os.path.join(ROOT, "test", "lib", "backend.py")
 
 MESSAGES = {"INBOX": 24, "Other": 20}  # so many that the brake cares
-ANSWER_SECS = 30  # no command takes so long, whatever the backend does
-EXIT_SECS = 10
+ANSWER_SECS = 180  # no command takes so long, whatever the backend does
+EXIT_SECS = 60
 RESIDENT_MAX_KB = 100 * 1024
 LINES_MAX = 1000  # of the log for one command, with what the backend itself writes to it
 FETCHED = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"
@@ -601,8 +601,8 @@ def parse() -> argparse.Namespace:
     add("--backend", default="", metavar="WORDS", help="more options for backend.py")
     add("--memory", type=int, default=0, metavar="MIB", help="RLIMIT_AS of imap, as vsz_limit is")
     add("--pause", type=float, default=0, metavar="SECS", help="after each command, for what comes late")
-    add("--timeout", default="20s", metavar="TIME", help="bridge_timeout")
-    add("--caps-timeout", default="20s", metavar="TIME", help="bridge_caps_timeout")
+    add("--timeout", default="60s", metavar="TIME", help="bridge_timeout")
+    add("--caps-timeout", default="60s", metavar="TIME", help="bridge_caps_timeout")
     return parser.parse_args()
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Kills an IMAP session at random moments, many times, and looks what is left.
+"""Kills an IMAP session at many moments, and looks what is left.
 
     killcheck.py [--seed N] [--kills N] [--writes] [--state DIR] DIR -- PROGRAM [ARG...]
 
 While a client stores flags and keywords, and messages come to DIR and go, the
-PROGRAM is ended with kill -9: at random times, or with --writes at each system
-call by which it changes files. Then a new session must show that
+PROGRAM is ended with kill -9: at system calls that are drawn with the seed, or with
+--writes at each by which it changes files. Then a new session must show that
 
     UIDVALIDITY is the same
     a UID that was seen names the same message, as long as its file is there
@@ -27,7 +27,6 @@ import os
 import random
 import re
 import sys
-import threading
 
 from corpus import normalise
 from imapclient import ImapError, Session
@@ -36,8 +35,10 @@ FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Label1",
 DEATH = (Session.abort, OSError)  # what it is for a client
 WRITES = "write", "pwrite64", "writev", "fsync", "fdatasync", "ftruncate", "rename", "link", "unlink", "fchmod", "close"
 MOST_WRITES = 500
-START = 40  # messages, so many that one or two that go do not meet the brake
-KEEP = 30  # no fewer
+ANY = *WRITES, "read", "openat", "fstat", "fcntl", "mmap", "poll", "epoll_wait", "pread64", "pipe2", "clone"
+MOST_STEPS = 12  # of a session that does not come to the call that it is to die at
+START = 80  # messages, so many that those that go within a second do not meet the brake
+KEEP = 60  # no fewer
 
 
 def text_of(name: str) -> bytes:
@@ -145,7 +146,7 @@ def read(world: World, session: Session) -> None:
 def work(world: World, session: Session) -> None:
     """Until the session is killed."""
     world.selected(session)
-    while True:
+    for _ in range(MOST_STEPS):
         what = world.rng.random()
         if what < 0.1:
             world.add()
@@ -165,36 +166,37 @@ def open_session(argv: list[str]) -> Session:
     return session
 
 
-def killed_session(world: World, argv: list[str]) -> str:
-    """One that lives up to a quarter of a second from its greeting on, so that
-    SELECT is met as well. Returns what it was told, if it was no OK."""
+def traced(argv: list[str], call: str, number: int) -> Session:
+    """One that dies at the Nth call of a kind."""
+    inject = f"inject={call}:signal=KILL:when={number}"
+    return Session(["strace", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject, *argv])
+
+
+def killed_session(world: World, argv: list[str]) -> str | None:
+    """One that dies, at the first calls or later, so that its start and SELECT are met as
+    well. Returns what it was told, if it was no OK, and None if it did not die."""
     session = None
-    delay = world.rng.uniform(0, 0.25)
     try:
-        session = Session(argv)
-        process = session.process
-        # The moment is the test: any is right, none is waited for.
-        threading.Timer(delay, process.kill).start()
+        session = traced(argv, world.rng.choice(ANY), int(10 ** world.rng.uniform(0, 1.7)))
         session.select_name("INBOX")
         work(world, session)
+        session.logout()
     except ImapError as error:
         return str(error)
     except DEATH as error:
         return "" if "BYE" not in str(error) else str(error)
     finally:
         if session is not None:
-            session.process.kill()
             session.shutdown()
-    return ""
+    return None
 
 
 def killed_at_write(world: World, argv: list[str], call: str, number: int) -> bool:
     """One that dies at the Nth call of a kind. Returns whether it did."""
-    inject = f"inject={call}:signal=KILL:when={number}"
     session = None
     try:
         world.add()
-        session = Session(["strace", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject, *argv])
+        session = traced(argv, call, number)
         session.select_name("INBOX")
         world.selected(session)
         for step in (store, World.add, store, World.remove, store, read):
@@ -247,7 +249,8 @@ def main() -> int:
     world.check(first)
     other = first
     for kill in range(1, 0 if options.writes else options.kills + 1):
-        told = killed_session(world, argv)
+        while (told := killed_session(world, argv)) is None:
+            pass
         if told:
             world.violation(f"kill {kill}: {told}")
         if options.state and kill % 4 == 0:

@@ -241,6 +241,9 @@ def of_file(fields: list[bytes], size: int | None) -> str:
     given = options(fields[2:])
     version = given.get(b"version")
     must(b"version" not in given or VERSION.fullmatch(version or b"") is not None, "8.14 a version")
+    if version is not None:
+        numbers = [int(part) for part in re.split(rb"[:.]", version[: 10 + version.rindex(b".")])]
+        must(numbers[0] < 2**64 and max(numbers[1], abs(numbers[2])) < 2**63, "8.14 numbers of 64 bits")
     try:
         info = os.lstat(path)
     except FileNotFoundError:
@@ -249,7 +252,7 @@ def of_file(fields: list[bytes], size: int | None) -> str:
         return "fault UNAVAILABLE"
     if not stat.S_ISREG(info.st_mode):
         return "fault INTERNAL"
-    if version is not None and version_of(info) != [int(part) for part in re.split(rb"[:.]", version[: 10 + version.rindex(b".")])]:
+    if version is not None and version_of(info) != numbers:
         return "fault UNAVAILABLE"
     offset = number(given[b"offset"], 2**63 - 1) if b"offset" in given else 0
     length = number(given[b"length"], MESSAGE_MAX) if b"length" in given else info.st_size - offset
@@ -338,7 +341,9 @@ def of_watch(items: list[Item]) -> str:
 ASKED: dict[str, dict[bytes, int | None]] = {
     "fetch-data": {b"a": 18},
     "fetch-header": {b"a": 18},
+    "fetch-header-version": {b"a": 18},
     "fetch-file": {b"b c": None},
+    "fetch-version": {b"b c": None},
     "fetch-batch": {b"a": 18, b"b c": None, b"d": 18},
 }
 WRITES = ("STORE", "EXPUNGE", "COPY", "MOVE")
@@ -358,11 +363,11 @@ def meaning(name: str, verb: str, reply: bytes) -> str:
     if verb in table:
         return table[verb](items, final)
     if verb == "FETCH":
-        return of_fetch(items, ASKED[name], name == "fetch-header")
+        return of_fetch(items, ASKED[name], name.startswith("fetch-header"))
     return of_append(items) if verb == "APPEND" else of_watch(items)
 
 
 def by_items(name: str, verb: str, items: list[Item]) -> None:
     """Items before a NO are looked at as well; one that is wrong ends the copy."""
     if verb == "FETCH":
-        of_fetch(items, ASKED[name], name == "fetch-header")
+        of_fetch(items, ASKED[name], name.startswith("fetch-header"))

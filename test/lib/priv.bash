@@ -54,7 +54,7 @@ assert_ids() {
 # Nothing that a backend was or had is left: no process of its group, no
 # BRIDGE_TMP.
 assert_nothing_left() {
-	local pid tmp deadline=$((SECONDS + 3))
+	local pid tmp deadline=$((SECONDS + 60))
 	# the kernel's notice, SIGTERM and the removal take their time
 	while :; do
 		left=''

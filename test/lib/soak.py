@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Sessions and a third process change one store at random, and must agree.
 
-    soak.py [--seed N] [--secs N] [--races] [--lie FAULT] [--without WORD,...] STORE...
+    soak.py [--seed N] [--secs N | --rounds N] [--races] [--lie FAULT] [--without WORD,...] STORE...
 
 STORE is sqlite or maildir. Three IMAP sessions work on that backend. In each round one or
 all of them get a command, all at once, and the store may be changed meanwhile without
@@ -29,6 +29,10 @@ With --races most rounds have all sessions at work, mail is delivered by LMTP th
 real Dovecot, another session idles and must hear of everything by itself, requests and
 answers of the store wait at random (so a list may be older than an APPEND that it
 arrives after), and so do sessions at the system calls that lock and commit.
+
+With --rounds it is so many rounds instead of seconds, and one thing is done after the other:
+a command is answered before the next one is given, the store is changed between two, and
+what dies does so at a system call. Then what is found is the same, however busy the machine.
 
 The first violation ends it: it is on stdout with the history of the message, and the
 exit status is 1. A seed gives the same commands as long as the answers, and the moments
@@ -64,7 +68,7 @@ STORES = {"sqlite": (Sqlite, "--synchronous", "off"), "maildir": (Maildir, "--no
 NAMES, THIRD = "abc", "the third process"
 DELETIONS = 4  # of the third process between two checks in a mailbox: the brake has no say
 CHECK_EVERY = 40  # rounds between two checks of everything
-END_SECS = 20  # in which processes must have ended, and sessions see what is there after a failure
+END_SECS = 60  # in which processes must have ended, and sessions see what is there after a failure
 # for the brake: a list that is made while others are moved away lacks many, and what was deleted
 # then waits for another list
 BRAKE_PAUSE = "bridge_brake_pause=5s"
@@ -97,7 +101,8 @@ class World(Commands):
         os.mkdir(f"{folder}/filter")
         self.path = f"{folder}/store"
         backend = [f"{ROOT}/test/lib/filter.py", "--without", options.without]
-        backend += ["--jitter", f"{JITTER_SECS * options.races}:{options.seed}", f"{folder}/filter", "--"]
+        jitter = JITTER_SECS * (options.races and not options.rounds)
+        backend += ["--jitter", f"{jitter}:{options.seed}", f"{folder}/filter", "--"]
         backend += [f"{ROOT}/backends/{name}/{name}", self.path, *STORES[name][1:]]
         os.makedirs(f"{folder}/server/state")
         self.state = f"{folder}/server/state/{USER}"
@@ -160,7 +165,7 @@ class World(Commands):
     def client(self, name: str) -> Client:
         """The session of this name, with a mailbox selected."""
         if name not in self.clients:
-            slow = self.options.races and self.options.strace and self.rng.random() < SLOW_SESSIONS
+            slow = self.options.races and self.options.strace and not self.options.rounds and self.rng.random() < SLOW_SESSIONS
             self.clients[name] = self.start(name, *(delays(self.rng) if slow else []))
         client = self.clients[name]
         if not client.box:
@@ -337,7 +342,7 @@ class World(Commands):
         clients = [self.client(name) for name in names]
         mail = self.delivery is not None and not alone and self.rng.random() < DELIVERIES
         change, bad = self.rng.random() < 0.25, "" if self.options.lie else self.rng.choices(
-            ["", "kill", "fault", "write"], [90, 4, 4, 2 * self.options.strace]
+            ["", "kill", "fault", "write"], [90, 4 * (not self.options.rounds), 4, 2 * self.options.strace]
         )[0]
         if bad == "write":
             return self.die_at_write()
@@ -346,9 +351,7 @@ class World(Commands):
         self.begin_round(len(names) == 1 and not change, not bad, firm)
         if fault:
             self.fault(f"1 {fault}")
-        plans: list[tuple[Client | Delivery, Command]] = [self.plan(client) for client in clients]
-        if mail:
-            plans.append((self.delivery, self.deliver(self.delivery)))
+        plans = self.begin_all([*clients, *([self.delivery] if mail else [])])
         if change:
             self.change_store()
         if bad == "kill":
@@ -365,6 +368,17 @@ class World(Commands):
             client.learn()
         if self.round.alone and not bad and self.rng.random() < 0.2:
             self.check_client(clients[0])
+
+    def begin_all(self, workers: list[Client | Delivery]) -> list[tuple[Client | Delivery, Command]]:
+        """Each begins something; what is to be finished."""
+        plans: list[tuple[Client | Delivery, Command]] = []
+        for worker in workers:
+            plan = self.plan(worker) if isinstance(worker, Client) else (worker, self.deliver(worker))
+            if self.options.rounds:
+                self.finish(*plan)
+            else:
+                plans.append(plan)
+        return plans
 
     def fleeting_round(self) -> None:
         """A mailbox is renamed or deleted, while others have it selected and change it."""
@@ -400,10 +414,9 @@ class World(Commands):
         """All do something at once. The manager has begun to delete the mailbox, or to give it
         this name."""
         self.begin_round(alone=False, clean=manager is None, firm=manager is None)
-        plans: list[tuple[Client | Delivery, Command]] = [self.plan(client) for client in clients]
-        if self.delivery:
-            plans.append((self.delivery, self.deliver(self.delivery)))
-        answer = manager.finish() if manager else None
+        answer = manager.finish() if manager and self.options.rounds else None
+        plans = self.begin_all([*clients, *([self.delivery] if self.delivery else [])])
+        answer = manager.finish() if manager and not answer else answer
         for client, command in plans:
             self.finish(client, command)
         if answer and answer.status != "OK":
@@ -525,13 +538,16 @@ class World(Commands):
 
     # --- all of it -------------------------------------------------------------------------
 
+    def goes_on(self, deadline: float) -> bool:
+        return self.rounds < self.options.rounds if self.options.rounds else time.monotonic() < deadline
+
     def run(self) -> None:
         for box in BOXES:
             self.prepare(box)
         self.store = STORES[self.name][0](self.path)
         self.fault(self.options.lie)
         deadline = time.monotonic() + self.options.secs
-        while time.monotonic() < deadline and not self.violations:
+        while not self.violations and self.goes_on(deadline):
             self.one_round()
             if self.rounds % CHECK_EVERY == 0 and not self.violations:
                 self.check_all()
@@ -572,6 +588,7 @@ def main() -> int:
     parser.add_argument("stores", nargs="+", choices=list(STORES), metavar="STORE")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(100_000))
     parser.add_argument("--secs", type=float, default=600)
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--lie", default="", metavar="FAULT")
     parser.add_argument("--without", default="", metavar="WORD,...")
     parser.add_argument("--races", action="store_true")

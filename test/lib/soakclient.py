@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-ANSWER_SECS = 60  # longer than any command takes
+ANSWER_SECS = 120  # longer than any command takes
 STOP_SECS = 15  # a session that was told to end and has not by then is killed
 NO_EXPUNGE = re.compile(r"(FETCH|STORE|SEARCH) ")  # while these are answered, unless UID stands before
 SECS = re.compile(r" \([0-9.]+( \+ [0-9.]+)* secs\)\.$")  # that Dovecot says it took

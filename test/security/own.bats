@@ -45,7 +45,7 @@ session() {
 			$kind "$TMP/state/$file"
 			SECONDS=0
 			session
-			if [ "$SECONDS" -gt 20 ]; then fail "$kind $file took $SECONDS seconds"; fi
+			if [ "$SECONDS" -gt 120 ]; then fail "$kind $file took $SECONDS seconds"; fi
 			assert_equal "$kind $file $(cat "$TMP/precious")" "$kind $file precious"
 			run find "$TMP/state" -name nowhere
 			assert_output ''

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define KIT_NOBODY 65534
-#define KIT_TIMEOUT_MSECS 5000	/* where no deadline is to strike */
+#define KIT_TIMEOUT_MSECS 30000	/* where no deadline is to strike */
 #define KIT_WATCHDOG_SECS 300
 
 static char kit_stage[64], kit_launcher[128], kit_tmp[128];

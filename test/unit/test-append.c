@@ -4,7 +4,7 @@
 
 #include <sys/resource.h>
 
-#define SHORT_MSECS 500		/* a deadline that is to strike */
+#define SHORT_MSECS 2000		/* a deadline that is to strike */
 #define KEY "Zx81QmVyAA0kqT3fP_uR2w"
 #define BIG 20000000		/* far more than a pipe holds */
 #define PEAK_MAX_KIB 8192	/* what sending that may take */
@@ -765,7 +765,7 @@ static void test_early_no_death(void)
 		"APPEND*) say 'NO OVERQUOTA full'; sleep 60 ;;", SHORT_MSECS);
 	ok(kit_begins(append_big(session), "OVERQUOTA "),
 	   "nor one that reads nothing more");
-	ok(strstr(kit_log_text(), "warning @/backend: wrote nothing for 0.500 s,"
+	ok(strstr(kit_log_text(), "warning @/backend: wrote nothing for 2.000 s,"
 		  " nor read more than ") != NULL, "which has a deadline");
 	session_deinit(&session);
 }
@@ -819,7 +819,7 @@ static void test_deadlines(void)
 	uint64_t began = session_now_msecs();
 
 	ok(kit_begins(append_big(session), "UNCERTAIN @/backend: wrote nothing "
-		      "for 0.500 s, nor read more than "),
+		      "for 2.000 s, nor read more than "),
 	   "a backend that reads nothing has a deadline");
 	ok(strstr(buf_str(&shown), " of 20000000 octets, while answering "
 		  "\"APPEND Box - size=20000000") != NULL,
@@ -827,7 +827,7 @@ static void test_deadlines(void)
 	ok(session_now_msecs() - began < KIT_TIMEOUT_MSECS, "in time");
 	is_num(kit_requests("APPEND"), 1, "after which nothing is repeated");
 	is_str(append_of(session, NAMELESS), "UNCERTAIN @/backend: wrote nothing "
-	       "for 0.500 s while answering \"APPEND Box - size=10 "
+	       "for 2.000 s while answering \"APPEND Box - size=10 "
 	       "flags=\\Seen,x date=1700000000 key=" KEY "\"",
 	       "as has one that reads all and says nothing");
 	session_deinit(&session);

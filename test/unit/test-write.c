@@ -2,7 +2,7 @@
 #include "session-kit.h"
 #include "write.h"
 
-#define SHORT_MSECS 500		/* a deadline that is to strike */
+#define SHORT_MSECS 1500		/* a deadline that is to strike */
 #define MANY 10000
 #define ALL_VERBS "STORE EXPUNGE COPY MOVE CREATE DELETE RENAME"
 #define CAPS(features) "'CAPS 1 '*) say '* CAPS 1 " features " " ALL_VERBS "' OK ;;\n"
@@ -549,12 +549,12 @@ static void test_deadline(void)
 		"STORE* | MOVE*) sleep 60 ;;", SHORT_MSECS);
 
 	is_str(write_of(session, VERB_STORE, "a"), "a unknown UNCERTAIN - "
-	       "UNCERTAIN @/backend: wrote nothing for 0.500 s while answering "
+	       "UNCERTAIN @/backend: wrote nothing for 1.500 s while answering "
 	       "\"STORE Box +\\Seen,-$Work a\"", "a deadline leaves a write in "
 	       "doubt");
 	is_num(kit_requests("STORE"), 1, "and does not repeat it");
 	is_str(write_of(session, VERB_MOVE, "a"), "a unknown UNCERTAIN - "
-	       "UNCERTAIN @/backend: wrote nothing for 0.500 s while answering "
+	       "UNCERTAIN @/backend: wrote nothing for 1.500 s while answering "
 	       "\"MOVE Box Dest a\"", "whether it might be or not");
 	session_deinit(&session);
 }
@@ -642,7 +642,7 @@ static void test_boxes(void)
 	session_deinit(&session);
 	session = kit_session(CAPS("") "RENAME*) sleep 60 ;;", SHORT_MSECS);
 	is_str(box_of(session, VERB_RENAME, "b", "c"), "UNCERTAIN @/backend: "
-	       "wrote nothing for 0.500 s while answering \"RENAME b c\"",
+	       "wrote nothing for 1.500 s while answering \"RENAME b c\"",
 	       "and a deadline to RENAME");
 	session_deinit(&session);
 }
