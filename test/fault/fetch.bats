@@ -82,7 +82,7 @@ load fault
 
 @test "a second OK after a message is never taken for the answer to what comes next" {
 	# the pause: the OK comes 50 ms later and must be there before the next request
-	fault afterwards@FETCH --verb FETCH --expect OLD --parts seen,fresh --pause 0.2 --lines 3 --no-request \
+	fault afterwards@FETCH --verb FETCH --expect OLD --parts seen,fresh --pause 2 --lines 3 --no-request \
 		--log 'wrote "OK" to stdout after its answer to "FETCH INBOX full 00[234].eml"'
 }
 

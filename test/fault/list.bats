@@ -66,12 +66,12 @@ load fault
 
 @test "a second OK after a list is never taken for the answer to what comes next" {
 	# the pause: the OK comes 50 ms later and must be there before the next request
-	fault 'afterwards=OK full@LIST' --expect OLD --parts seen --pause 0.2 --lines 3 --no-request \
+	fault 'afterwards=OK full@LIST' --expect OLD --parts seen --pause 2 --lines 3 --no-request \
 		--log 'wrote "OK full" to stdout after its answer to "LIST (INBOX|Other) -"'
 }
 
 @test "a copy that ends between two requests: the next copy answers" {
 	# the pause: the end must have come before the next request
-	fault die-after=3@LIST --expect OLD --parts seen --pause 0.3 --lines 3 --no-request \
+	fault die-after=3@LIST --expect OLD --parts seen --pause 2 --lines 3 --no-request \
 		--log 'ended after its answer to "LIST (INBOX|Other) -": exited with status 3'
 }
