@@ -29,7 +29,7 @@ recorded() {
 
 # said REQUEST...: what the replay of $TMP/transcript answers.
 said() {
-	run --separate-stderr timeout 20 "$DOVEBRIDGE" replay "$TMP/transcript" < <(printf '%s\n' "$@")
+	run --separate-stderr timeout 120 "$DOVEBRIDGE" replay "$TMP/transcript" < <(printf '%s\n' "$@")
 }
 
 @test "a session with the transcript of a session is told the same" {
@@ -86,7 +86,7 @@ said() {
 	local path
 	mkfifo "$TMP/fifo"
 	for path in "$TMP/mail" /dev/zero "$TMP/fifo"; do
-		run --separate-stderr timeout 20 "$DOVEBRIDGE" replay "$path" </dev/null
+		run --separate-stderr timeout 120 "$DOVEBRIDGE" replay "$path" </dev/null
 		assert_failure 66
 		assert_regex "$stderr" 'is not a file'
 	done

@@ -40,7 +40,7 @@ serve() {
 	"$DOVEBRIDGE" serve --state "$TMP/state-$name" "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" </dev/null 3>&- &
 	PID=$!
 	SERVED+=("$PID")
-	wait_until 30 ends_or_serves "$TMP/$name.out" "$PID"
+	wait_until 120 ends_or_serves "$TMP/$name.out" "$PID"
 	IMAP=$(sed -n 's/^IMAP\t.* port //p' "$TMP/$name.out")
 	POP3=$(sed -n 's/^POP3\t.* port //p' "$TMP/$name.out")
 	PASSWORD=$(sed -n 's/^password\t//p' "$TMP/$name.out")
@@ -67,7 +67,7 @@ all_gone() {
 	local secs=$1
 	shift
 	wait_until "$secs" gone "$@"
-	wait_until 5 test -z "$(ls -A "$RUN")"
+	wait_until 120 test -z "$(ls -A "$RUN")"
 }
 
 # python ARG...: a script on stdin. It has a session open while it lives.
@@ -84,7 +84,7 @@ connect() {
 		imap.sock.recv(1000)
 		imap.sock.recv(1000)
 	END
-	wait_until 10 test -e "$TMP/connected"
+	wait_until 120 test -e "$TMP/connected"
 }
 
 @test "imaplib logs in with the printed password and reads" {
@@ -206,7 +206,7 @@ ends_with() {
 	mapfile -t all < <(family "$PID")
 	keeper=$(pgrep -P "$PID")
 	kill -9 "$PID" "$keeper"
-	wait_until 15 gone "${all[@]}"
+	wait_until 120 gone "${all[@]}"
 }
 
 @test "the end of its parent ends serve" {
@@ -215,7 +215,7 @@ ends_with() {
 	sh -c '"$@" >"$0.out" 2>"$0.err" & echo $! >"$0.pid"; while :; do sleep 1; done' "$TMP/a" \
 		"$DOVEBRIDGE" serve --state "$TMP/state" -- "${BACKEND[@]}" 3>&- &
 	local parent=$!
-	wait_until 30 grep -qs '^\^C ends it' "$TMP/a.out"
+	wait_until 120 grep -qs '^\^C ends it' "$TMP/a.out"
 	mapfile -t all < <(family "$(cat "$TMP/a.pid")")
 	kill -9 "$parent"
 	all_gone 15 "${all[@]}"
@@ -368,7 +368,7 @@ ends_with() {
 @test "what goes wrong in the backend is logged to stderr" {
 	serve a -- "$ROOT/test/lib/backend.py" --fault unavailable@BOXES "$ROOT/test/data/archive"
 	run curl -sS "imap://127.0.0.1:$IMAP/INBOX?ALL" -u "$AS:$PASSWORD"
-	wait_until 10 grep -q 'try again later' "$TMP/a.err"
+	wait_until 120 grep -q 'try again later' "$TMP/a.err"
 }
 
 @test "a program of Dovecot that is not installed is named, with its package" {

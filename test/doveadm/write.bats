@@ -115,7 +115,7 @@ save() {
 	for _ in 1 2 3; do run -0 "$ROOT/test/lib/lmtp.py" "$LMTP_PORT" alice; done
 	run -0 /usr/bin/python3 - "$POP3_PORT" <<-'END'
 		import poplib, sys
-		pop = poplib.POP3("127.0.0.1", int(sys.argv[1]), timeout=30)
+		pop = poplib.POP3("127.0.0.1", int(sys.argv[1]), timeout=120)
 		pop.user("alice")
 		pop.pass_("secret")
 		print(len(pop.list()[1]))

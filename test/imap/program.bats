@@ -517,14 +517,14 @@ busy() {
 
 @test "other ids for the same messages: each gets a new UID, and the brake keeps the old ones until the pause is over" {
 	history_of 'box INBOX' 'add INBOX x1' 'add INBOX x2' 'add INBOX x3' 'add INBOX x4'
-	imap -o bridge_brake_pause=1s <<-'END'
+	imap -o bridge_brake_pause=3s <<-'END'
 		a SELECT INBOX
 		! history_of 'box INBOX' 'add INBOX y1' 'add INBOX y2' 'add INBOX y3'
 		a NOOP
 		a UID SEARCH ALL
 		a UID FETCH 1 BODY.PEEK[]
 		# for the pause to pass
-		! sleep 1.1
+		! sleep 3.1
 		a NOOP
 		a show
 		b SELECT INBOX

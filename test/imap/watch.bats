@@ -121,7 +121,7 @@ load idle
 		! await_requests 1 WATCH
 		a done
 		a idle
-		! sleep 1	# it has asked for a place; the old copy has 1.5 s left
+		! sleep 0.5	# it has asked for a place; the old copy has 2.5 s left
 		! requests WATCH
 		! await_requests 2 WATCH
 		! requests WATCH

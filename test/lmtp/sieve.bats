@@ -268,7 +268,7 @@ assert_all() {
 	faults '1 APPEND late 1'
 	"$ROOT/test/lib/lmtp.py" "$LMTP_PORT" alice >"$TMP/answer" 3>&- &
 	local lmtp=$!
-	timeout 30 sh -c "until grep -q ^APPEND '$TMP/db/trace'; do sleep 0.1; done"
+	timeout 120 sh -c "until grep -q ^APPEND '$TMP/db/trace'; do sleep 0.1; done"
 	imap --state "$TMP/dovecot/state/alice" <<<'a RENAME Work Done'
 	assert_output --partial 'a OK'
 	wait "$lmtp"

@@ -18,7 +18,7 @@ pop3() {
 	cat >"$TMP/script.py" <<-END
 		import poplib, sys, os
 		def say(*words): print(*(w.decode("latin-1") if isinstance(w, bytes) else w for w in words))
-		pop = poplib.POP3("127.0.0.1", $POP3_PORT, timeout=30)
+		pop = poplib.POP3("127.0.0.1", $POP3_PORT, timeout=120)
 		pop.user("joe"); pop.pass_("secret")
 	END
 	cat >>"$TMP/script.py"

@@ -108,7 +108,7 @@ Uid:	$ALICE	$ALICE	$ALICE	$ALICE\$"
 	assert_nothing_left
 }
 
-@test "when the imap process is killed, its backend ends within three seconds" {
+@test "when the imap process is killed, its backend ends, and nothing of it is left" {
 	python3 - "$IMAP_PORT" "$SEEN" <<-'END'
 		import glob, imaplib, os, signal, sys
 		imap = imaplib.IMAP4("127.0.0.1", int(sys.argv[1]))

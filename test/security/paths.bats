@@ -31,7 +31,7 @@ setup() {
 
 @test "odd paths are refused by dovebridge cat, too" {
 	while read -r name fate; do
-		run timeout 20 "$DOVEBRIDGE" cat "$name" "$name" -- "${BACKEND[@]}"
+		run timeout 120 "$DOVEBRIDGE" cat "$name" "$name" -- "${BACKEND[@]}"
 		refute_output --partial SECRET
 		case $fate:$status in
 		refused:6[0-9] | refused:7[0-9] | own:0 | whole:*) ;;
@@ -43,7 +43,7 @@ setup() {
 # A mailbox with one message of 8 MB, and a client that reads no more than its start
 # until the file has become what COMMAND makes of it; prints what came then.
 slow_reader() {
-	timeout 30 python3 - "$TMP/mail/big.eml" "$1" "$DOVEBRIDGE" imap --state "$TMP/state" -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail" 2>"$TMP/log" <<-'END'
+	timeout 120 python3 - "$TMP/mail/big.eml" "$1" "$DOVEBRIDGE" imap --state "$TMP/state" -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail" 2>"$TMP/log" <<-'END'
 		import os, subprocess, sys
 		path, command, *argv = sys.argv[1:]
 		imap = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
