@@ -267,6 +267,15 @@ bool bridge_ahead_want(struct mail *mail, enum fetch_want want)
 	return TRUE;
 }
 
+bool bridge_ahead_has_others(struct mail *mail)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
+	const struct bridge_ahead *ahead = mbox->list->ahead;
+
+	return ahead != NULL && ahead->mbox == mbox &&
+		ahead_knows_more(ahead, mail->uid);
+}
+
 void bridge_ahead_forget(struct mail *mail)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);

@@ -17,6 +17,8 @@ bool bridge_ahead_want(struct mail *mail, enum fetch_want want);
  * -1 and a fault, which then is this message's own. */
 int bridge_ahead_take(struct mail *mail, enum fetch_want want,
 		      struct fetched *fetched_r, struct fault *fault);
+/* Whether others are to be read, too, as Dovecot has said. */
+bool bridge_ahead_has_others(struct mail *mail);
 /* A message that was wanted is not read after all. */
 void bridge_ahead_forget(struct mail *mail);
 /* Forget all of a mailbox. */

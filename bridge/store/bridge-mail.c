@@ -337,7 +337,9 @@ static bool bridge_mail_prefetch(struct mail *_mail)
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(_mail->box);
 
 	if (mail->data.stream != NULL || _mail->saving || _mail->expunged ||
-	    mbox->wire_name == NULL || bridge_kept_has(_mail) ||
+	    mbox->wire_name == NULL ||
+	    /* what is kept makes way for those that are read before it */
+	    (bridge_kept_has(_mail) && !bridge_ahead_has_others(_mail)) ||
 	    (mail->data.access_part == 0 && bridge_mail_headers_cached(mail)))
 		return TRUE;
 	bmail->ahead = bridge_ahead_want(_mail, bridge_mail_want(mail, FALSE));
