@@ -71,6 +71,7 @@ SERIOUS = re.compile(r"^(?!.*BUSY).*(Panic|Fatal|Traceback|[Cc]orrupt|assert|Err
 START = int(time.time()) - 1
 TICKS: list[int] = []
 FETCHED = re.compile(rb"\* \d+ FETCH ")
+SAVED = re.compile(rb'SAVEDATE "after tick (\d+)"')
 DATE = re.compile(rb'INTERNALDATE "[^"]*"')
 
 
@@ -206,6 +207,10 @@ class Pairs:
 
     def same_uids(self, command: str, validity: bytes, mine: bytes, theirs: bytes) -> tuple[bytes, bytes]:
         mine, theirs = (re.sub(rb"(?<=UIDNEXT )\d+", b"#", text) for text in (mine, theirs))
+        # what such a store has copied is in the index, and saved, when it is looked at
+        one, two = SAVED.search(mine), SAVED.search(theirs)
+        if FETCHED.match(mine) and one and two and int(two[1]) > int(one[1]):
+            theirs = SAVED.sub(one[0], theirs, count=1)
         if re.match(rb"\* VANISHED ", mine):
             return self.vanished(validity, mine, theirs)
         for pattern in self.places(command, mine):
@@ -474,7 +479,9 @@ class World:
     def play(self, lines: list[str]) -> Difference | None:
         """For users who have nothing yet; the first difference."""
         self.plays += 1
-        self.pairs = Pairs("--uids" in self.store, any(date in line for line in lines for date in randomcommands.ODD_DATES))
+        odd = any(date in line for line in lines for date in randomcommands.ODD_DATES)
+        # the other user has a store of his own, with the same numbers
+        self.pairs, self.others = (Pairs("--uids" in self.store, odd) for _ in range(2))
         self.idling: set[str] = set()
         TICKS.clear()
         self.faults("")
@@ -505,7 +512,7 @@ class World:
         for idler in sorted(self.idling) if line == "lose" else [name] if text == "end" and name in self.idling else []:
             self.command(f"{idler} DONE", idler, "DONE")
         if line == "lose":
-            self.pairs.lost = True
+            self.pairs.lost = self.others.lost = True
             for side in self.sides:
                 side.end_all()
             for path in glob.glob(f"{self.folder}/bridge/state/{bridge.user}/**/dovecot.index*", recursive=True):
@@ -558,15 +565,21 @@ class World:
         if name in self.idling and text != "DONE" or not all(side.can(text) for side in self.sides):
             return [], []  # of a round that is made smaller
         (self.idling.add if text == "IDLE" else self.idling.discard)(name)
+        pairs = self.others if name == "x" else self.pairs
         where = self.sides[0].validity.get(self.sides[0].boxes.get(name, ""), b"")
         for side in self.sides:
             try:
-                side.send(name, text, self.pairs if side.name == "bridge" else None, where)
+                side.send(name, text, pairs if side.name == "bridge" else None, where)
             except Ended:
                 pass  # is told when nothing comes
         for side in self.sides:
             try:
-                both.append(side.receive(name, text))
+                answers = side.receive(name, text)
+                if text == "DONE":
+                    # what came while it idled is told by DONE or by the next command
+                    side.send(name, "NOOP")
+                    answers += side.receive(name, "NOOP")
+                both.append(answers)
             except Ended:
                 both.append([ENDED])
         if any(ENDED in some for some in both):
@@ -574,16 +587,16 @@ class World:
                 side.end(name)
         where = self.sides[0].validity.get(self.sides[0].boxes.get(name, ""), b"")
         mine, theirs = self.ruled(both)
-        if self.pairs.lost:
+        if pairs.lost:
             mine, theirs = ([one for one in some if not IN_INDEX.match(one)] for some in (mine, theirs))
         if UNORDERED.match(line):
             mine, theirs = sorted(mine), sorted(theirs)
         if text == "DONE" or settling:
             mine, theirs = summary(mine), summary(theirs)
         if len(mine) == len(theirs):
-            pairs = [self.pairs.same(line, where, *pair) for pair in zip(mine, theirs)]
-            mine, theirs = [one for one, _ in pairs], [two for _, two in pairs]
-        if self.pairs.uids and mine == theirs and (settling or re.match("SELECT|EXAMINE", text)):
+            same = [pairs.same(line, where, *pair) for pair in zip(mine, theirs)]
+            mine, theirs = [one for one, _ in same], [two for _, two in same]
+        if pairs.uids and mine == theirs and (settling or re.match("SELECT|EXAMINE|DONE", text)):
             # which UIDs are there, so that a set of them means the same on both sides
             return self.command(f"{name} UID SEARCH ALL", name, "UID SEARCH ALL")
         return mine, theirs
