@@ -27,7 +27,10 @@ peak() {
 	echo "$output"
 }
 
-# assert_peak MESSAGES MIB: that each command went well, and within this memory.
+# assert_peak MESSAGES MIB: that each command went well, and within this memory. Dovecot's
+# record of a message has 28 bytes, and 12 more are places for what is found out when it is read
+# (bridge-sync-cache.c): each SELECT of a mailbox that is used would make them otherwise, 100 ms for
+# a million. Dovecot's buffers double: where records need more than 32 MiB, they take 64.
 assert_peak() {
 	local line
 	for line in "${lines[@]}"; do
@@ -55,10 +58,10 @@ assert_uid() {
 	assert_peak $MILLION 150
 }
 
-@test "so it does when the list tells sizes, dates and flags" {
+@test "when the list tells sizes, dates and flags it takes at most 200 MiB" {
 	listed "MSG 1 $MILLION size=1234 vsize=1250 date=1700000000 flags=\\Seen" 'OK full'
 	peak
-	assert_peak $MILLION 150
+	assert_peak $MILLION 200
 }
 
 @test "a million messages that are known are listed again in the same memory" {
@@ -68,12 +71,12 @@ assert_uid() {
 	assert_peak $MILLION 150
 }
 
-@test "a lost index of a million messages is rebuilt in the same memory" {
+@test "a lost index of a million messages is rebuilt in at most 200 MiB" {
 	listed "MSG 1 $MILLION" 'OK full'
 	peak
 	lose_index
 	peak
-	assert_peak $MILLION 150
+	assert_peak $MILLION 200
 }
 
 @test "UIDs are given out in the order of a long list" {
