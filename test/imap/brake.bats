@@ -271,7 +271,7 @@ resync() {
 	[ "$(grep -c 'missing from its list' "$TMP/log")" -ge 1 ]
 }
 
-@test "what went longer ago than the pause does not count" {
+@test "what went longer ago than two pauses does not count" {
 	mail {01..20}
 	imap -o bridge_brake_pause=3s <<-'END'
 		a SELECT INBOX
