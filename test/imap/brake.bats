@@ -277,7 +277,7 @@ resync() {
 		a SELECT INBOX
 		! rm "$TMP"/mail/0[1-4].eml
 		a NOOP
-		! sleep 3.1
+		! sleep 6.1
 		! rm "$TMP"/mail/0[5-7].eml
 		a NOOP
 		a STATUS INBOX (MESSAGES)
