@@ -122,15 +122,26 @@ errors() { grep -c 'Error: ' "$TMP/log"; }
 }
 
 @test "doveadm backup from a store that gives no list, and never gave one, removes nothing" {
-	archive
-	exits | program
-	mkdir -p "$TMP/user/there"
-	imap <<-'END'
-		a CREATE Keep
-		a append Keep one
+	conf '' <<-END
+		namespace archive {
+		  prefix = Archive/
+		  separator = /
+		  location = maildir:$TMP/user/Maildir
+		}
+		plugin {
+		  bridge_command = "$TMP/program '$TMP/store'"
+		}
 	END
+	works
+	mail old/one new
+	writable "$TMP/user/there"
+	doveadm backup "maildir:$TMP/user/there"
+	assert_success
+	exits | program
+	rm -rf "$TMP/user/bridge"
 	doveadm backup "maildir:$TMP/user/there"
 	assert_failure
+	assert_equal "$(find "$TMP/user/there" -type f -regex '.*/\(cur\|new\)/.*' | wc -l)" 2
 }
 
 @test "a store with the INBOX that does not work hides no other namespace, either" {
