@@ -42,46 +42,28 @@ static bool bridge_copy_flags_are_told(struct bridge_mailbox *src)
 					  index_storage_get_sync_flags(box));
 }
 
-/* The set of a message in the map, of which all is read. */
-static struct view bridge_copy_map_set(struct bridge_mailbox *src, uint32_t uid)
-{
-	const struct view none = { NULL, 0 };
-	const struct idmap_known *known;
-	size_t first = 0, middle, count;
-
-	known = idmap_known(src->map, &count);
-	while (first < count) {
-		middle = first + (count - first) / 2;
-		if (known[middle].uid == uid)
-			return idmap_flags_text(src->map,
-				idmap_known_flags(src->map, &known[middle]));
-		if (known[middle].uid < uid)
-			first = middle + 1;
-		else
-			count = middle;
-	}
-	return none;
-}
-
 /* What the store knows of its flags, as a set of the map. Returns 0, -1 and a fault. */
 static int
 bridge_copy_src_flags(struct mail *mail, struct bridge_saved *saved,
 		      struct fault *fault)
 {
 	struct bridge_mailbox *src = saved->src;
-	struct view set;
+	struct buf buf = { NULL, 0, 0 };
+	struct idmap_entry entry;
+	int ret;
 
 	if (bridge_copy_flags_are_told(src)) {
 		saved->src_flags = i_strdup(bridge_flags_of(mail->box,
 					mail->box->view, mail->seq));
 		return 0;
 	}
-	/* once read, that is what came since */
-	if (idmap_load(src->map, fault) < 0)
-		return -1;
-	set = bridge_copy_map_set(src, mail->uid);
-	saved->src_flags = i_strndup(set.p, set.len);
-	return 0;
+	i_zero(&entry);
+	ret = idmap_lookup(src->map, mail->uid, &entry, &buf, fault);
+	if (ret >= 0)
+		saved->src_flags = entry.flags.len == 0 ? i_strdup("") :
+			i_strndup(entry.flags.p, entry.flags.len);
+	buf_free(&buf);
+	return ret < 0 ? -1 : 0;
 }
 
 /* Returns 1, 0 if the source does not know the message any more, -1 with the
