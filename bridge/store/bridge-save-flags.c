@@ -140,20 +140,28 @@ static void save_find_all(struct bridge_save_context *ctx, uint32_t next_uid)
 	mail_index_view_close(&view);
 }
 
-static void save_index_changes(struct bridge_save_context *ctx)
+/* Those that are in the index, and have flags that the store does not know. */
+static void save_get_changes(struct bridge_save_context *ctx,
+			     ARRAY_TYPE(bridge_flag_update) *changes)
 {
-	ARRAY_TYPE(bridge_flag_update) changes;
 	struct bridge_flag_update *change;
 	const struct bridge_saved *saved;
 
-	t_array_init(&changes, 8);
 	array_foreach(&ctx->saved, saved) {
-		if (saved->change == NULL)
+		if (saved->change == NULL || saved->uid == 0)
 			continue;
-		change = array_append_space(&changes);
+		change = array_append_space(changes);
 		change->uid = saved->uid;
 		change->change = saved->change;
 	}
+}
+
+static void save_index_changes(struct bridge_save_context *ctx)
+{
+	ARRAY_TYPE(bridge_flag_update) changes;
+
+	t_array_init(&changes, 8);
+	save_get_changes(ctx, &changes);
 	ctx->has_changes = array_count(&changes) > 0;
 	if (ctx->has_changes)
 		(void)bridge_sync_change_flags(ctx->mbox, &changes);
@@ -189,19 +197,11 @@ bool bridge_save_settle(struct bridge_save_context *ctx,
 void bridge_save_push(struct bridge_save_context *ctx)
 {
 	ARRAY_TYPE(bridge_flag_update) changes;
-	struct bridge_flag_update *change;
-	const struct bridge_saved *saved;
 
 	if (!ctx->has_changes)
 		return;
 	i_array_init(&changes, 8);
-	array_foreach(&ctx->saved, saved) {
-		if (saved->change == NULL || saved->uid == 0)
-			continue;
-		change = array_append_space(&changes);
-		change->uid = saved->uid;
-		change->change = saved->change;
-	}
+	save_get_changes(ctx, &changes);
 	bridge_sync_push_flags(ctx->mbox, &changes, ctx->had_marks);
 	array_free(&changes);
 }
