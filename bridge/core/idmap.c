@@ -18,8 +18,8 @@
  *	C START NEXT_UID HELD DEAD STATE BODYCRC LINECRC
  *
  * DATE is - if none was told; -TIME if the message is a copy, and that is when it
- * was first seen where it was copied from. UIDs of A lines ascend in the whole file and are below NEXT_UID of their
- * commit; NEXT_UID never falls. Records are replayed in order; U, G, F and B
+ * was first seen where it was copied from. UIDs of A lines ascend in the whole file and
+ * are below NEXT_UID of their commit; NEXT_UID never falls. Records are replayed in order; U, G, F and B
  * say nothing about a UID that is not there. The hash of a message is that of
  * its decoded id and is worked out when the line is read. A message without
  * a GUID of its own has one made of that hash (idmap_guid). START is the offset

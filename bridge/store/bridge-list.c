@@ -24,9 +24,9 @@
 #  define LIBEXECDIR "/usr/lib/dovebridge"
 #endif
 
-/* How long a list of all mailboxes waits for one of several stores: that was never listed, that was,
-   and that took too long a while ago. Later it is waited for anew: it may be slow now,
-   and no more. */
+/* How long a list of all mailboxes waits for one of several stores: that was never
+   listed, that was, and that took too long a while ago. Later it is waited for anew: it
+   may be slow now, and no more. */
 #define LIST_FIRST_MSECS 15000
 #define LIST_KNOWN_MSECS 3000
 #define LIST_LATE_MSECS 200
@@ -305,25 +305,30 @@ static void bridge_list_init_known(struct bridge_mailbox_list *list)
 				 list);
 }
 
-/* Once, before the store is asked for anything. */
+/* A public namespace is everybody's; who starts imap by hand names the folder himself,
+   and is called as the system calls him. */
+static bool bridge_list_is_of_one_user(const struct bridge_mailbox_list *list)
+{
+	return list->list.ns->type != MAIL_NAMESPACE_TYPE_PUBLIC &&
+		list->list.ns->user->userdb_fields != NULL;
+}
+
+/* Before the store is asked for its mailboxes: a namespace may have been added since,
+   the owner stays. */
 static int bridge_list_check_owner(struct bridge_mailbox_list *list,
 				   struct fault *fault)
 {
-	int ret = 0;
+	int ret;
 
-	/* a public namespace is everybody's; who starts imap by hand names the
-	   folder himself, and is called as the system calls him */
-	if (list->owner_checked ||
-	    list->list.ns->type == MAIL_NAMESPACE_TYPE_PUBLIC ||
-	    list->list.ns->user->userdb_fields == NULL)
-		return bridge_list_check_others(list, fault);
 	T_BEGIN {
 		ret = bridge_list_check_others(list, fault);
-		if (ret == 0)
+		if (ret == 0 && !list->owner_checked &&
+		    bridge_list_is_of_one_user(list)) {
 			ret = bridge_owner_check(&list->owner,
 				bridge_paths_control(list), fault);
+			list->owner_checked = ret == 0;
+		}
 	} T_END;
-	list->owner_checked = ret == 0;
 	return ret;
 }
 

@@ -42,9 +42,8 @@ static const char *ns_find_name(const struct mail_namespace *ns)
 	     parent = parent->next) {
 		if (parent != ns && parent->type == ns->type &&
 		    parent->set->name != NULL && *parent->set->name != '\0' &&
-		    parent->prefix_len > 0 &&
-		    strncmp(ns->prefix, parent->prefix,
-			    parent->prefix_len) == 0)
+		    *parent->prefix != '\0' &&
+		    str_begins(ns->prefix, parent->prefix))
 			return parent->set->name;
 	}
 	return NULL;

@@ -20,8 +20,8 @@ struct bridge_settings {
 	const char *store_dir;
 };
 
-/* Read the settings of a namespace, as they are for its owner: NAME_<namespace> wins over NAME. Returns
- * 0; -1 and an error that names the setting and its value. */
+/* Read the settings of a namespace, as they are for its owner: NAME_<namespace> wins
+ * over NAME. Returns 0; -1 and an error that names the setting and its value. */
 int bridge_settings_read(struct mail_namespace *ns,
 			 const struct bridge_owner *owner,
 			 struct bridge_settings *set_r, const char **error_r);

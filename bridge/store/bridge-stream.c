@@ -313,7 +313,6 @@ static int message_read_on(struct message_istream *message)
 	return message_compare(message, size);
 }
 
-
 /* --- made ------------------------------------------------------------------ */
 
 static struct istream *

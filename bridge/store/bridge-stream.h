@@ -17,8 +17,9 @@ struct istream *bridge_stream_create(struct fetched *fetched, bool header);
 
 /* Whether what came alone can be the next one's: it is not too large, nor empty. */
 bool bridge_stream_may_be_header(const struct fetched *fetched);
-/* The same of a header that came alone: it has no end of its own. Whoever reads on gets the rest of the message, which is asked for then, or an error. Its
- * size is not known before. context is good as long as the stream. */
+/* The same of a header that came alone: it has no end of its own. Whoever reads on gets
+ * the rest of the message, which is asked for then, or an error. Its size is not known
+ * before. context is good as long as the stream. */
 struct istream *
 bridge_stream_create_header(struct fetched *fetched, bridge_stream_ask_t *ask,
 			    void *context);

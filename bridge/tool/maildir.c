@@ -2,8 +2,9 @@
  * it is not known) because programs sort by it, 32 hexadecimal digits of the
  * id's hash, by which it is found again whatever another program does to the
  * rest. Where the folder is not for the first mailbox that was copied into it,
- * which dovebridge-mailbox names, the mailbox's id= is hashed with it. VSIZE is the size with CRLF at the end of each line: both sizes are of
- * the bytes that were written, and spare Dovecot reading them.
+ * which dovebridge-mailbox names, the mailbox's id= is hashed with it. VSIZE is the
+ * size with CRLF at the end of each line: both sizes are of the bytes that were
+ * written, and spare Dovecot reading them.
  *
  * A file gets into cur by rename only, after it was synced: what is in cur is
  * whole, after a power cut too. */
