@@ -1,4 +1,5 @@
 #include "fetched.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,22 +29,6 @@ static int spool_open(const char *dir)
 	return fd;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t ret;
-
-	while (size > 0) {
-		ret = write(fd, data, size);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret < 0)
-			return -1;
-		data += ret;
-		size -= (size_t)ret;
-	}
-	return 0;
-}
-
 int fetched_begin(struct fetched *fetched, uint64_t size, const char *tmp_dir)
 {
 	if (size <= FETCH_MEMORY_MAX) {
@@ -61,8 +46,10 @@ int fetched_begin(struct fetched *fetched, uint64_t size, const char *tmp_dir)
 
 int fetched_add(struct fetched *fetched, const char *data, size_t size)
 {
+	const struct view text = { data, size };
+
 	if (fetched->status == FETCH_FILE)
-		return write_all(fetched->fd, data, size);
+		return file_write(fetched->fd, text);
 	buf_append(&fetched->data, data, size);
 	return 0;
 }
@@ -78,7 +65,9 @@ void fetched_free(struct fetched *fetched)
 
 static int add_to_fd(void *context, const char *data, size_t size)
 {
-	return write_all(*(int *)context, data, size);
+	const struct view text = { data, size };
+
+	return file_write(*(int *)context, text);
 }
 
 static int add_to_fetched(void *context, const char *data, size_t size)
@@ -120,7 +109,6 @@ int fetched_add_from(struct fetched *fetched, const struct fetched *from)
 int fetched_copy(const struct fetched *fetched, int fd)
 {
 	if (fetched->status == FETCH_MEMORY)
-		return write_all(fd, buf_str(&fetched->data),
-				 fetched->data.len);
+		return file_write(fd, view_of_buf(&fetched->data));
 	return file_bytes(fetched, add_to_fd, &fd);
 }

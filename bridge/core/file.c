@@ -61,7 +61,7 @@ int file_read(const char *path, size_t max, struct buf *out, struct stat *st_r)
 	return ret;
 }
 
-static int write_all(int fd, struct view text)
+int file_write(int fd, struct view text)
 {
 	ssize_t ret;
 
@@ -89,7 +89,7 @@ static int replace(const char *path, const char *tmp, struct view text,
 		  0600);
 	if (fd < 0)
 		return -1;
-	ret = write_all(fd, text) < 0 || (sync && fsync(fd) < 0) ||
+	ret = file_write(fd, text) < 0 || (sync && fsync(fd) < 0) ||
 		fstat(fd, &st) < 0 || rename(tmp, path) < 0 ? -1 : 0;
 	close_keeping_errno(fd);
 	if (ret == 0 && st_r != NULL)

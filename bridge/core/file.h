@@ -21,6 +21,10 @@ int file_replace(const char *path, struct view text, struct stat *st_r);
 /* The same for what nobody needs after a crash: it is not synced. */
 int file_put(const char *path, struct view text);
 
+/* Write all of it where the descriptor stands. Returns 0, -1 and errno: then some of it
+ * may be there. */
+int file_write(int fd, struct view text);
+
 /* Lock a lock file, made if there is none, against other processes. Returns
  * a descriptor: closing it unlocks. -1 and errno, EWOULDBLOCK if it was still
  * locked after wait_msecs. */
