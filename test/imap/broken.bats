@@ -19,6 +19,21 @@ archive() {
 	mail old/one new
 }
 
+# inbox: the other way round, the INBOX in the bridge.
+inbox() {
+	conf '' <<-END
+		namespace archive {
+		  prefix = Archive/
+		  separator = /
+		  location = maildir:$TMP/user/Maildir
+		}
+		plugin {
+		  bridge_command = "$TMP/program '$TMP/store'"
+		}
+	END
+	works
+}
+
 # works, program: what the store is from now on.
 works() { ln -sf "$ROOT/backends/eml-dir/eml-dir" "$TMP/program"; }
 program() {
@@ -122,17 +137,7 @@ errors() { grep -c 'Error: ' "$TMP/log"; }
 }
 
 @test "doveadm backup from a store that gives no list, and never gave one, removes nothing" {
-	conf '' <<-END
-		namespace archive {
-		  prefix = Archive/
-		  separator = /
-		  location = maildir:$TMP/user/Maildir
-		}
-		plugin {
-		  bridge_command = "$TMP/program '$TMP/store'"
-		}
-	END
-	works
+	inbox
 	mail old/one new
 	writable "$TMP/user/there"
 	doveadm backup "maildir:$TMP/user/there"
@@ -145,17 +150,7 @@ errors() { grep -c 'Error: ' "$TMP/log"; }
 }
 
 @test "a store with the INBOX that does not work hides no other namespace, either" {
-	conf '' <<-END
-		namespace archive {
-		  prefix = Archive/
-		  separator = /
-		  location = maildir:$TMP/user/Maildir
-		}
-		plugin {
-		  bridge_command = "$TMP/program '$TMP/store'"
-		}
-	END
-	works
+	inbox
 	mail one old/two
 	imap <<-'END'
 		a CREATE Archive/Mine
