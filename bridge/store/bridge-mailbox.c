@@ -131,35 +131,55 @@ static const enum mailbox_list_path_type folder_types[] = {
 	MAILBOX_LIST_PATH_TYPE_INDEX,
 };
 
-static void bridge_mailbox_find_folders(struct bridge_mailbox *mbox,
-					struct bridge_folder_id *ids)
+/* Which folder it is kept in now: 0 and 0 if there is none. Returns 0, -1 if that cannot
+   be told, with the storage's error set: the store is asked for the mailbox's id. */
+static int
+bridge_mailbox_find_folder(struct bridge_mailbox *mbox,
+			   enum mailbox_list_path_type type,
+			   struct bridge_folder_id *id_r)
 {
 	const char *path;
 	struct stat st;
+
+	i_zero(id_r);
+	if (mailbox_get_path_to(&mbox->box, type, &path) <= 0)
+		return -1;
+	if (stat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		mailbox_set_critical(&mbox->box, "stat(%s) failed: %m", path);
+		return -1;
+	}
+	id_r->dev = st.st_dev;
+	id_r->ino = st.st_ino;
+	return 0;
+}
+
+static int bridge_mailbox_find_folders(struct bridge_mailbox *mbox)
+{
 	unsigned int i;
 
-	memset(ids, 0, sizeof(*ids) * N_ELEMENTS(folder_types));
 	for (i = 0; i < N_ELEMENTS(folder_types); i++) {
-		if (mailbox_get_path_to(&mbox->box, folder_types[i],
-					&path) > 0 && stat(path, &st) == 0) {
-			ids[i].dev = st.st_dev;
-			ids[i].ino = st.st_ino;
-		}
+		if (bridge_mailbox_find_folder(mbox, folder_types[i],
+					       &mbox->folder_ids[i]) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 enum bridge_place bridge_mailbox_place(struct bridge_mailbox *mbox)
 {
 	enum bridge_place place = BRIDGE_PLACE_SAME;
-	struct bridge_folder_id now[N_ELEMENTS(folder_types)];
+	struct bridge_folder_id now;
 	unsigned int i;
 
-	bridge_mailbox_find_folders(mbox, now);
-	for (i = 0; i < N_ELEMENTS(now); i++) {
-		if (now[i].ino == 0)
+	for (i = 0; i < N_ELEMENTS(folder_types); i++) {
+		if (bridge_mailbox_find_folder(mbox, folder_types[i], &now) < 0)
+			return BRIDGE_PLACE_UNKNOWN;
+		if (now.ino == 0)
 			place = I_MAX(place, BRIDGE_PLACE_NONE);
-		else if (now[i].dev != mbox->folder_ids[i].dev ||
-			 now[i].ino != mbox->folder_ids[i].ino)
+		else if (now.dev != mbox->folder_ids[i].dev ||
+			 now.ino != mbox->folder_ids[i].ino)
 			place = BRIDGE_PLACE_OTHER;
 	}
 	return place;
@@ -269,12 +289,14 @@ static int bridge_mailbox_open(struct mailbox *box)
 		return -1;
 	if (index_storage_mailbox_open(box, FALSE) < 0)
 		return -1;
-	if (bridge_mailbox_open_map(mbox) < 0) {
+	if (bridge_mailbox_open_map(mbox) < 0 ||
+	    bridge_mailbox_find_folders(mbox) < 0) {
+		if (mbox->map != NULL)
+			idmap_deinit(&mbox->map);
 		index_storage_mailbox_close(box);
 		box->opened = FALSE;
 		return -1;
 	}
-	bridge_mailbox_find_folders(mbox, mbox->folder_ids);
 	mbox->ext_id = mail_index_ext_register(box->index, "bridge",
 		sizeof(struct bridge_index_header),
 		sizeof(struct bridge_index_record), sizeof(uint32_t));

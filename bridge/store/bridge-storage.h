@@ -93,8 +93,9 @@ bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 enum bridge_place {
 	BRIDGE_PLACE_SAME,
 	BRIDGE_PLACE_NONE,	/* there are none */
-	BRIDGE_PLACE_OTHER	/* Dovecot must not look at the index any more: it
+	BRIDGE_PLACE_OTHER,	/* Dovecot must not look at the index any more: it
 				   would read another one, and call it damaged */
+	BRIDGE_PLACE_UNKNOWN	/* with the storage's error set */
 };
 enum bridge_place bridge_mailbox_place(struct bridge_mailbox *mbox);
 /* A mailbox that the store did not list may be there by now. Returns 1 if the

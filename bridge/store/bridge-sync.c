@@ -82,7 +82,7 @@ bridge_sync_lock_place(struct bridge_mailbox *mbox, unsigned int wait_msecs,
 	idmap_unlock(mbox->map);
 	if (place == BRIDGE_PLACE_OTHER)
 		return SYNC_MOVED;
-	if (bridge_sync_is_deleted(mbox))
+	if (place == BRIDGE_PLACE_UNKNOWN || bridge_sync_is_deleted(mbox))
 		return SYNC_FAILED;
 	if (place == BRIDGE_PLACE_NONE)
 		return SYNC_MOVED;

@@ -164,3 +164,39 @@ errors() { grep -c 'Error: ' "$TMP/log"; }
 		assert_line 'a OK List completed'
 	done
 }
+
+@test "who has a mailbox open while the store does not work hears NO, and goes on when it does" {
+	inbox
+	program <<-END
+		#!/bin/sh
+		while read -r verb box rest; do
+			[ ! -e "$TMP/broken" ] || exec sh "$TMP/broken"
+			case \$verb:\$box in
+			CAPS:*) echo '* CAPS 1' ;;
+			LIST:) printf '* BOX %s\n' INBOX old ;;
+			LIST:*) echo '* MSG 1'; echo OK full; continue ;;
+			FETCH:*) printf '* DATA 1 14\nSubject: one\n\n' ;;
+			esac
+			echo OK
+		done
+	END
+	for way in 'echo NO UNAVAILABLE' 'echo Connecting to host' 'exit 69'; do
+		echo "$way" >"$TMP/way"
+		quick imap <<-END
+			a SELECT INBOX
+			! mv "$TMP/way" "$TMP/broken"
+			a STATUS old (MESSAGES)
+			a STORE 1 +FLAGS (\\Seen)
+			a STATUS old (MESSAGES)
+			a NOOP
+			! rm "$TMP/broken"; sleep 2
+			a NOOP
+			a FETCH 1 (FLAGS BODY.PEEK[HEADER.FIELDS (Subject)])
+		END
+		echo "$output"
+		assert_equal "$way: $(grep -c '^. NO \[*' <<<"$output")" "$way: 4"
+		assert_equal "$way: $(grep -c '^a OK NOOP' <<<"$output")" "$way: 2"
+		assert_line 'Subject: one'
+		refute_output --partial BYE
+	done
+}
