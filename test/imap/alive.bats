@@ -13,8 +13,8 @@ load store
 			CAPS:*) echo '* CAPS 1 batch=9 STORE APPEND EXPUNGE COPY MOVE CREATE DELETE RENAME SEARCH'
 				echo '* FLAGS backend=all'
 				echo '* KEYS subject' ;;
-			LIST:) slow; printf '* BOX %s\n' INBOX A B ;;
-			LIST:*) slow; echo '* MSG 1'; echo 'OK full'; continue ;;
+			LIST:) [ ! -e "$TMP/all" ] || slow; printf '* BOX %s\n' INBOX A B a b c d e f g h i j k B.e B.f S ;;
+			LIST:*) [ \$box != S ] || slow; echo '* MSG 1'; echo 'OK full'; continue ;;
 			FETCH:*) slow; printf '* DATA 1 4\na\n\nb' ;;
 			APPEND:*) slow; echo '* MSG 2' ;;
 			COPY:* | MOVE:*) slow; echo '* NEW 1 2' ;;
@@ -24,21 +24,25 @@ load store
 			echo OK
 		done
 	END
-	local verbs=('CREATE C' 'DELETE A' 'RENAME A D' $'APPEND INBOX {1+}\nx' 'COPY 1 B' 'MOVE 1 B'
-		'STORE 1 +FLAGS.SILENT (\Seen)' 'SEARCH SUBJECT a' 'FETCH 1 BODY.PEEK[]' 'STATUS B (MESSAGES)' 'LIST "" *')
-	local i names=(a b c d e f g h i j k)
+	# each in mailboxes of its own, so that none waits for another one's lock
+	local verbs=('CREATE C' 'DELETE B' 'RENAME A D' $'APPEND d {1+}\nx' 'COPY 1 B.e' 'MOVE 1 B.f'
+		'STORE 1 +FLAGS.SILENT (\Seen)' 'SEARCH SUBJECT a' 'FETCH 1 BODY.PEEK[]' 'STATUS S (MESSAGES)')
+	local i names=(a b c d e f g h i j)
 	{
-		for i in "${!verbs[@]}"; do echo "${names[i]} SELECT INBOX"; done
+		for i in "${!verbs[@]}"; do echo "${names[i]} SELECT ${names[i]}"; done
 		# the list of mailboxes is good for this second
 		echo "! touch '$TMP/slow'; sleep 2"
 		for i in "${!verbs[@]}"; do
 			echo "${names[i]} begin ${verbs[i]}"
 		done
 		for i in "${!verbs[@]}"; do printf '! echo %s\n%s finish\n' "${names[i]}" "${names[i]}"; done
+		# each of the others asks for this list several times
+		printf '! touch "%s/all"; echo k\nk LIST "" *\n' "$TMP"
 	} >"$TMP/script"
 	imap <"$TMP/script"
+	verbs+=('LIST "" *') names+=(k)
 	for i in "${!verbs[@]}"; do
 		echo "${verbs[i]}"
-		sed -n "/^${names[i]}\$/,/^${names[i]} [ON]/p" <<<"$output" | grep -q '^\* OK Hang in there'
+		sed -n "/^${names[i]}\$/,/^${names[i]} OK/p" <<<"$output" | grep -q '^\* OK Hang in there'
 	done
 }

@@ -94,6 +94,7 @@ int main(void)
 	   "not taken");
 	sweep_dead("/nonexistent");
 
+	(void)unlink(link_path);
 	for (i = 0; i < 3 * SWEEP_LOOK_MAX; i++) {
 		(void)snprintf(name, sizeof(name), SWEEP_PREFIX "%04x", i);
 		(void)mkdir(path(0, name), 0700);
@@ -106,7 +107,6 @@ int main(void)
 	is_num(left, 2 * SWEEP_LOOK_MAX, "not more at once than is bounded");
 	for (i = 0; i < 20; i++)
 		sweep_dead(stage);
-	(void)unlink(link_path);
 	(void)rmdir(other);
 	ok(rmdir(stage) == 0, "and all in the end");
 	return done_testing();
