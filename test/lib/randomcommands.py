@@ -168,6 +168,9 @@ class Maker:
             since = ""
             if self.rng.random() < 0.1 and self.selected[name] in self.marked:
                 since = " (CHANGEDSINCE {mark:%s})" % self.selected[name]
+                # a change that this session has not been told of yet is told by it, as the item
+                # that was asked for or as FLAGS
+                self.say(f"{name} NOOP")
             self.say(self.about(name, "FETCH", f"({' '.join(chosen)}){since}"))
 
     def store(self) -> None:

@@ -108,8 +108,9 @@ RULES: tuple[Rule, ...] = (
     ("ids of a delivery", rb"<[^>]*> \S+ Saved", b"Saved"),
 )  # fmt: skip
 LAZY = re.compile(rb'PREVIEW (?:NIL|"(?:[^"\\]|\\.)*"|\{\d+\}.*)', re.DOTALL)
-# of a mailbox whose index was lost: keywords that no message has any more, and whether MODSEQs are kept
-IN_INDEX = re.compile(rb"\* (FLAGS|OK \[(PERMANENTFLAGS|HIGHESTMODSEQ)) ")
+# what an index alone has: keywords that no message has any more, and whether MODSEQs are kept
+NAMES = re.compile(rb"\* (FLAGS|OK \[PERMANENTFLAGS) ")
+MARKS = re.compile(rb"\* OK \[HIGHESTMODSEQ ")
 REMOVING = re.compile(r"^\w+ (UID )?(EXPUNGE|MOVE|CLOSE)\b|^pop3")
 ADDING = re.compile(rf"{REMOVING.pattern}|^\w+ (UID )?(APPEND|COPY)|^lmtp")
 UNORDERED = re.compile(r"\w+ (LIST|LSUB) ")
@@ -158,7 +159,8 @@ class Pairs:
     when they are met first, and must be the same pairs for ever."""
 
     def __init__(self, uids: bool, odd: bool) -> None:
-        self.uids, self.odd, self.lost = uids, odd, False
+        self.uids, self.odd = uids, odd
+        self.apart: set[re.Pattern[bytes]] = set()  # answers that are not the same any more
         self.validities: dict[bytes, bytes] = {}
         self.known: dict[int, int] = {}  # UID of the bridge: of the Maildir
         self.own: dict[tuple[bytes, int], int] = {}  # UIDVALIDITY, UID of the Maildir: of the bridge
@@ -516,7 +518,8 @@ class World:
         for idler in sorted(self.idling) if line == "lose" else [name] if text == "end" and name in self.idling else []:
             self.command(f"{idler} DONE", idler, "DONE")
         if line == "lose":
-            self.pairs.lost = self.others.lost = True
+            for pairs in self.pairs, self.others:
+                pairs.apart |= {NAMES, MARKS}
             for side in self.sides:
                 side.end_all()
             for path in glob.glob(f"{self.folder}/bridge/state/{bridge.user}/**/dovecot.index*", recursive=True):
@@ -524,7 +527,8 @@ class World:
         elif line in ("busy", "well"):
             # a copy of a store with UIDs is listed with the flags that wait to go, and those
             # stay names of the mailbox
-            self.pairs.lost = self.pairs.lost or self.pairs.uids
+            if self.pairs.uids:
+                self.pairs.apart.add(NAMES)
             self.faults("STORE no BUSY" if line == "busy" else "")
         elif line == "tick":
             TICKS.append(int(time.time()) + 1)
@@ -594,8 +598,12 @@ class World:
                 side.end(name)
         where = self.sides[0].validity.get(self.sides[0].boxes.get(name, ""), b"")
         mine, theirs = self.ruled(both)
-        if pairs.lost:
-            mine, theirs = ([one for one in some if not IN_INDEX.match(one)] for some in (mine, theirs))
+        if text.startswith("RENAME "):
+            # names that were stored for no message are the process's alone, and a Maildir
+            # that has another folder now is another one to it
+            pairs.apart.add(NAMES)
+        for pattern in pairs.apart:
+            mine, theirs = ([one for one in some if not pattern.match(one)] for some in (mine, theirs))
         if UNORDERED.match(line):
             mine, theirs = sorted(mine), sorted(theirs)
         if text == "DONE" or settling:
