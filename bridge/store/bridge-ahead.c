@@ -19,7 +19,10 @@
 #include "lib.h"
 #include "compat.h"
 #include "bridge-ahead.h"
-#include "bridge-storage.h"
+#include "bridge-event.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 
 #define FLIGHT_MAX 16			/* ids of one FETCH */
 #define AHEAD_BYTES_MAX (4 * 1024 * 1024) /* asked for and not yet taken */
@@ -58,7 +61,7 @@ struct bridge_ahead {
 	unsigned int streak;	/* so many in a row */
 };
 
-/* --- the line -------------------------------------------------------------- */
+/* --- the line ------------------------------------------------------------ */
 
 static void ahead_flight_leave(struct ahead_flight *flight)
 {
@@ -178,7 +181,7 @@ static bool ahead_add(struct bridge_ahead *ahead, struct mail_index_view *view,
 	return TRUE;
 }
 
-/* --- flights --------------------------------------------------------------- */
+/* --- flights ------------------------------------------------------------- */
 
 /* How many of the line go into one FETCH. */
 static unsigned int
@@ -289,7 +292,7 @@ void bridge_ahead_forget(struct mail *mail)
 		ahead_remove(ahead, (unsigned int)i);
 }
 
-/* --- guessing -------------------------------------------------------------- */
+/* --- guessing ------------------------------------------------------------ */
 
 /* Whatever follows the message that is read, if they are read in a row and
    nothing is known of what will be read after it. */
@@ -318,7 +321,7 @@ static void ahead_guess(struct bridge_ahead *ahead, struct mail *mail,
 	}
 }
 
-/* --- taking ---------------------------------------------------------------- */
+/* --- taking -------------------------------------------------------------- */
 
 /* What came for an entry that was sent. */
 static int ahead_take_sent(struct bridge_ahead *ahead, unsigned int i,

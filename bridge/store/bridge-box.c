@@ -2,12 +2,18 @@
  * it. */
 #include "lib.h"
 #include "compat.h"
-#include "bridge-fault.h"
-#include "bridge-paths.h"
-#include "unlink-directory.h"
 #include "bridge-box.h"
+#include "bridge-event.h"
+#include "bridge-fault.h"
 #include "bridge-identity.h"
+#include "bridge-known.h"
+#include "bridge-mailbox.h"
+#include "bridge-map.h"
+#include "bridge-paths.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
+#include "bridge-watch.h"
+#include "unlink-directory.h"
 
 #include "listing.h"
 #include "names.h"
@@ -103,17 +109,17 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 	    update->uid_validity == 0 && update->min_next_uid == 0)
 		return index_storage_mailbox_update(box, update);
 	if ((!box->opened && mailbox_open(box) < 0) ||
-	    bridge_mailbox_may_write(mbox, VERB_APPEND,
-				     "mailboxes cannot be changed", &caps) < 0)
+	    bridge_box_may_write(mbox, VERB_APPEND,
+				 "mailboxes cannot be changed", &caps) < 0)
 		return -1;
 	if (caps->uids && update->uid_validity != 0)
-		return bridge_refuse_uids(box);
+		return bridge_fault_own_uids(box);
 	if (bridge_sync_lock_in_step(mbox) < 0)
 		return -1;
 	ret = idmap_identify(mbox->map, update->uid_validity,
 		guid_128_is_empty(update->mailbox_guid) ? NULL :
 		update->mailbox_guid, caps->uids ? 0 : update->min_next_uid,
-		bridge_mailbox_fsyncs(mbox), &fault);
+		bridge_map_fsyncs(mbox), &fault);
 	if (ret < 0)
 		(void)bridge_fault_box(box, &fault);
 	idmap_unlock(mbox->map);
@@ -135,14 +141,14 @@ static int bridge_box_check_new(struct bridge_mailbox *mbox)
 {
 	const struct listing_box *lbox;
 
-	if (bridge_list_refresh(mbox->list, FALSE) < 0) {
+	if (bridge_known_refresh(mbox->list, FALSE) < 0) {
 		mail_storage_copy_list_error(mbox->box.storage,
 					     &mbox->list->list);
 		return -1;
 	}
 	lbox = listing_box_find(mbox->list->boxes, view_of(mbox->box.name));
 	if (lbox == NULL || lbox->missing_since != 0 ||
-	    (bridge_list_box_flags(lbox) &
+	    (bridge_known_flags(lbox) &
 	     (MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0)
 		return 0;
 	mail_storage_set_error(mbox->box.storage, MAIL_ERROR_EXISTS,
@@ -165,7 +171,7 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 	caps = session_caps(mbox->list->session, &fault);
 	if (caps != NULL && caps->uids && update != NULL &&
 	    update->uid_validity != 0)
-		return bridge_refuse_uids(box);
+		return bridge_fault_own_uids(box);
 	if (bridge_box_check_new(mbox) < 0)
 		return -1;
 	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
@@ -183,7 +189,7 @@ int bridge_mailbox_make(struct bridge_mailbox *mbox)
 	return bridge_mailbox_find(mbox);
 }
 
-/* --- what is kept here ----------------------------------------------------- */
+/* --- what is kept here --------------------------------------------------- */
 
 /* The folders that a mailbox may have, each once. */
 static const enum mailbox_list_path_type path_types[] = {
@@ -235,7 +241,7 @@ int bridge_list_delete_dir(struct mailbox_list *list ATTR_UNUSED,
 	return 0;
 }
 
-/* --- DELETE ---------------------------------------------------------------- */
+/* --- DELETE -------------------------------------------------------------- */
 
 static int bridge_box_check_empty(struct mailbox *box)
 {
@@ -277,7 +283,7 @@ static const char *bridge_box_delete_wire(struct bridge_mailbox *mbox)
 
 	if (mbox->wire_name != NULL)
 		return t_strdup(mbox->wire_name);
-	if (bridge_list_lookup(mbox->list, mbox->box.name, &box) < 0) {
+	if (bridge_known_lookup(mbox->list, mbox->box.name, &box) < 0) {
 		mail_storage_copy_list_error(mbox->box.storage,
 					     &mbox->list->list);
 		return NULL;
@@ -323,7 +329,7 @@ int bridge_box_delete(struct mailbox *box)
 	return ret;
 }
 
-/* --- RENAME ---------------------------------------------------------------- */
+/* --- RENAME -------------------------------------------------------------- */
 
 /* What is kept under an id stays where it is; the folder of the name follows it. */
 static void bridge_box_move_folders(struct mailbox_list *list,
@@ -514,7 +520,7 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 		return -1;
 	}
 	/* ids and children as they are before */
-	if (bridge_list_refresh(list, FALSE) < 0 ||
+	if (bridge_known_refresh(list, FALSE) < 0 ||
 	    bridge_box_check_target(list, old, new) < 0)
 		return -1;
 	ret = bridge_box_lock_all(list, old, &locks, &fault);
@@ -527,5 +533,25 @@ int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
 	}
 	boxes_forget(list->known, old, TRUE);
 	list->boxes = NULL;
+	return 0;
+}
+
+int bridge_box_may_write(struct bridge_mailbox *mbox, enum verb_id verb,
+			 const char *what, const struct caps **caps_r)
+{
+	struct fault fault;
+	int ret;
+
+	*caps_r = session_caps(mbox->list->session, &fault);
+	if (*caps_r == NULL)
+		return bridge_fault_box(&mbox->box, &fault);
+	ret = bridge_mailbox_find(mbox);
+	if (ret == 0 && (*caps_r)->verbs[VERB_CREATE])
+		ret = bridge_mailbox_make(mbox);
+	if (ret < 0)
+		return -1;
+	if (ret == 0 || mbox->ro ||
+	    (verb != VERB_COUNT && !(*caps_r)->verbs[verb]))
+		return bridge_fault_readonly(&mbox->box, what);
 	return 0;
 }

@@ -5,10 +5,13 @@
 #include "array.h"
 #include "ioloop.h"
 #include "mail-copy.h"
+#include "bridge-box.h"
 #include "bridge-fault.h"
 #include "bridge-flags.h"
+#include "bridge-mailbox.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-save.h"
-#include "bridge-sync.h"
 
 /* Whether the store is asked to. A message that must keep its UID or its GUID, or
    gets another date, is saved. */
@@ -20,7 +23,7 @@ bridge_copy_by_store(struct bridge_save_context *ctx, struct mail *mail)
 	const struct caps *caps;
 	struct fault fault;
 
-	if (src_box->storage->v.mailbox_alloc != bridge_mailbox_alloc ||
+	if (!bridge_is_ours(src_box) ||
 	    ctx->ctx.data.guid != NULL)
 		return FALSE;
 	src = BRIDGE_MAILBOX(src_box);
@@ -37,7 +40,7 @@ static bool bridge_copy_flags_are_told(struct bridge_mailbox *src)
 {
 	struct mailbox *box = &src->box;
 
-	return !bridge_sync_has_marks(src, box->view) &&
+	return !bridge_map_has_marks(src, box->view) &&
 		!mail_index_sync_have_any(box->index,
 					  index_storage_get_sync_flags(box));
 }
@@ -116,8 +119,8 @@ static int bridge_copy_save(struct mail_save_context *_ctx, struct mail *mail)
 
 	if (!bridge_copy_by_store(ctx, mail))
 		return mail_storage_copy(_ctx, mail);
-	ret = bridge_mailbox_may_write(ctx->mbox, VERB_COUNT,
-				       "messages cannot be added", &caps);
+	ret = bridge_box_may_write(ctx->mbox, VERB_COUNT,
+				   "messages cannot be added", &caps);
 	if (ret == 0) {
 		ret = bridge_copy_add(ctx, mail);
 		if (ret == 0) {
@@ -133,8 +136,7 @@ static int bridge_copy_save(struct mail_save_context *_ctx, struct mail *mail)
 
 static int bridge_copy_may(struct mail_save_context *_ctx, struct mail *mail)
 {
-	if (!_ctx->moving || mail->box->storage->v.mailbox_alloc !=
-	    bridge_mailbox_alloc ||
+	if (!_ctx->moving || !bridge_is_ours(mail->box) ||
 	    bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box)))
 		return 0;
 	/* see bridge-guard.c */

@@ -3,9 +3,15 @@
 #include "str.h"
 #include "unichar.h"
 #include "bridge-event.h"
-#include "bridge-storage.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 
 #define BRIDGE_EVENT_SLOW_MSECS 1000	/* seconds are easier to read then */
+
+struct event_category event_category_bridge = {
+	.name = BRIDGE_STORAGE_NAME,
+	.parent = &event_category_storage,
+};
 
 struct event *bridge_event_create(struct bridge_mailbox_list *list)
 {

@@ -7,6 +7,8 @@
 
 struct bridge_mailbox_list;
 
+extern struct event_category event_category_bridge;
+
 /* The parent of them, child of the user's: what they all have. */
 struct event *bridge_event_create(struct bridge_mailbox_list *list);
 void bridge_event_report(struct bridge_mailbox_list *list,

@@ -2,8 +2,7 @@
 #include "compat.h"
 #include "mailbox-list-private.h"
 #include "bridge-fault.h"
-#include "bridge-storage.h"
-#include "bridge-watch.h"
+#include "bridge-private.h"
 
 /* protocol.md, "Errors". log: the backend said so in the normal course of
    things, which is no news for the admin. */
@@ -42,6 +41,32 @@ static void bridge_fault_log(struct event *event, const struct fault *fault)
 		e_debug(event, "bridge: %s", fault->log);
 	else
 		e_error(event, "bridge: %s", fault->log);
+}
+
+/* "not started for 7 s" and "for 6 s" are the same error. */
+static bool fault_is_same(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (i_isdigit(*a))
+			a++;
+		while (i_isdigit(*b))
+			b++;
+		if (*a != *b || *a == '\0')
+			return *a == *b;
+	}
+}
+
+/* Nobody has asked for what is polled while a client idles: an error is logged once, as
+   long as it stays the same but for numbers. */
+static bool fault_repeats(struct bridge_mailbox *mbox, const char *error)
+{
+	if (!mbox->polling)
+		return FALSE;
+	if (mbox->poll_error != NULL && fault_is_same(mbox->poll_error, error))
+		return TRUE;
+	i_free(mbox->poll_error);
+	mbox->poll_error = i_strdup(error);
+	return FALSE;
 }
 
 /* Dovecot takes a text that begins with [ for a response code of its own; a
@@ -87,7 +112,7 @@ int bridge_fault_box(struct mailbox *box, const struct fault *fault)
 		bridge_fault_error(fault->code);
 
 	bridge_fault_seen(box, fault);
-	if (bridge_watch_repeats(BRIDGE_MAILBOX(box), fault->log))
+	if (fault_repeats(BRIDGE_MAILBOX(box), fault->log))
 		e_debug(box->event, "bridge: %s", fault->log);
 	else
 		bridge_fault_log(box->event, fault);
@@ -109,5 +134,19 @@ int bridge_fault_list(struct mailbox_list *list, const struct fault *fault)
 	bridge_fault_log(list->ns->user->event, fault);
 	mailbox_list_set_error(list, bridge_fault_error(fault->code),
 			       bridge_fault_text(fault));
+	return -1;
+}
+
+int bridge_fault_readonly(struct mailbox *box, const char *what)
+{
+	mail_storage_set_error(box->storage, MAIL_ERROR_PERM,
+		t_strdup_printf("This mail store is read-only: %s", what));
+	return -1;
+}
+
+int bridge_fault_own_uids(struct mailbox *box)
+{
+	mail_storage_set_error(box->storage, MAIL_ERROR_NOTPOSSIBLE,
+			       "This mail store gives its own UIDs");
 	return -1;
 }

@@ -24,5 +24,9 @@ void bridge_fault_instead(struct mailbox *box, const struct fault *fault,
 			  const char *instead);
 /* Set the error of a mailbox list and log; always returns -1. */
 int bridge_fault_list(struct mailbox_list *list, const struct fault *fault);
+/* NO [NOPERM]; always returns -1. what: "messages cannot be added". */
+int bridge_fault_readonly(struct mailbox *box, const char *what);
+/* dsync: the store gives UIDs itself. Always returns -1. */
+int bridge_fault_own_uids(struct mailbox *box);
 
 #endif

@@ -6,7 +6,8 @@
 #include "compat.h"
 #include "mail-storage-hooks.h"
 #include "bridge-guard.h"
-#include "bridge-storage.h"
+#include "bridge-mailbox.h"
+#include "bridge-private.h"
 
 struct bridge_guard {
 	union mailbox_module_context module_ctx;
@@ -18,11 +19,6 @@ struct bridge_guard {
 
 static MODULE_CONTEXT_DEFINE_INIT(bridge_guard_module,
 				  &mail_storage_module_register);
-
-static bool bridge_guard_is_ours(const struct mailbox *box)
-{
-	return strcmp(box->storage->name, BRIDGE_STORAGE_NAME) == 0;
-}
 
 /* A plugin (acl, 2.3.19) refuses for the sake of the mailbox that a message comes from,
    and says so to its storage; imap asks the one that it goes to. */
@@ -59,8 +55,8 @@ static int bridge_guard_copy(struct mail_save_context *ctx, struct mail *mail)
 	struct bridge_guard *guard = BRIDGE_GUARD(box);
 
 	/* ours ask the store themselves */
-	if (ctx->moving && !bridge_guard_is_ours(box) &&
-	    bridge_guard_is_ours(mail->box) &&
+	if (ctx->moving && !bridge_is_ours(box) &&
+	    bridge_is_ours(mail->box) &&
 	    !bridge_mailbox_removes(BRIDGE_MAILBOX(mail->box))) {
 		mailbox_save_cancel(&ctx);
 		/* MAIL_ERROR_PERM would be an OK where the move is part of an

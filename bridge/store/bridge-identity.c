@@ -28,9 +28,12 @@
 #include "str.h"
 #include "hex-binary.h"
 #include "mkdir-parents.h"
-#include "bridge-fault.h"
-#include "bridge-paths.h"
+#include "bridge-event.h"
 #include "bridge-identity.h"
+#include "bridge-known.h"
+#include "bridge-paths.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 
 #include "file.h"
 
@@ -42,7 +45,7 @@
 #define NAME_FILE "dovebridge-name"
 #define FILE_BYTES_MAX (6 * WIRE_ID_MAX + 2)	/* two words, all encoded */
 
-/* --- folders --------------------------------------------------------------- */
+/* --- folders ------------------------------------------------------------- */
 
 /* Every name and id fits into a file name, and none can lead anywhere. Of a name
    it shows what is plain ASCII, for people; it never has a "=". */
@@ -78,7 +81,7 @@ control_path(struct bridge_mailbox_list *list, const char *folder,
 	return t_strconcat(bridge_paths_folder(list, folder), "/", file, NULL);
 }
 
-/* --- what is remembered ---------------------------------------------------- */
+/* --- what is remembered -------------------------------------------------- */
 
 static int file_fault(const char *path, const char *what, struct fault *fault)
 {
@@ -188,7 +191,7 @@ int bridge_identity_folder(struct bridge_mailbox_list *list, const char *name,
 {
 	const struct listing_box *box;
 
-	if (list->boxes == NULL && bridge_list_refresh(list, FALSE) < 0)
+	if (list->boxes == NULL && bridge_known_refresh(list, FALSE) < 0)
 		return -1;
 	box = listing_box_find(list->boxes, view_of(name));
 	*folder_r = bridge_identity_known_folder(list, name,
@@ -209,7 +212,7 @@ const char *bridge_identity_last_name(struct bridge_mailbox_list *list,
 	return name;
 }
 
-/* --- whose id it is -------------------------------------------------------- */
+/* --- whose id it is ------------------------------------------------------ */
 
 static int
 duplicate_fault(struct bridge_mailbox *mbox, const char *id, const char *other,
@@ -296,7 +299,7 @@ own_id(struct bridge_mailbox *mbox, const char *id, struct fault *fault)
 	return ret;
 }
 
-/* --- opening and listing --------------------------------------------------- */
+/* --- opening and listing ------------------------------------------------- */
 
 int bridge_identity_open(struct bridge_mailbox *mbox)
 {

@@ -4,7 +4,7 @@
 #ifndef BRIDGE_IDENTITY_H
 #define BRIDGE_IDENTITY_H
 
-#include "bridge-storage.h"
+#include "bridge-private.h"
 
 /* The folder of the mailbox that has this name now, as far as is known: from the
  * data stack. Returns 0, -1 with the list's error set. */

@@ -10,7 +10,8 @@
 #include "lib.h"
 #include "compat.h"
 #include "bridge-kept.h"
-#include "bridge-storage.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 
 #include <fcntl.h>
 

@@ -5,12 +5,16 @@
 #include "ioloop.h"
 #include "istream.h"
 #include "message-date.h"
-#include "bridge-fault.h"
-#include "bridge-storage.h"
 #include "bridge-ahead.h"
+#include "bridge-fault.h"
 #include "bridge-kept.h"
+#include "bridge-lock.h"
+#include "bridge-mail.h"
+#include "bridge-mailbox.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
+#include "bridge-save.h"
 #include "bridge-stream.h"
-#include "bridge-transaction.h"
 #include "bridge-vsize.h"
 
 struct bridge_mail {
@@ -52,71 +56,13 @@ bridge_mail_alloc(struct mailbox_transaction_context *t,
 /* LMTP (2.3.19, mail-deliver.c) opens the message that it has saved for a user, to save
    that for the next one, too: but it is what the store has made of it. Each gets what
    was sent. */
-static bool bridge_mail_set_uid(struct mail *mail, uint32_t uid)
+bool bridge_mail_set_uid(struct mail *mail, uint32_t uid)
 {
 	return (mail->box->flags & MAILBOX_FLAG_POST_SESSION) == 0 &&
 		index_mail_set_uid(mail, uid);
 }
 
-/* --- the map's entry ------------------------------------------------------- */
-
-const struct bridge_index_record *
-bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
-		  uint32_t seq, const struct bridge_index_header **hdr_r)
-{
-	const void *hdr, *rec;
-	size_t hdr_size;
-
-	mail_index_get_header_ext(view, mbox->ext_id, &hdr, &hdr_size);
-	mail_index_lookup_ext(view, seq, mbox->ext_id, &rec, NULL);
-	if (rec == NULL || hdr_size < sizeof(struct bridge_index_header))
-		return NULL;
-	*hdr_r = hdr;
-	return rec;
-}
-
-/* Where the record leads to, in the map as it is open. Returns 1, 0 if that is
-   not the message, -1 and a fault. */
-static int
-bridge_map_read(struct bridge_mailbox *mbox,
-		const struct bridge_index_header *hdr,
-		const struct bridge_index_record *rec, uint32_t uid,
-		struct idmap_entry *entry_r, struct buf *buf,
-		struct fault *fault)
-{
-	int ret;
-
-	if (rec == NULL || rec->offset == 0)
-		return 0;
-	ret = idmap_read_entry(mbox->map, hdr->generation, rec->offset, uid,
-			       entry_r, buf, fault);
-	return ret > 0 && memcmp(entry_r->hash, rec->hash,
-				 sizeof(rec->hash)) != 0 ? 0 : ret;
-}
-
-int bridge_map_entry(struct bridge_mailbox *mbox, struct mail_index_view *view,
-		     uint32_t seq, uint32_t uid, struct idmap_entry *entry_r,
-		     struct buf *buf, struct fault *fault)
-{
-	const struct bridge_index_header *hdr = NULL;
-	const struct bridge_index_record *rec =
-		bridge_map_record(mbox, view, seq, &hdr);
-	int ret;
-
-	/* a line does not change while its generation lives: looking at the
-	   map anew is needed for what came since, and takes long while another
-	   session writes a long list to it */
-	ret = bridge_map_read(mbox, hdr, rec, uid, entry_r, buf, fault);
-	if (ret != 0)
-		return ret;
-	ret = idmap_open(mbox->map, fault);
-	if (ret <= 0)
-		return ret;
-	ret = bridge_map_read(mbox, hdr, rec, uid, entry_r, buf, fault);
-	if (ret != 0)
-		return ret;
-	return idmap_lookup(mbox->map, uid, entry_r, buf, fault);
-}
+/* --- the map's entry ----------------------------------------------------- */
 
 /* Returns 0, -1 with the error set (expunged, if the map has forgotten it). */
 static int
@@ -139,20 +85,7 @@ bridge_mail_entry(struct mail *mail, struct bridge_mail_entry *entry_r)
 	return -1;
 }
 
-/* --- sizes ----------------------------------------------------------------- */
-
-uint64_t bridge_map_seen_size(struct bridge_mailbox *mbox,
-			      struct mail_index_view *view, uint32_t seq)
-{
-	const void *data;
-	uint32_t size;
-
-	mail_index_lookup_ext(view, seq, mbox->size_ext_id, &data, NULL);
-	if (data == NULL)
-		return IDMAP_SIZE_UNKNOWN;
-	memcpy(&size, data, sizeof(size));
-	return size == 0 ? IDMAP_SIZE_UNKNOWN : size - 1;
-}
+/* --- sizes --------------------------------------------------------------- */
 
 static uint64_t bridge_mail_seen_size(struct mail *mail)
 {
@@ -194,7 +127,7 @@ bridge_mail_get_decoded_size(struct mail *_mail, uoff_t *size_r)
 	return -1;
 }
 
-static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
+int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct index_mail_data *data = &mail->data;
@@ -222,7 +155,7 @@ static int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 	return 0;
 }
 
-/* --- bytes ----------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------- */
 
 /* The id has come to name other bytes: the old message goes, and the next
    list brings the new one under a new UID. */
@@ -236,7 +169,7 @@ bridge_mail_forget(struct mail *mail, const struct fault *fault)
 	e_warning(mail->box->event, "bridge: %s; an id must name the same "
 		  "bytes for ever: the message gets a new UID", fault->log);
 	mbox->relist = TRUE;
-	if (bridge_sync_lock(mbox) < 0)
+	if (bridge_lock_take(mbox) < 0)
 		return;
 	if (idmap_open(mbox->map, &map_fault) > 0) {
 		idmap_gone(mbox->map, mail->uid);
@@ -286,7 +219,7 @@ static int bridge_mail_may_fetch(struct mail *_mail)
 	return -1;
 }
 
-static void bridge_mail_close(struct mail *_mail)
+void bridge_mail_close(struct mail *_mail)
 {
 	struct bridge_mail *mail = BRIDGE_MAIL(_mail);
 
@@ -330,7 +263,7 @@ static bool bridge_mail_headers_cached(struct index_mail *mail)
 }
 
 /* Returns FALSE if it was asked for and the mail is to be read later. */
-static bool bridge_mail_prefetch(struct mail *_mail)
+bool bridge_mail_prefetch(struct mail *_mail)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct bridge_mail *bmail = BRIDGE_MAIL(_mail);
@@ -480,8 +413,7 @@ static int bridge_mail_open_stream(struct mail *mail, bool get_body,
 	return ret;
 }
 
-static int
-bridge_mail_get_stream(struct mail *_mail, bool get_body,
+int bridge_mail_get_stream(struct mail *_mail, bool get_body,
 		       struct message_size *hdr_size,
 		       struct message_size *body_size,
 		       struct istream **stream_r)
@@ -514,7 +446,7 @@ bridge_mail_get_stream(struct mail *_mail, bool get_body,
 	return index_mail_init_stream(mail, hdr_size, body_size, stream_r);
 }
 
-/* --- dates and names ------------------------------------------------------- */
+/* --- dates and names ----------------------------------------------------- */
 
 /* When the message says that it was sent. Not mail_get_date(): what Dovecot's cache has
    of that are 32 bits of it, so that 1960 becomes 2096. Returns 1, 0 if it says nothing
@@ -556,7 +488,7 @@ static int bridge_mail_find_date(struct mail *mail, time_t *date_r)
 	return ret < 0 ? -1 : 0;
 }
 
-static int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
+int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	uint32_t t;
@@ -578,7 +510,7 @@ static int bridge_mail_get_received_date(struct mail *_mail, time_t *date_r)
 	return 0;
 }
 
-static int bridge_mail_get_save_date(struct mail *_mail, time_t *date_r)
+int bridge_mail_get_save_date(struct mail *_mail, time_t *date_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct index_mail_data *data = &mail->data;
@@ -618,8 +550,7 @@ static bool field_parses_body(enum mail_fetch_field field)
 		field == MAIL_FETCH_BODY_SNIPPET;
 }
 
-static int
-bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
+int bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 			const char **value_r)
 {
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
@@ -645,7 +576,7 @@ bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 }
 
 /* Where they are not cached they are found by reading the body. */
-static int bridge_mail_get_parts(struct mail *mail,
+int bridge_mail_get_parts(struct mail *mail,
 				 struct message_part **parts_r)
 {
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
@@ -656,39 +587,3 @@ static int bridge_mail_get_parts(struct mail *mail,
 	bmail->parses = FALSE;
 	return ret;
 }
-
-struct mail_vfuncs bridge_mail_vfuncs = {
-	.close = bridge_mail_close,
-	.free = index_mail_free,
-	.set_seq = index_mail_set_seq,
-	.set_uid = bridge_mail_set_uid,
-	.set_uid_cache_updates = index_mail_set_uid_cache_updates,
-	.prefetch = bridge_mail_prefetch,
-	.precache = index_mail_precache,
-	.add_temp_wanted_fields = index_mail_add_temp_wanted_fields,
-	.get_flags = index_mail_get_flags,
-	.get_keywords = index_mail_get_keywords,
-	.get_keyword_indexes = index_mail_get_keyword_indexes,
-	.get_modseq = index_mail_get_modseq,
-	.get_pvt_modseq = index_mail_get_pvt_modseq,
-	.get_parts = bridge_mail_get_parts,
-	.get_date = index_mail_get_date,
-	.get_received_date = bridge_mail_get_received_date,
-	.get_save_date = bridge_mail_get_save_date,
-	.get_virtual_size = bridge_mail_get_virtual_size,
-	.get_physical_size = bridge_mail_get_physical_size,
-	.get_first_header = index_mail_get_first_header,
-	.get_headers = index_mail_get_headers,
-	.get_header_stream = index_mail_get_header_stream,
-	.get_stream = bridge_mail_get_stream,
-	.get_binary_stream = index_mail_get_binary_stream,
-	.get_special = bridge_mail_get_special,
-	.get_backend_mail = index_mail_get_backend_mail,
-	.update_flags = bridge_mail_update_flags,
-	.update_keywords = bridge_mail_update_keywords,
-	.update_modseq = index_mail_update_modseq,
-	.update_pvt_modseq = index_mail_update_pvt_modseq,
-	.expunge = bridge_mail_expunge,
-	.set_cache_corrupted = index_mail_set_cache_corrupted,
-	.istream_opened = index_mail_opened,
-};

@@ -6,15 +6,18 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
+#include "bridge-event.h"
 #include "bridge-identity.h"
-#include "bridge-paths.h"
+#include "bridge-map.h"
 #include "bridge-maps.h"
-#include "bridge-sync.h"
+#include "bridge-paths.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 
 #include <dirent.h>
 #include <unistd.h>
 
-/* --- finding them ---------------------------------------------------------- */
+/* --- finding them -------------------------------------------------------- */
 
 static void maps_warn(void *context, const char *text)
 {
@@ -99,7 +102,7 @@ int bridge_maps_find(struct bridge_mailbox_list *list, pool_t pool,
 	return 0;
 }
 
-/* --- the index ------------------------------------------------------------- */
+/* --- the index ----------------------------------------------------------- */
 
 struct maps_index {
 	struct idmap *map;
@@ -158,8 +161,8 @@ static void maps_check_view(struct maps_index *index)
 	if (hdr->uid_validity != idmap_header(index->map)->uidvalidity)
 		index->found(index->context, t_strdup_printf(
 			"the index has UIDVALIDITY %u", hdr->uid_validity));
-	else if (!bridge_sync_is_in_step(index->map, index->ext_id,
-					 index->view))
+	else if (!bridge_map_is_in_step(index->map, index->ext_id,
+					index->view))
 		index->found(index->context, "the index does not say all that "
 			"the map says: the next synchronisation brings it up");
 	else

@@ -3,7 +3,7 @@
 #ifndef BRIDGE_MAPS_H
 #define BRIDGE_MAPS_H
 
-#include "bridge-storage.h"
+#include "bridge-private.h"
 
 struct bridge_map_file {
 	const char *vname;	/* of the mailbox; of one that is not known any

@@ -1,6 +1,9 @@
 #include "lib.h"
 #include "compat.h"
+#include "bridge-event.h"
 #include "bridge-paths.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 
 #define LIST_FILE "dovebridge-mailboxes"
 #define STATUS_DIR "dovebridge-sessions"
@@ -37,7 +40,7 @@ const char *bridge_paths_status(struct bridge_mailbox_list *list)
 			   "/"STATUS_DIR);
 }
 
-/* --- of all stores of the location ----------------------------------------- */
+/* --- of all stores of the location --------------------------------------- */
 
 const char *bridge_paths_uidvalidity(struct mailbox_list *list)
 {
@@ -63,7 +66,7 @@ const char *bridge_paths_subscriptions(struct mailbox_list *list,
 	return t_strconcat(*root_r, "/", list->set.subscription_fname, NULL);
 }
 
-/* --- of a mailbox ---------------------------------------------------------- */
+/* --- of a mailbox -------------------------------------------------------- */
 
 const char *bridge_paths_mailboxes(struct bridge_mailbox_list *list,
 				   enum mailbox_list_path_type type)

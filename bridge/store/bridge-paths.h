@@ -14,7 +14,7 @@
 #ifndef BRIDGE_PATHS_H
 #define BRIDGE_PATHS_H
 
-#include "bridge-list.h"
+#include "bridge-private.h"
 
 #define BRIDGE_MAILBOXES_DIR "mailboxes"
 #define BRIDGE_MAP_NAME "dovebridge-map"

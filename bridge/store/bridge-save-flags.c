@@ -12,6 +12,8 @@
 #include "compat.h"
 #include "array.h"
 #include "bridge-flags.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-save.h"
 #include "bridge-sync.h"
 
@@ -36,7 +38,7 @@ void bridge_save_note_flags(struct bridge_save_context *ctx,
 {
 	struct bridge_saved *saved;
 
-	ctx->had_marks = bridge_sync_index_has_marks(ctx->mbox);
+	ctx->had_marks = bridge_map_index_has_marks(ctx->mbox);
 	array_foreach_modifiable(&ctx->saved, saved) T_BEGIN {
 		i_free(saved->flags);
 		saved->flags = i_strdup(bridge_flags_of(&ctx->mbox->box,
@@ -61,7 +63,7 @@ const char *bridge_save_map_flags(const struct bridge_saved *saved)
 	return text;
 }
 
-/* --- stores with UIDs of their own ----------------------------------------- */
+/* --- stores with UIDs of their own --------------------------------------- */
 
 /* Whether the next list says all that there is to say of it. */
 static bool saved_is_told(const struct bridge_saved *saved,
@@ -192,7 +194,7 @@ bool bridge_save_settle(struct bridge_save_context *ctx,
 	return TRUE;
 }
 
-/* --- to the store ---------------------------------------------------------- */
+/* --- to the store -------------------------------------------------------- */
 
 void bridge_save_push(struct bridge_save_context *ctx)
 {

@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
+#include "bridge-private.h"
 #include "bridge-save.h"
 
 #define APPENDS_MAX 64		/* begun and not yet answered: files in BRIDGE_TMP */

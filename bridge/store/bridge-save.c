@@ -22,10 +22,12 @@
 #include "istream-crlf.h"
 #include "ostream.h"
 #include "mail-copy.h"
+#include "bridge-box.h"
 #include "bridge-fault.h"
 #include "bridge-flags.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-save.h"
-#include "bridge-sync.h"
 #include "bridge-transaction.h"
 
 #include "rmtree.h"
@@ -74,7 +76,7 @@ static void bridge_save_free(struct bridge_save_context *ctx)
 	i_free(ctx);
 }
 
-/* --- one message ----------------------------------------------------------- */
+/* --- one message --------------------------------------------------------- */
 
 struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx)
 {
@@ -170,8 +172,8 @@ int bridge_save_begin(struct mail_save_context *_ctx, struct istream *input)
 	struct istream *lines;
 
 	ctx->failed = TRUE;
-	if (bridge_mailbox_may_write(ctx->mbox, VERB_APPEND,
-				     "messages cannot be added", &caps) < 0 ||
+	if (bridge_box_may_write(ctx->mbox, VERB_APPEND,
+				 "messages cannot be added", &caps) < 0 ||
 	    bridge_save_open(ctx) < 0)
 		return -1;
 	saved = bridge_save_add(ctx);
@@ -266,7 +268,7 @@ void bridge_save_cancel(struct mail_save_context *_ctx)
 	(void)bridge_save_finish(_ctx);
 }
 
-/* --- a message that is being saved is read --------------------------------- */
+/* --- a message that is being saved is read ------------------------------- */
 
 static const struct bridge_saved *
 bridge_save_find(struct mail *mail)
@@ -329,7 +331,7 @@ int bridge_save_get_stream(struct mail *mail, struct istream **input_r)
 	return 0;
 }
 
-/* --- commit ---------------------------------------------------------------- */
+/* --- commit -------------------------------------------------------------- */
 
 /* A message that the store has, under its new UID. The map's side. */
 static void
@@ -427,11 +429,11 @@ static int bridge_save_assign(struct bridge_save_context *ctx)
 			i_unreached();
 	}
 	bridge_save_all_to_map(ctx);
-	if (idmap_commit(mbox->map, bridge_mailbox_fsyncs(mbox), &fault) < 0)
+	if (idmap_commit(mbox->map, bridge_map_fsyncs(mbox), &fault) < 0)
 		return bridge_fault_box(&mbox->box, &fault);
 	array_foreach_modifiable(&ctx->saved, saved)
 		bridge_save_to_index(ctx, saved);
-	bridge_sync_stays_in_step(mbox, t->itrans, ctx->has_changes);
+	bridge_map_stays_in_step(mbox, t->itrans, ctx->has_changes);
 	bridge_save_check_rewritten(ctx);
 	t->changes->uid_validity = idmap_header(mbox->map)->uidvalidity;
 	return 0;
@@ -518,12 +520,12 @@ static int bridge_save_check(struct bridge_save_context *ctx)
 		return bridge_fault_box(&ctx->mbox->box, &fault);
 	array_foreach(&ctx->saved, saved) {
 		if (caps->uids && saved->wants_uid)
-			return bridge_refuse_uids(&ctx->mbox->box);
+			return bridge_fault_own_uids(&ctx->mbox->box);
 	}
 	return 0;
 }
 
-int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
+int bridge_save_commit_pre(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 	struct mailbox_transaction_context *t = _ctx->transaction;
@@ -548,11 +550,11 @@ int bridge_transaction_save_commit_pre(struct mail_save_context *_ctx)
 	else if (ret == 0)
 		ret = bridge_save_assign(ctx);
 	if (ret < 0)
-		bridge_transaction_save_rollback(_ctx);
+		bridge_save_rollback(_ctx);
 	return ret;
 }
 
-void bridge_transaction_save_commit_post(
+void bridge_save_commit_post(
 	struct mail_save_context *_ctx,
 	struct mail_index_transaction_commit_result *result ATTR_UNUSED)
 {
@@ -563,7 +565,7 @@ void bridge_transaction_save_commit_post(
 	bridge_save_free(ctx);
 }
 
-void bridge_transaction_save_rollback(struct mail_save_context *_ctx)
+void bridge_save_rollback(struct mail_save_context *_ctx)
 {
 	struct bridge_save_context *ctx = BRIDGE_SAVE(_ctx);
 

@@ -2,7 +2,7 @@
 #ifndef BRIDGE_SAVE_H
 #define BRIDGE_SAVE_H
 
-#include "bridge-storage.h"
+#include "bridge-private.h"
 
 #include "write.h"
 
@@ -65,6 +65,23 @@ struct bridge_save_context {
 	container_of(s, struct bridge_save_context, ctx)
 
 /* bridge-save.c */
+struct mail_save_context *
+bridge_save_alloc(struct mailbox_transaction_context *t);
+int bridge_save_begin(struct mail_save_context *ctx, struct istream *input);
+int bridge_save_continue(struct mail_save_context *ctx);
+int bridge_save_finish(struct mail_save_context *ctx);
+void bridge_save_cancel(struct mail_save_context *ctx);
+int bridge_save_commit_pre(struct mail_save_context *ctx);
+void bridge_save_commit_post(
+	struct mail_save_context *ctx,
+	struct mail_index_transaction_commit_result *result);
+void bridge_save_rollback(struct mail_save_context *ctx);
+/* A message that is being saved. Return 0, -1 with the storage's error set. */
+int bridge_save_get_size(struct mail *mail, uoff_t *size_r);
+int bridge_save_get_stream(struct mail *mail, struct istream **input_r);
+/* bridge-copy.c */
+int bridge_copy(struct mail_save_context *ctx, struct mail *mail);
+
 /* The transaction's next message: appended to the index, without a UID. */
 struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx);
 

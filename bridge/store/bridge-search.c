@@ -23,7 +23,9 @@
 #include "mailbox-search-result-private.h"
 #include "bridge-ahead.h"
 #include "bridge-fault.h"
-#include "bridge-storage.h"
+#include "bridge-mail.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-search.h"
 
 #include "search.h"
@@ -50,7 +52,7 @@ struct bridge_search {
 static MODULE_CONTEXT_DEFINE_INIT(bridge_search_module,
 				  &mail_storage_module_register);
 
-/* --- what can be asked ----------------------------------------------------- */
+/* --- what can be asked --------------------------------------------------- */
 
 /* Returns FALSE if no key of the protocol says this. */
 static bool search_arg_key(const struct mail_search_arg *arg,
@@ -139,7 +141,7 @@ static void search_add_arg(struct bridge_search *search,
 	}
 }
 
-/* --- asking ---------------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 /* A plugin that makes other messages of the bytes (mail_crypt, zlib): the store
    knows the bytes alone. */
@@ -186,7 +188,7 @@ search_ask(struct bridge_search *search, struct mail_search_context *ctx)
 	search_deinit(&request);
 }
 
-/* --- the messages ---------------------------------------------------------- */
+/* --- the messages -------------------------------------------------------- */
 
 /* The next message, of which the index does not say that it does not match. */
 static bool

@@ -4,10 +4,12 @@
 #include "hostpid.h"
 #include "mkdir-parents.h"
 #include "str.h"
+#include "bridge-event.h"
 #include "bridge-fault.h"
 #include "bridge-paths.h"
+#include "bridge-private.h"
 #include "bridge-status.h"
-#include "bridge-storage.h"
+#include "bridge-watch.h"
 
 #include "file.h"
 
@@ -84,7 +86,7 @@ static uint64_t process_start(uint64_t pid)
 	return start;
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 void bridge_status_fill(struct bridge_mailbox_list *list,
 			struct bridge_status_seen *seen_r)
@@ -261,7 +263,7 @@ void bridge_status_deinit(struct bridge_mailbox_list *list)
 	i_free(list->status.error);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 static void status_line(struct bridge_status_seen *seen, pool_t pool,
 			const char *line)

@@ -10,22 +10,7 @@
 #ifndef BRIDGE_STATUS_H
 #define BRIDGE_STATUS_H
 
-#include "session.h"
-
-struct bridge_mailbox_list;
-
-/* Of a list; begins as zeroes. */
-struct bridge_status {
-	char *path;			/* NULL = not written yet */
-	bool failed;			/* to be written: never again */
-	uint64_t written_msecs;
-	pid_t copy;			/* 0 = none runs */
-	time_t since, idle_since;
-	uint64_t requests, errors, starts;
-	char *caps;			/* of the copy that said them last */
-	char *error;			/* the last; NULL = none */
-	time_t error_time;
-};
+#include "bridge-private.h"
 
 /* As a file has it; unknown is 0 or "". */
 struct bridge_status_seen {

@@ -99,7 +99,7 @@ static bool message_is_at_blank(const struct message_istream *message)
 		unread <= blank_len(message);
 }
 
-/* --- held whole ------------------------------------------------------------ */
+/* --- held whole ---------------------------------------------------------- */
 
 /* Returns 0, or -1 with the error set. */
 static int whole_fill(struct message_istream *message)
@@ -156,7 +156,7 @@ static void whole_seek(struct istream_private *stream, uoff_t v_offset,
 	stream->skip = stream->pos = (size_t)I_MIN(v_offset, message->size);
 }
 
-/* --- read step by step ----------------------------------------------------- */
+/* --- read step by step --------------------------------------------------- */
 
 static ssize_t piece_read(struct istream_private *stream)
 {
@@ -186,7 +186,7 @@ static void piece_seek(struct istream_private *stream, uoff_t v_offset,
 	stream->skip = stream->pos = 0;
 }
 
-/* --- both ------------------------------------------------------------------ */
+/* --- both ---------------------------------------------------------------- */
 
 static int message_stat(struct istream_private *stream, bool exact ATTR_UNUSED)
 {
@@ -228,7 +228,7 @@ static void message_take(struct message_istream *message,
 	stream->seek = whole ? whole_seek : piece_seek;
 }
 
-/* --- a header that came alone ---------------------------------------------- */
+/* --- a header that came alone -------------------------------------------- */
 
 /* Does the message begin with the header that was shown of it? Returns 0, or -1
    with the error set. */
@@ -313,7 +313,7 @@ static int message_read_on(struct message_istream *message)
 	return message_compare(message, size);
 }
 
-/* --- made ------------------------------------------------------------------ */
+/* --- made ---------------------------------------------------------------- */
 
 static struct istream *
 message_create(struct fetched *fetched, enum istream_create_flag flags)

@@ -13,6 +13,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #include "fetch.h"
@@ -20,7 +21,7 @@
 #define ASK_OLD_MAX 64		/* messages that are asked for: spread over all, and the
 				   first and the last are among them */
 
-/* --- what went with lists before ------------------------------------------- */
+/* --- what went with lists before ----------------------------------------- */
 
 static void losses_read(struct bridge_sync *sync, struct mail_index_view *view,
 			struct reconcile_losses *losses_r)
@@ -67,7 +68,7 @@ void bridge_sync_note_losses(struct bridge_sync *sync)
 				     sizeof(losses));
 }
 
-/* --- what is held back is asked for ---------------------------------------- */
+/* --- what is held back is asked for -------------------------------------- */
 
 /* Ask for headers, as many at once as may be. Returns TRUE if the store has answered
    each with this: GONE, or something to read. */

@@ -11,6 +11,7 @@
  * it, too. */
 #include "lib.h"
 #include "compat.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #define BRIDGE_CACHE_VERSION 1

@@ -4,6 +4,7 @@
 #include "array.h"
 #include "str.h"
 #include "bridge-flags.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #include "flags.h"
@@ -58,7 +59,7 @@ void bridge_sync_take_change(struct bridge_sync *sync, uint32_t uid1,
 	flags_mark(sync->caps, view_of(change), &map_change, &push);
 	idmap_flags(sync->mbox->map, uid1, uid2, buf_str(&map_change));
 	if (push.len > 0)
-		bridge_sync_add_push(sync, uid1, uid2, buf_str(&push));
+		bridge_queue_push(sync, uid1, uid2, buf_str(&push));
 	buf_free(&map_change);
 	buf_free(&push);
 }
@@ -179,7 +180,7 @@ void bridge_sync_seed(struct bridge_sync *sync, struct view list,
 		bridge_sync_seed_keyword(sync, keyword, seed);
 }
 
-/* --- what the store says --------------------------------------------------- */
+/* --- what the store says ------------------------------------------------- */
 
 uint32_t bridge_sync_index_set(struct bridge_sync *sync,
 			       struct mail_index_view *view, uint32_t seq)
@@ -230,7 +231,7 @@ void bridge_sync_listed_flags(struct bridge_sync *sync, uint32_t uid,
 	buf_free(&change);
 }
 
-/* --- to the index ---------------------------------------------------------- */
+/* --- to the index -------------------------------------------------------- */
 
 static void
 update_apply(struct bridge_sync *sync, uint32_t seq, struct view list,

@@ -25,6 +25,8 @@
 #include "mailbox-recent-flags.h"
 #include <malloc.h>
 #include "bridge-fault.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #include "flags.h"
@@ -33,15 +35,7 @@
    each until it is over. */
 #define ROUND_MAX 125000
 
-/* --- records --------------------------------------------------------------- */
-
-static void
-bridge_sync_record(const unsigned char *hash, uint64_t offset,
-		   struct bridge_index_record *rec_r)
-{
-	memcpy(rec_r->hash, hash, sizeof(rec_r->hash));
-	rec_r->offset = bridge_sync_offset(offset);
-}
+/* --- records ------------------------------------------------------------- */
 
 /* Returns the new message's sequence number. */
 static uint32_t
@@ -116,13 +110,13 @@ bridge_sync_renumber(struct bridge_sync *sync, const struct idmap_known *known)
 		ret = bridge_fault_box(&sync->mbox->box, &fault);
 	if (ret > 0) {
 		idmap_gone(map, known->uid);
-		bridge_sync_add(sync, &entry, 0);
+		bridge_adds_add(sync, &entry, 0);
 	}
 	buf_free(&buf);
 	return ret < 0 ? -1 : 0;
 }
 
-/* --- what the map says ----------------------------------------------------- */
+/* --- what the map says --------------------------------------------------- */
 
 /* Where the line of a known message stands: it may be a new one. Asked in the
    order of known. */
@@ -145,7 +139,7 @@ bridge_sync_keep(struct bridge_sync *sync, size_t k, uint32_t seq)
 
 	if (seq == 0 && known->uid < sync->index_next_uid)
 		return bridge_sync_renumber(sync, known);
-	bridge_sync_record(known->hash, bridge_sync_moved(sync, k), &rec);
+	bridge_map_make_record(known->hash, bridge_sync_moved(sync, k), &rec);
 	if (seq == 0) {
 		(void)bridge_sync_append(sync, known->uid, &rec,
 			idmap_known_flags(sync->mbox->map, known));
@@ -247,7 +241,7 @@ static void bridge_sync_append_add(struct bridge_sync *sync)
 {
 	uint32_t seq, uid = sync->uids != NULL ? sync->uids[sync->next_add] :
 		sync->first_uid + (uint32_t)sync->next_add;
-	struct bridge_sync_add add = bridge_sync_take_add(sync);
+	struct bridge_sync_add add = bridge_adds_take(sync);
 
 	seq = bridge_sync_append(sync, uid, &add.rec, add.flags);
 	if (add.vsize != 0)
@@ -270,7 +264,7 @@ static bool bridge_sync_append_round(struct bridge_sync *sync)
 		sync->next_add == sync->adds_count;
 }
 
-/* --- the index ------------------------------------------------------------- */
+/* --- the index ----------------------------------------------------------- */
 
 /* Returns how many messages of the index count: none, if it belongs to another
    UIDVALIDITY, or to a map that was lost. */
@@ -316,37 +310,6 @@ bridge_sync_raise_modseq(struct bridge_sync *sync,
 	return TRUE;
 }
 
-uint32_t bridge_sync_listed_uid(struct bridge_mailbox *mbox,
-				struct mail_index_view *view)
-{
-	const struct bridge_index_header *hdr =
-		bridge_sync_index_header(view, mbox->ext_id);
-
-	return hdr != NULL && memcmp(hdr->guid, idmap_header(mbox->map)->guid,
-				     sizeof(hdr->guid)) == 0 ?
-		hdr->listed_uid : 0;
-}
-
-/* What the index says of itself when it has taken over all that the map says. */
-static void
-bridge_sync_make_header(struct bridge_mailbox *mbox,
-			struct mail_index_view *view, bool marks,
-			uint32_t listed_uid, struct bridge_index_header *hdr_r)
-{
-	const struct idmap_header *map = idmap_header(mbox->map);
-	const struct bridge_index_header *old =
-		bridge_sync_index_header(view, mbox->ext_id);
-
-	i_zero(hdr_r);
-	memcpy(hdr_r->guid, map->guid, sizeof(hdr_r->guid));
-	hdr_r->generation = map->generation;
-	hdr_r->map_end = idmap_end(mbox->map);
-	hdr_r->marks = marks ? 1 : 0;
-	hdr_r->listed_uid = listed_uid;
-	hdr_r->keeps = mbox->keeps != 0 || old == NULL ? mbox->keeps :
-		old->keeps;
-}
-
 static bool bridge_sync_marks_are_left(struct bridge_sync *sync)
 {
 	if (array_is_created(&sync->pushes) || sync->marks_left)
@@ -354,7 +317,7 @@ static bool bridge_sync_marks_are_left(struct bridge_sync *sync)
 	if (sync->pushed)
 		return FALSE;
 	return sync->behind ? sync->marks_found :
-		bridge_sync_has_marks(sync->mbox, sync->view);
+		bridge_map_has_marks(sync->mbox, sync->view);
 }
 
 /* After the map's commit: how far the index has taken it over. */
@@ -364,10 +327,10 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 	const void *old;
 	size_t old_size;
 
-	bridge_sync_make_header(sync->mbox, sync->view,
-				bridge_sync_marks_are_left(sync), sync->listed ?
-				idmap_header(sync->mbox->map)->next_uid :
-				sync->listed_uid, &hdr);
+	bridge_map_make_header(sync->mbox, sync->view,
+			       bridge_sync_marks_are_left(sync), sync->listed ?
+			       idmap_header(sync->mbox->map)->next_uid :
+			       sync->listed_uid, &hdr);
 	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
 				  &old_size);
 	if (old_size != sizeof(hdr))
@@ -377,20 +340,6 @@ static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 	    memcmp(old, &hdr, sizeof(hdr)) != 0)
 		mail_index_update_header_ext(sync->trans, sync->mbox->ext_id,
 					     0, &hdr, sizeof(hdr));
-}
-
-void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
-			       struct mail_index_transaction *trans,
-			       bool marks)
-{
-	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
-	struct bridge_index_header hdr;
-
-	bridge_sync_make_header(mbox, view,
-				marks || bridge_sync_has_marks(mbox, view),
-				bridge_sync_listed_uid(mbox, view), &hdr);
-	mail_index_update_header_ext(trans, mbox->ext_id, 0, &hdr, sizeof(hdr));
-	mail_index_view_close(&view);
 }
 
 static void bridge_sync_finish_uids(struct bridge_sync *sync)

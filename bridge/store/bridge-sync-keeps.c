@@ -18,20 +18,11 @@
  * full lists for as long as it lasts, and loses nothing. */
 #include "lib.h"
 #include "compat.h"
-#include "bridge-fault.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #include "flags.h"
-
-const struct bridge_index_header *
-bridge_sync_index_header(struct mail_index_view *view, uint32_t ext_id)
-{
-	const void *data;
-	size_t size;
-
-	mail_index_get_header_ext(view, ext_id, &data, &size);
-	return size == sizeof(struct bridge_index_header) ? data : NULL;
-}
 
 static uint32_t keeps_before(struct bridge_mailbox *mbox)
 {
@@ -41,7 +32,7 @@ static uint32_t keeps_before(struct bridge_mailbox *mbox)
 
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
-	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	hdr = bridge_map_header(view, mbox->ext_id);
 	keeps = hdr == NULL ? 0 : hdr->keeps;
 	mail_index_view_close(&view);
 	return keeps;
@@ -102,6 +93,6 @@ int bridge_sync_check_keeps(struct bridge_mailbox *mbox, struct fault *fault)
 		return -1;
 	keeps_mark(mbox, caps, before);
 	idmap_set_state(mbox->map, "-");
-	return idmap_commit(mbox->map, bridge_mailbox_fsyncs(mbox), fault) < 0 ?
+	return idmap_commit(mbox->map, bridge_map_fsyncs(mbox), fault) < 0 ?
 		-1 : 1;
 }

@@ -13,6 +13,7 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #define BATCH_MAX 1000		/* lines */
@@ -22,98 +23,7 @@
    (struct idmap_known), or one that is new. */
 #define MESSAGE_BYTES 72
 
-/* --- new messages ---------------------------------------------------------- */
-
-static struct bridge_sync_add *add_new(struct bridge_sync *sync)
-{
-	size_t n = sync->adds_count++, block = n / BRIDGE_SYNC_BLOCK;
-
-	if (n % BRIDGE_SYNC_BLOCK == 0) {
-		sync->adds = mem_grow(sync->adds, block + 1,
-				      sizeof(*sync->adds));
-		sync->adds[block] = mem_grow(NULL, BRIDGE_SYNC_BLOCK,
-					     sizeof(**sync->adds));
-	}
-	return &sync->adds[block][n % BRIDGE_SYNC_BLOCK];
-}
-
-struct bridge_sync_add bridge_sync_take_add(struct bridge_sync *sync)
-{
-	size_t n = sync->next_add++, block = n / BRIDGE_SYNC_BLOCK;
-	struct bridge_sync_add add = sync->adds[block][n % BRIDGE_SYNC_BLOCK];
-
-	if (sync->next_add % BRIDGE_SYNC_BLOCK == 0) {
-		free(sync->adds[block]);
-		sync->adds[block] = NULL;
-	}
-	return add;
-}
-
-static void adds_free(struct bridge_sync *sync)
-{
-	size_t i;
-
-	for (i = 0; i < sync->adds_count; i += BRIDGE_SYNC_BLOCK)
-		free(sync->adds[i / BRIDGE_SYNC_BLOCK]);
-	free(sync->adds);
-	sync->adds = NULL;
-	sync->adds_count = sync->next_add = 0;
-}
-
-void bridge_sync_add(struct bridge_sync *sync, struct idmap_entry *entry,
-		     uint32_t vsize)
-{
-	struct bridge_sync_add *add = add_new(sync);
-	uint64_t offset;
-
-	entry->uid = sync->next_uid++;
-	offset = idmap_add(sync->mbox->map, entry);
-	memcpy(add->rec.hash, entry->hash, sizeof(add->rec.hash));
-	add->rec.offset = bridge_sync_offset(offset);
-	add->flags = idmap_flags_number(sync->mbox->map, entry->flags);
-	if (add->flags > sync->last_flags) {
-		sync->last_flags = add->flags;
-		sync->bytes += entry->flags.len;
-	}
-	add->vsize = vsize;
-}
-
-/* --- one line -------------------------------------------------------------- */
-
-/* RFC822.SIZE, where the list tells it: it spares reading the message. */
-static uint32_t
-line_vsize(const struct bridge_sync *sync, const struct listing_msg *msg)
-{
-	uint64_t vsize = msg->vsize == IDMAP_SIZE_UNKNOWN && sync->crlf ?
-		msg->size : msg->vsize;
-
-	return vsize >= UINT32_MAX ? 0 : (uint32_t)vsize + 1;
-}
-
-void bridge_sync_add_line(struct bridge_sync *sync,
-			  const struct listing_msg *msg)
-{
-	struct buf seed = { NULL, 0, 0 }, carried = { NULL, 0, 0 };
-	struct idmap_entry entry;
-
-	i_zero(&entry);
-	memcpy(entry.hash, msg->hash, sizeof(entry.hash));
-	entry.id = msg->id;
-	entry.size = msg->size;
-	entry.date = msg->date;
-	entry.first_seen = sync->now;
-	if (msg->flags.len > 0 && sync->caps->flags != CAPS_FLAGS_LOCAL) T_BEGIN {
-		bridge_sync_seed(sync, msg->flags, &seed);
-	} T_END;
-	entry.flags = view_of_buf(&seed);
-	if (bridge_uids_carried(sync, entry.hash, entry.flags, &carried))
-		entry.flags = view_of_buf(&carried);
-	bridge_sync_add(sync, &entry, line_vsize(sync, msg));
-	if (sync->samples_count < BRIDGE_SYNC_SAMPLES)
-		buf_append_view(&sync->samples[sync->samples_count++], msg->id);
-	buf_free(&seed);
-	buf_free(&carried);
-}
+/* --- one line ------------------------------------------------------------ */
 
 /* The id as the backend spells it now, and a size that became known. */
 static int
@@ -201,7 +111,7 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 		if (sync->caps->uids)
 			bridge_uids_hold(sync, msg);
 		else
-			bridge_sync_add_line(sync, msg);
+			bridge_adds_line(sync, msg);
 		break;
 	case RECONCILE_GONE:
 	case RECONCILE_NOTHING:
@@ -212,7 +122,7 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 		listing_too_big(error_r);
 }
 
-/* --- all lines ------------------------------------------------------------- */
+/* --- all lines ----------------------------------------------------------- */
 
 static void list_forget(struct bridge_sync *sync)
 {
@@ -353,14 +263,14 @@ static void list_reset(void *context)
 
 	idmap_rollback(sync->mbox->map);
 	list_forget(sync);
-	adds_free(sync);
+	bridge_adds_free(sync);
 	sync->moves_count = 0;
 	sync->bad_keywords = 0;
 	sync->listed = sync->again = FALSE;
 	list_free_samples(sync);
 	sync->excess_keywords = 0;
 	bridge_uids_free(sync);
-	bridge_sync_free_flags(sync);
+	bridge_queue_free(sync);
 	sync->next_uid = sync->first_uid;
 	if (sync->begun)
 		list_start(sync);
@@ -441,14 +351,11 @@ void bridge_sync_list_free(struct bridge_sync *sync)
 	listing_end_free(&sync->end);
 	list_forget(sync);
 	free(sync->waiting);
-	adds_free(sync);
+	bridge_adds_free(sync);
 	free(sync->moves);
 	free(sync->named);
 	free(sync->named_flags);
-	free(sync->carried);
-	arena_free(&sync->carried_text);
-	sync->carried = NULL;
-	sync->carried_count = 0;
+	bridge_adds_carry_free(sync);
 	sync->waiting = NULL;
 	sync->moves = NULL;
 	sync->named = NULL;

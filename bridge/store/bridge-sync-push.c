@@ -22,6 +22,8 @@
 #include "array.h"
 #include "str.h"
 #include "bridge-fault.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 
 #include "flags.h"
@@ -43,93 +45,6 @@ struct push_batch {
 	struct fault fault;	/* of the first that failed for good, else of
 				   the first that is to be tried again */
 };
-
-/* --- what is to be pushed -------------------------------------------------- */
-
-static struct bridge_push *
-push_insert(struct bridge_sync *sync, unsigned int at, uint32_t uid1,
-	    uint32_t uid2, const char *change)
-{
-	struct bridge_push *push = array_insert_space(&sync->pushes, at);
-
-	push->uid1 = uid1;
-	push->uid2 = uid2;
-	push->change = i_strdup(change);
-	return push;
-}
-
-static void push_then(struct bridge_push *push, const char *change)
-{
-	struct buf both = { NULL, 0, 0 };
-
-	flags_then(view_of(push->change), view_of(change), &both);
-	i_free(push->change);
-	push->change = i_strdup(buf_str(&both));
-	buf_free(&both);
-}
-
-/* The ranges are in order and do not overlap, so that a message gets all of its
-   changes at once: the store's answer is then its last word. */
-void bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1,
-			  uint32_t uid2, const char *change)
-{
-	struct bridge_push *push;
-	unsigned int i;
-
-	if (!array_is_created(&sync->pushes))
-		i_array_init(&sync->pushes, 8);
-	for (i = array_count(&sync->pushes); i > 0; i--) {
-		push = array_idx_modifiable(&sync->pushes, i - 1);
-		if (push->uid2 < uid1)
-			break;
-	}
-	for (; uid1 <= uid2; i++, uid1 = push->uid2 + 1) {
-		push = i == array_count(&sync->pushes) ? NULL :
-			array_idx_modifiable(&sync->pushes, i);
-		if (push == NULL || push->uid1 > uid1) {
-			/* up to the next one */
-			push = push_insert(sync, i, uid1, push == NULL ? uid2 :
-					   I_MIN(uid2, push->uid1 - 1), change);
-			continue;
-		}
-		if (push->uid1 < uid1) {
-			(void)push_insert(sync, i++, push->uid1, uid1 - 1,
-					  push->change);
-			push = array_idx_modifiable(&sync->pushes, i);
-			push->uid1 = uid1;
-		}
-		if (push->uid2 > uid2) {
-			push->uid1 = uid2 + 1;
-			push = push_insert(sync, i, uid1, uid2, push->change);
-		}
-		push_then(push, change);
-	}
-}
-
-static void bridge_sync_free_pushes(struct bridge_sync *sync)
-{
-	struct bridge_push *push;
-
-	if (!array_is_created(&sync->pushes))
-		return;
-	array_foreach_modifiable(&sync->pushes, push)
-		i_free(push->change);
-	array_free(&sync->pushes);
-}
-
-void bridge_sync_free_flags(struct bridge_sync *sync)
-{
-	struct bridge_flag_update *update;
-
-	bridge_sync_free_pushes(sync);
-	if (array_is_created(&sync->recs))
-		array_free(&sync->recs);
-	if (!array_is_created(&sync->updates))
-		return;
-	array_foreach_modifiable(&sync->updates, update)
-		i_free(update->change);
-	array_free(&sync->updates);
-}
 
 /* Marks that earlier sessions left: with the map loaded. */
 static void push_find_marks(struct bridge_sync *sync)
@@ -155,14 +70,14 @@ static void push_find_marks(struct bridge_sync *sync)
 		if (last != NULL && strcmp(last->change, buf_str(&change)) == 0)
 			last->uid2 = known[i].uid;
 		else
-			bridge_sync_add_push(sync, known[i].uid, known[i].uid,
-					     buf_str(&change));
+			bridge_queue_push(sync, known[i].uid, known[i].uid,
+					  buf_str(&change));
 		last_uid = known[i].uid;
 	}
 	buf_free(&change);
 }
 
-/* --- one push -------------------------------------------------------------- */
+/* --- one push ------------------------------------------------------------ */
 
 static void push_lift(struct bridge_sync *sync, uint32_t uid1, uint32_t uid2,
 		      const char *change)
@@ -381,16 +296,7 @@ static int push_group(struct push_batch *batch, const struct bridge_push *push,
 	return ret;
 }
 
-/* --- all of them ----------------------------------------------------------- */
-
-bool bridge_sync_has_marks(struct bridge_mailbox *mbox,
-			   struct mail_index_view *view)
-{
-	const struct bridge_index_header *hdr =
-		bridge_sync_index_header(view, mbox->ext_id);
-
-	return hdr == NULL || hdr->marks != 0;
-}
+/* --- all of them --------------------------------------------------------- */
 
 /* What of a change is for the store; the rest was marked while nobody knew. */
 static const char *
@@ -451,7 +357,7 @@ void bridge_sync_push(struct bridge_sync *sync, bool had_marks)
 	sync->marks_left = FALSE;
 	if (had_marks && idmap_load(mbox->map, &fault) == 0) {
 		/* the new ones are among them */
-		bridge_sync_free_pushes(sync);
+		bridge_queue_free_pushes(sync);
 		push_find_marks(sync);
 	} else if (had_marks) {
 		sync->marks_left = TRUE;
@@ -474,5 +380,5 @@ void bridge_sync_push(struct bridge_sync *sync, bool had_marks)
 				"until the store takes them: %s", fault.log);
 	}
 	mail_index_view_close(&view);
-	bridge_sync_free_pushes(sync);
+	bridge_queue_free_pushes(sync);
 }

@@ -99,7 +99,7 @@ void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end)
 			sync->uids = mem_grow(sync->uids, sync->adds_count + 1,
 					      sizeof(*sync->uids));
 			sync->uids[sync->adds_count] = msg->uid;
-			bridge_sync_add_line(sync, msg);
+			bridge_adds_line(sync, msg);
 		}
 	}
 }
@@ -112,62 +112,4 @@ void bridge_uids_free(struct bridge_sync *sync)
 	sync->held = NULL;
 	sync->uids = NULL;
 	sync->held_count = sync->held_alloc = 0;
-}
-
-/* --- the flags of the old map ---------------------------------------------- */
-
-static int carried_cmp(const void *_a, const void *_b)
-{
-	const struct bridge_carried *a = _a, *b = _b;
-
-	return memcmp(a->hash, b->hash, sizeof(a->hash));
-}
-
-int bridge_uids_carry(struct bridge_sync *sync, struct fault *fault)
-{
-	struct idmap *map = sync->mbox->map;
-	const struct idmap_known *known;
-	struct bridge_carried *to;
-	uint32_t set, last_set = 0;
-	size_t i, count;
-
-	if (idmap_load(map, fault) < 0)
-		return -1;
-	known = idmap_known(map, &count);
-	sync->carried = mem_grow(NULL, count, sizeof(*sync->carried));
-	for (i = 0; i < count; i++) {
-		set = idmap_known_flags(map, &known[i]);
-		if (set == 0)
-			continue;
-		to = &sync->carried[sync->carried_count++];
-		memcpy(to->hash, known[i].hash, sizeof(to->hash));
-		/* most have what the one before has */
-		to->flags = set == last_set ? to[-1].flags :
-			arena_add(&sync->carried_text,
-				  idmap_flags_text(map, set));
-		last_set = set;
-	}
-	if (sync->carried_count > 1)
-		qsort(sync->carried, sync->carried_count,
-		      sizeof(*sync->carried), carried_cmp);
-	return 0;
-}
-
-bool bridge_uids_carried(struct bridge_sync *sync, const uint8_t *hash,
-			 struct view listed, struct buf *set)
-{
-	struct bridge_carried key, *found;
-
-	if (sync->carried_count == 0)
-		return FALSE;
-	i_zero(&key);
-	memcpy(key.hash, hash, sizeof(key.hash));
-	found = bsearch(&key, sync->carried, sync->carried_count,
-			sizeof(key), carried_cmp);
-	if (found == NULL)
-		return FALSE;
-	flags_listed(sync->caps, found->flags, listed, set);
-	if (flags_has_marks(found->flags))
-		sync->marks_found = TRUE;
-	return TRUE;
 }

@@ -15,113 +15,19 @@
 #include "ioloop.h"
 #include "time-util.h"
 #include "mailbox-uidvalidity.h"
-#include "bridge-fault.h"
-#include "bridge-paths.h"
-#include "bridge-identity.h"
 #include "bridge-ahead.h"
+#include "bridge-fault.h"
+#include "bridge-identity.h"
 #include "bridge-kept.h"
+#include "bridge-lock.h"
+#include "bridge-mailbox.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 #include "bridge-watch.h"
 
 /* Who only looks waits so long for those who write, and then gets what is known. */
 #define READER_WAIT_MSECS 500
-
-static void bridge_sync_waiting(void *context)
-{
-	struct bridge_mailbox *mbox = context;
-	static time_t last;
-
-	if (ioloop_time == 0 || time(NULL) - last <
-	    (time_t)(SESSION_ALIVE_MSECS / 1000))
-		return;
-	last = time(NULL);
-	compat_notify_alive(mbox->box.storage, mbox->box.list);
-}
-
-/* Another session has deleted the mailbox, and with it what is kept of it. */
-static bool bridge_sync_is_deleted(struct bridge_mailbox *mbox)
-{
-	(void)mail_index_refresh(mbox->box.index);
-	if (!mail_index_is_deleted(mbox->box.index))
-		return FALSE;
-	mailbox_set_deleted(&mbox->box);
-	return TRUE;
-}
-
-/* Another session has renamed it while we waited for the lock, or before: there is
-   nothing at its name, or another mailbox. Returns -1 with the storage's error set. */
-static int bridge_sync_is_moved(struct bridge_mailbox *mbox)
-{
-	struct fault fault;
-
-	mbox->replaced = mbox->shown;
-	mbox->list->boxes = NULL;
-	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
-		"the mailbox %s was renamed by another session: it has to be "
-		"opened again", mbox->box.name);
-	return bridge_fault_box(&mbox->box, &fault);
-}
-
-enum sync_lock {
-	SYNC_LOCKED,
-	SYNC_MOVED,		/* what is kept of it is not there any more */
-	SYNC_BUSY,		/* see the fault */
-	SYNC_FAILED		/* with the storage's error set */
-};
-
-static enum sync_lock
-bridge_sync_lock_place(struct bridge_mailbox *mbox, unsigned int wait_msecs,
-		       struct fault *fault)
-{
-	int ret = idmap_lock(mbox->map, wait_msecs, bridge_sync_waiting, mbox,
-			     fault);
-	enum bridge_place place = bridge_mailbox_place(mbox);
-
-	if (ret == 0 && place == BRIDGE_PLACE_SAME)
-		return SYNC_LOCKED;
-	idmap_unlock(mbox->map);
-	if (place == BRIDGE_PLACE_OTHER)
-		return SYNC_MOVED;
-	if (place == BRIDGE_PLACE_UNKNOWN || bridge_sync_is_deleted(mbox))
-		return SYNC_FAILED;
-	if (place == BRIDGE_PLACE_NONE)
-		return SYNC_MOVED;
-	if (ret < 0 && fault->code == FAULT_BUSY)
-		return SYNC_BUSY;
-	(void)bridge_fault_box(&mbox->box, fault);
-	return SYNC_FAILED;
-}
-
-/* What was kept of it when it was opened, though the store is believed that it has no
-   such mailbox, and so nothing is at its name. */
-static enum sync_lock bridge_sync_lock_opened(struct bridge_mailbox *mbox)
-{
-	struct fault fault;
-
-	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
-		       bridge_sync_waiting, mbox, &fault) == 0)
-		return SYNC_LOCKED;
-	(void)bridge_fault_box(&mbox->box, &fault);
-	return SYNC_FAILED;
-}
-
-int bridge_sync_lock(struct bridge_mailbox *mbox)
-{
-	struct fault fault;
-
-	switch (bridge_sync_lock_place(mbox, mbox->list->set.lock_timeout_msecs,
-				       &fault)) {
-	case SYNC_LOCKED:
-		return 0;
-	case SYNC_MOVED:
-		return bridge_sync_is_moved(mbox);
-	case SYNC_BUSY:
-		return bridge_fault_box(&mbox->box, &fault);
-	case SYNC_FAILED:
-		break;
-	}
-	return -1;
-}
 
 /* Whether the client may be shown what is known, as another session's APPEND, which
    may take the store minutes, has the lock: it looks, and will look again; it has
@@ -141,7 +47,7 @@ bridge_sync_may_postpone(struct bridge_mailbox *mbox,
 		return FALSE;
 	(void)mail_index_refresh(box->index);
 	view = mail_index_view_open(box->index);
-	hdr = bridge_sync_index_header(view, mbox->ext_id);
+	hdr = bridge_map_header(view, mbox->ext_id);
 	known = hdr != NULL && hdr->listed_uid > 1;
 	mail_index_view_close(&view);
 	return known;
@@ -149,78 +55,29 @@ bridge_sync_may_postpone(struct bridge_mailbox *mbox,
 
 /* For one synchronisation. Of what was not shown yet there may be another one, when it
    is moved. */
-static enum sync_lock
+static enum bridge_lock
 bridge_sync_lock_or_postpone(struct bridge_mailbox *mbox,
 			     enum mailbox_sync_flags flags)
 {
 	unsigned int wait_msecs = mbox->list->set.lock_timeout_msecs;
 	bool may = bridge_sync_may_postpone(mbox, flags);
-	enum sync_lock lock;
+	enum bridge_lock lock;
 	struct fault fault;
 
-	lock = bridge_sync_lock_place(mbox, may ?
+	lock = bridge_lock_try(mbox, may ?
 		I_MIN(wait_msecs, READER_WAIT_MSECS) : wait_msecs, &fault);
-	if (lock == SYNC_MOVED && mbox->shown) {
-		(void)bridge_sync_is_moved(mbox);
-		return SYNC_FAILED;
+	if (lock == BRIDGE_LOCK_MOVED && mbox->shown) {
+		(void)bridge_lock_moved(mbox);
+		return BRIDGE_LOCK_FAILED;
 	}
-	if (lock == SYNC_BUSY && !may) {
+	if (lock == BRIDGE_LOCK_BUSY && !may) {
 		(void)bridge_fault_box(&mbox->box, &fault);
-		return SYNC_FAILED;
+		return BRIDGE_LOCK_FAILED;
 	}
 	return lock;
 }
 
-/* --- the map --------------------------------------------------------------- */
-
-static int
-bridge_sync_create_map(struct bridge_mailbox *mbox, struct fault *fault)
-{
-	struct mailbox *box = &mbox->box;
-	uint32_t uid_validity;
-	guid_128_t guid;
-
-	uid_validity = mailbox_uidvalidity_next(box->list,
-				bridge_paths_uidvalidity(box->list));
-	guid_128_generate(guid);
-	return idmap_create(mbox->map, uid_validity, guid, 1, fault);
-}
-
-/* The index follows the map when that is on the disk. */
-static void bridge_sync_expect(struct bridge_mailbox *mbox)
-{
-	const struct bridge_index_header *hdr;
-	struct mail_index_view *view;
-
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	hdr = bridge_sync_index_header(view, mbox->ext_id);
-	if (hdr != NULL)
-		idmap_expect(mbox->map, hdr->guid, hdr->generation,
-			     hdr->map_end);
-	mail_index_view_close(&view);
-}
-
-int bridge_sync_open_map(struct bridge_mailbox *mbox, bool force)
-{
-	struct fault fault;
-	int ret;
-
-	if (!force && bridge_mailbox_fsyncs(mbox))
-		bridge_sync_expect(mbox);
-	else
-		idmap_expect(mbox->map, (const unsigned char [IDMAP_GUID_SIZE])
-			     { 0 }, 0, 0);
-	ret = idmap_open(mbox->map, &fault);
-	if (ret == 0) {
-		ret = bridge_sync_create_map(mbox, &fault);
-		if (ret == 0)
-			ret = idmap_open(mbox->map, &fault);
-	}
-	if (ret < 0)
-		return bridge_fault_box(&mbox->box, &fault);
-	return 0;
-}
+/* --- the map ------------------------------------------------------------- */
 
 static void bridge_sync_start(struct bridge_sync *sync,
 			      struct bridge_mailbox *mbox)
@@ -233,16 +90,16 @@ static void bridge_sync_start(struct bridge_sync *sync,
 static void bridge_sync_deinit(struct bridge_sync *sync)
 {
 	bridge_sync_list_free(sync);
-	bridge_sync_free_flags(sync);
+	bridge_queue_free(sync);
 }
 
-/* --- the dialogue ---------------------------------------------------------- */
+/* --- the dialogue -------------------------------------------------------- */
 
 /* Whether all that is known was in a list. */
 static bool bridge_sync_is_listed(struct bridge_mailbox *mbox)
 {
 	struct mail_index_view *view = mail_index_view_open(mbox->box.index);
-	uint32_t uid = bridge_sync_listed_uid(mbox, view);
+	uint32_t uid = bridge_map_listed_uid(mbox, view);
 
 	mail_index_view_close(&view);
 	return uid == idmap_header(mbox->map)->next_uid;
@@ -309,7 +166,7 @@ static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 		memcpy(guid, idmap_header(mbox->map)->guid, sizeof(guid));
 	else
 		guid_128_generate(guid);
-	if (bridge_uids_carry(&anew, fault) < 0 ||
+	if (bridge_adds_carry(&anew, fault) < 0 ||
 	    idmap_create(mbox->map, sync->new_uidvalidity, guid, 1,
 			 fault) < 0 ||
 	    idmap_open(mbox->map, fault) < 0) {
@@ -384,79 +241,6 @@ static void bridge_sync_log_brake(struct bridge_sync *sync)
 		  mbox->list->set.brake_pause_secs);
 }
 
-bool bridge_sync_is_in_step(struct idmap *idmap, uint32_t ext_id,
-			    struct mail_index_view *view)
-{
-	const struct mail_index_header *hdr = mail_index_get_header(view);
-	const struct idmap_header *map = idmap_header(idmap);
-	const struct bridge_index_header *ours =
-		bridge_sync_index_header(view, ext_id);
-
-	return ours != NULL && hdr->uid_validity == map->uidvalidity &&
-		hdr->next_uid >= map->next_uid &&
-		(hdr->flags & MAIL_INDEX_HDR_FLAG_FSCKD) == 0 &&
-		memcmp(ours->guid, map->guid, sizeof(ours->guid)) == 0 &&
-		ours->generation == map->generation &&
-		ours->map_end == idmap_end(idmap);
-}
-
-/* UIDs are given out above all that the map or the index has seen. Where the store gives
-   them, an index that has seen more than the map belongs to one that was lost. */
-static void
-bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
-{
-	const struct mail_index_header *hdr = mail_index_get_header(view);
-	const struct idmap_header *map = idmap_header(sync->mbox->map);
-
-	sync->first_uid = map->next_uid;
-	if (hdr->uid_validity == map->uidvalidity &&
-	    hdr->next_uid > sync->first_uid) {
-		if (sync->caps != NULL && sync->caps->uids)
-			sync->index_is_other = TRUE;
-		else
-			sync->first_uid = hdr->next_uid;
-	}
-	sync->next_uid = sync->first_uid;
-}
-
-int bridge_sync_begin(struct bridge_sync *sync, bool whole,
-		      struct fault *fault)
-{
-	struct bridge_mailbox *mbox = sync->mbox;
-	struct mail_index_view *view;
-	uint32_t seq1, seq2;
-	size_t n;
-	int ret = -1;
-
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	bridge_sync_first_uid(sync, view);
-	sync->behind = sync->index_is_other ||
-		!bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
-	/* the index does not know the marks of what lines name */
-	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
-					!bridge_sync_has_marks(mbox, view)))
-		ret = bridge_sync_find_named(sync, view);
-	sync->listed_uid = bridge_sync_listed_uid(mbox, view);
-	if (mail_index_lookup_seq_range(view, I_MAX(sync->listed_uid, 1),
-					UINT32_MAX, &seq1, &seq2))
-		sync->unlisted = seq2 - seq1 + 1;
-	mail_index_view_close(&view);
-	if (ret < 0) {
-		if (idmap_load(mbox->map, fault) < 0)
-			return -1;
-		sync->known = idmap_known(mbox->map, &n);
-		sync->known_count = n;
-		if (sync->listed_uid == 0)
-			sync->listed_uid = idmap_listed_uid(mbox->map);
-		for (sync->unlisted = 0; n > 0 && sync->known[n - 1].uid >=
-		     sync->listed_uid; n--)
-			sync->unlisted++;
-	}
-	sync->begun = TRUE;
-	return 0;
-}
-
 /* One comparison of map and index, with a list or without. Locked. Returns 0; 1 if
    it is another mailbox than was opened: nothing was shown of it yet, and the right
    one is remembered; -1 with the storage's error set. */
@@ -475,18 +259,6 @@ static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 	    idmap_compact(mbox->map, TRUE, &fault) < 0)
 		e_error(mbox->box.event, "bridge: %s", fault.log);
 	return 0;
-}
-
-bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox)
-{
-	struct mail_index_view *view;
-	bool marks;
-
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	marks = bridge_sync_has_marks(mbox, view);
-	mail_index_view_close(&view);
-	return marks;
 }
 
 /* What is to be pushed goes to the store, then what came of that to map and index.
@@ -530,7 +302,7 @@ bridge_sync_locked(struct bridge_mailbox *mbox, bool full, bool force)
 	struct mailbox *box = &mbox->box;
 	struct bridge_sync sync;
 	struct fault fault;
-	bool asks, marks = bridge_sync_index_has_marks(mbox);
+	bool asks, marks = bridge_map_index_has_marks(mbox);
 	int keeps = 0, ret = 0;
 
 	/* the index is being marked as deleted, which one round of Dovecot's
@@ -564,7 +336,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 		bool full)
 {
 	bool force = (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
-	enum sync_lock lock;
+	enum bridge_lock lock;
 	int ret;
 
 	if (full)
@@ -575,12 +347,12 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	    (full && bridge_mailbox_find(mbox) < 0))
 		return -1;
 	lock = force && mbox->wire_name == NULL ?
-		bridge_sync_lock_opened(mbox) :
+		bridge_lock_opened(mbox) :
 		bridge_sync_lock_or_postpone(mbox, flags);
-	mbox->postponed = lock == SYNC_BUSY;
-	if (lock != SYNC_LOCKED)
-		return lock == SYNC_FAILED ? -1 : lock == SYNC_MOVED;
-	ret = bridge_sync_open_map(mbox, force);
+	mbox->postponed = lock == BRIDGE_LOCK_BUSY;
+	if (lock != BRIDGE_LOCKED)
+		return lock == BRIDGE_LOCK_FAILED ? -1 : lock == BRIDGE_LOCK_MOVED;
+	ret = bridge_map_open(mbox, force);
 	if (ret == 0)
 		ret = bridge_sync_locked(mbox, full, force);
 	if (ret == 0)
@@ -589,7 +361,7 @@ bridge_sync_run(struct bridge_mailbox *mbox, enum mailbox_sync_flags flags,
 	return ret;
 }
 
-/* --- for transactions ------------------------------------------------------ */
+/* --- for transactions ---------------------------------------------------- */
 
 int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
 {
@@ -598,13 +370,13 @@ int bridge_sync_lock_in_step(struct bridge_mailbox *mbox)
 	bool in_step;
 	int ret;
 
-	if (bridge_sync_lock(mbox) < 0)
+	if (bridge_lock_take(mbox) < 0)
 		return -1;
-	ret = bridge_sync_open_map(mbox, FALSE);
+	ret = bridge_map_open(mbox, FALSE);
 	if (ret == 0) {
 		(void)mail_index_refresh(mbox->box.index);
 		view = mail_index_view_open(mbox->box.index);
-		in_step = bridge_sync_is_in_step(mbox->map, mbox->ext_id, view);
+		in_step = bridge_map_is_in_step(mbox->map, mbox->ext_id, view);
 		mail_index_view_close(&view);
 		if (!in_step) {
 			bridge_sync_start(&sync, mbox);
@@ -672,8 +444,8 @@ void bridge_sync_push_flags(struct bridge_mailbox *mbox,
 
 	bridge_sync_start(&sync, mbox);
 	array_foreach(changes, change)
-		bridge_sync_add_push(&sync, change->uid, change->uid,
-				     change->change);
+		bridge_queue_push(&sync, change->uid, change->uid,
+				  change->change);
 	(void)bridge_sync_push_pass(&sync, had_marks);
 	bridge_sync_deinit(&sync);
 }
@@ -730,8 +502,8 @@ bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
 		bridge_watch_wants_list(mbox)) || mbox->relist ||
 		mbox->postponed ||
 		(flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0;
-	if (bridge_mailbox_place(mbox) == BRIDGE_PLACE_OTHER)
-		ret = mbox->shown ? bridge_sync_is_moved(mbox) : 1;
+	if (bridge_lock_place(mbox) == BRIDGE_PLACE_OTHER)
+		ret = mbox->shown ? bridge_lock_moved(mbox) : 1;
 	else if (full || bridge_sync_has_any(mbox))
 		ret = bridge_sync_run(mbox, flags, full);
 	for (i = 0; ret > 0 && i < BRIDGE_SYNC_REOPEN_MAX; i++) {

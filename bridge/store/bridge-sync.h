@@ -4,7 +4,8 @@
 #ifndef BRIDGE_SYNC_H
 #define BRIDGE_SYNC_H
 
-#include "bridge-storage.h"
+#include "bridge-private.h"
+#include "bridge-map.h"
 
 #include "listing.h"
 #include "reconcile.h"
@@ -125,21 +126,7 @@ struct bridge_sync {
 	ARRAY_TYPE(uint32_t) expunged_uids;
 };
 
-/* From which UID on messages may be in no list yet: they were saved since the last
- * one; 0 if the index does not know. */
-uint32_t bridge_sync_listed_uid(struct bridge_mailbox *mbox,
-				struct mail_index_view *view);
-
-/* What a record of the index can say of an offset: 0 = read the whole map. */
-static inline uint32_t bridge_sync_offset(uint64_t offset)
-{
-	return offset <= UINT32_MAX ? (uint32_t)offset : 0;
-}
-
 /* bridge-sync-keeps.c */
-/* What the index says of itself, NULL if it says nothing. */
-const struct bridge_index_header *
-bridge_sync_index_header(struct mail_index_view *view, uint32_t ext_id);
 /* Before the store is asked: if it keeps other flags than it did, or UIDs, what is
  * kept here is made ready for that. Locked, with the map open. Returns 1 if
  * something is for bridge_sync_push, 0 if not, -1 and a fault if it cannot be
@@ -150,7 +137,10 @@ int bridge_sync_check_keeps(struct bridge_mailbox *mbox, struct fault *fault);
 int bridge_sync_same_keeps(struct bridge_mailbox *mbox,
 			   const struct caps *caps, struct fault *fault);
 
-/* bridge-sync.c, for transactions. */
+/* bridge-sync.c */
+struct mailbox_sync_context *
+bridge_sync_init(struct mailbox *box, enum mailbox_sync_flags flags);
+/* For transactions. */
 /* Take the mailbox's lock, and bring the index in step with the map. Returns 0, -1
  * with the storage's error set, not locked. */
 int bridge_sync_lock_in_step(struct bridge_mailbox *mbox);
@@ -166,45 +156,56 @@ int bridge_sync_change_flags(struct bridge_mailbox *mbox,
 void bridge_sync_push_flags(struct bridge_mailbox *mbox,
 			    const ARRAY_TYPE(bridge_flag_update) *changes,
 			    bool had_marks);
-/* Whether the index says that changes are marked. */
-bool bridge_sync_index_has_marks(struct bridge_mailbox *mbox);
 /* The store has removed these ids at our own request: out of map and index with
  * them. Locked. Returns 0, -1 with the storage's error set. */
 int bridge_sync_gone(struct bridge_mailbox *mbox,
 		     const ARRAY_TYPE(const_string) *ids);
 
-/* Whether the index has taken over all that the map says; ext_id is its extension
- * "bridge". The map is open, and locked if that shall stay so. */
-bool bridge_sync_is_in_step(struct idmap *map, uint32_t ext_id,
-			    struct mail_index_view *view);
+/* bridge-sync-known.c */
 /* Find out what the map knows: all of it, or, if the index is in step with it,
  * only what the lines name that are waiting. Locked, with the map open. Returns
  * 0, or -1 and a fault. */
 int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 		      struct fault *fault);
 
+/* bridge-sync-adds.c */
+/* A new message: its entry, but for uid and first_seen, goes to the map. */
+void bridge_adds_add(struct bridge_sync *sync, struct idmap_entry *entry,
+		     uint32_t vsize);
+/* The next of them that is to be appended; the ones before are freed. */
+struct bridge_sync_add bridge_adds_take(struct bridge_sync *sync);
+void bridge_adds_free(struct bridge_sync *sync);
+/* The map is to be made anew: keep the flags of its messages. Locked, nothing
+ * staged. Returns 0, or -1 and a fault. */
+int bridge_adds_carry(struct bridge_sync *sync, struct fault *fault);
+/* What was kept of the message with this hash, as listed with these flags now:
+ * appended to set. Returns FALSE if it was nothing. */
+bool bridge_adds_carried(struct bridge_sync *sync, const uint8_t *hash,
+			 struct view listed, struct buf *set);
+/* A new message, whose line this is. */
+void bridge_adds_line(struct bridge_sync *sync,
+		      const struct listing_msg *msg);
+void bridge_adds_carry_free(struct bridge_sync *sync);
+
+/* bridge-sync-queue.c */
+/* This change of these UIDs is for the store, after those added before. */
+void bridge_queue_push(struct bridge_sync *sync, uint32_t uid1,
+		       uint32_t uid2, const char *change);
+void bridge_queue_free_pushes(struct bridge_sync *sync);
+/* Those, and what is for the index. */
+void bridge_queue_free(struct bridge_sync *sync);
+
 /* bridge-sync-list.c: LIST box state. What it means is staged in the map; adds
  * and moves are what the index needs of it. Returns 0, or -1 and a fault: then
  * what is staged must be rolled back. */
 int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 			  struct fault *fault);
-/* A new message: its entry, but for uid and first_seen, goes to the map. */
-void bridge_sync_add(struct bridge_sync *sync, struct idmap_entry *entry,
-		     uint32_t vsize);
-/* The next of them that is to be appended; the ones before are freed. */
-struct bridge_sync_add bridge_sync_take_add(struct bridge_sync *sync);
 /* The store has removed these ids (as spelt) at our own request. Returns as
  * bridge_sync_read_list. */
 int bridge_sync_state_gone(struct bridge_sync *sync,
 			   const ARRAY_TYPE(const_string) *ids,
 			   struct fault *fault);
 void bridge_sync_list_free(struct bridge_sync *sync);
-
-/* bridge-sync-named.c: fill in known with what the waiting lines name, from an
- * index that is in step with the map. Returns 0; -1 if the map has to be
- * read. */
-int bridge_sync_find_named(struct bridge_sync *sync,
-			   struct mail_index_view *view);
 
 /* bridge-sync-uids.c: for a store with UIDs of its own. What is broken is in
  * sync->fault. */
@@ -215,29 +216,11 @@ void bridge_uids_check(struct bridge_sync *sync, const struct listing_msg *msg,
 void bridge_uids_hold(struct bridge_sync *sync, const struct listing_msg *msg);
 void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end);
 void bridge_uids_free(struct bridge_sync *sync);
-/* The map is to be made anew: keep the flags of its messages. Locked, nothing
- * staged. Returns 0, or -1 and a fault. */
-int bridge_uids_carry(struct bridge_sync *sync, struct fault *fault);
-/* What was kept of the message with this hash, as listed with these flags now:
- * appended to set. Returns FALSE if it was nothing. */
-bool bridge_uids_carried(struct bridge_sync *sync, const uint8_t *hash,
-			 struct view listed, struct buf *set);
-/* A new message, whose line this is. */
-void bridge_sync_add_line(struct bridge_sync *sync,
-			  const struct listing_msg *msg);
-
 /* bridge-sync-push.c */
-/* This change of these UIDs is for the store, after those added before. */
-void bridge_sync_add_push(struct bridge_sync *sync, uint32_t uid1,
-			  uint32_t uid2, const char *change);
 /* Push to the store what sync has to push, and what marks say; what came of it is
  * staged in the map and in updates. had_marks: there were some before this
  * synchronisation. Locked; the index is in step. */
 void bridge_sync_push(struct bridge_sync *sync, bool had_marks);
-/* Whether the index says that there are marks. */
-bool bridge_sync_has_marks(struct bridge_mailbox *mbox,
-			   struct mail_index_view *view);
-void bridge_sync_free_flags(struct bridge_sync *sync);
 
 /* bridge-sync-flags.c */
 /* The flags of a message in the index, as a set. */
@@ -292,10 +275,4 @@ void bridge_sync_check_cache(struct bridge_sync *sync, uint32_t count);
  * what the map says then. Locked. Returns 0, -1 with the storage's error set
  * and nothing changed in either, or only in the map (taken up next time). */
 int bridge_sync_index(struct bridge_sync *sync);
-/* A transaction of the index adds what was committed to the map just now, and
- * nothing else was: the index stays in step. marks: there are some among it. Locked. */
-void bridge_sync_stays_in_step(struct bridge_mailbox *mbox,
-			       struct mail_index_transaction *trans,
-			       bool marks);
-
 #endif

@@ -9,9 +9,13 @@
 #include "compat.h"
 #include "array.h"
 #include "bridge-fault.h"
-#include "bridge-save.h"
+#include "bridge-mailbox.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
 #include "bridge-transaction.h"
+
+#include "write.h"
 
 struct bridge_transaction {
 	struct mailbox_transaction_context t;
@@ -56,7 +60,7 @@ uint32_t bridge_transaction_next_uid(struct mailbox_transaction_context *t)
 	return I_MAX(idmap_header(mbox->map)->next_uid, index_next);
 }
 
-/* --- what is not allowed --------------------------------------------------- */
+/* --- what is not allowed ------------------------------------------------- */
 
 /* Changes of a mail cannot fail by themselves: remember, and refuse the
    transaction. */
@@ -118,7 +122,7 @@ void bridge_mail_update_keywords(struct mail *mail,
 	index_mail_update_keywords(mail, modify_type, keywords);
 }
 
-/* --- EXPUNGE --------------------------------------------------------------- */
+/* --- EXPUNGE ------------------------------------------------------------- */
 
 /* When a MOVE within a mailbox fails, imap (2.3.19, cmd-copy.c) rolls the copies
    back, and commits what expunges the messages all the same. */
@@ -261,7 +265,7 @@ static int bridge_transaction_expunge(struct bridge_transaction *bt)
 	return ret;
 }
 
-/* --- commit ---------------------------------------------------------------- */
+/* --- commit -------------------------------------------------------------- */
 
 /* For MAIL_ERROR_PERM imap (2.3.19) answers "OK Expunge ignored". The client
    asked for something that was not done: NO. */

@@ -2,7 +2,7 @@
 #ifndef BRIDGE_TRANSACTION_H
 #define BRIDGE_TRANSACTION_H
 
-#include "bridge-storage.h"
+#include "bridge-private.h"
 
 struct mailbox_transaction_context *
 bridge_transaction_begin(struct mailbox *box,

@@ -8,7 +8,7 @@
 #include "compat.h"
 #include "istream.h"
 #include "bridge-kept.h"
-#include "bridge-storage.h"
+#include "bridge-private.h"
 #include "bridge-vsize.h"
 
 /* What Dovecot will believe. */

@@ -30,8 +30,10 @@
 #include "compat.h"
 #include "ioloop.h"
 #include "llist.h"
-#include "bridge-storage.h"
+#include "bridge-event.h"
 #include "bridge-paths.h"
+#include "bridge-private.h"
+#include "bridge-session.h"
 #include "bridge-watch.h"
 
 #include "file.h"
@@ -51,8 +53,6 @@ struct bridge_watch {
 	int place;			/* that it has; -1 = none */
 	bool due;			/* the store is to be asked for a list */
 	bool list_again;		/* once it has the WATCH */
-	bool syncing;			/* the store is being asked */
-	char *error;			/* what was said when that failed */
 	unsigned int failures;
 	struct watch_pace pace;
 
@@ -73,7 +73,7 @@ struct bridge_watch_end {
 static void bridge_watch_ask(struct bridge_watch *w);
 static void bridge_watch_turn(struct bridge_watch *w);
 
-/* --- the end of a copy ----------------------------------------------------- */
+/* --- the end of a copy --------------------------------------------------- */
 
 static void bridge_watch_end_free(struct bridge_watch_end *end)
 {
@@ -126,7 +126,7 @@ static void bridge_watch_let_go(struct bridge_watch *w)
 				    end);
 }
 
-/* --- telling --------------------------------------------------------------- */
+/* --- telling ------------------------------------------------------------- */
 
 /* The last thing to be done: w may be gone when it returns. */
 static void bridge_watch_notify(struct bridge_watch *w)
@@ -168,52 +168,24 @@ bool bridge_watch_wants_list(struct bridge_mailbox *mbox)
 	if (!w->due)
 		return FALSE;
 	w->due = FALSE;
-	w->syncing = TRUE;
+	mbox->polling = TRUE;
 	bridge_watch_poll_later(w);
 	return TRUE;
 }
 
-/* "not started for 7 s" and "for 6 s" are the same error. */
-static bool bridge_watch_is_same(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		while (i_isdigit(*a))
-			a++;
-		while (i_isdigit(*b))
-			b++;
-		if (*a != *b || *a == '\0')
-			return *a == *b;
-	}
-}
-
-bool bridge_watch_repeats(struct bridge_mailbox *mbox, const char *error)
-{
-	struct bridge_watch *w = mbox->watch;
-
-	if (w == NULL || !w->syncing)
-		return FALSE;
-	if (w->error != NULL && bridge_watch_is_same(w->error, error))
-		return TRUE;
-	i_free(w->error);
-	w->error = i_strdup(error);
-	return FALSE;
-}
-
 void bridge_watch_synced(struct bridge_mailbox *mbox, bool ok)
 {
-	struct bridge_watch *w = mbox->watch;
-
-	if (w == NULL || !w->syncing)
+	if (!mbox->polling)
 		return;
-	w->syncing = FALSE;
-	if (ok && w->error != NULL) {
+	mbox->polling = FALSE;
+	if (ok && mbox->poll_error != NULL) {
 		e_info(mbox->box.event, "bridge: %s answers again",
 		       mbox->list->set.argv[0]);
-		i_free(w->error);
+		i_free(mbox->poll_error);
 	}
 }
 
-/* --- asking ---------------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 static void bridge_watch_ask_in(struct bridge_watch *w, unsigned int msecs)
 {
@@ -267,7 +239,7 @@ static void bridge_watch_init_copy(struct bridge_watch *w)
 {
 	struct session_settings set;
 
-	bridge_list_session_settings(w->mbox->list, &set);
+	bridge_session_settings(w->mbox->list, &set);
 	set.timeout_msecs = WATCH_GRACE_MSECS;
 	w->watch = watch_init(&set, WATCH_SECS);
 }
@@ -366,7 +338,7 @@ static void bridge_watch_turn(struct bridge_watch *w)
 	}
 }
 
-/* --- start and stop -------------------------------------------------------- */
+/* --- start and stop ------------------------------------------------------ */
 
 void bridge_watch_start(struct bridge_mailbox *mbox)
 {
@@ -389,6 +361,7 @@ void bridge_watch_stop(struct bridge_mailbox *mbox)
 	mbox->watch = NULL;
 	bridge_watch_let_go(w);
 	timeout_remove(&w->to_poll);
-	i_free(w->error);
+	mbox->polling = FALSE;
+	i_free(mbox->poll_error);
 	i_free(w);
 }

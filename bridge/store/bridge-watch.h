@@ -20,8 +20,6 @@ bool bridge_watch_wants_list(struct bridge_mailbox *mbox);
  * long as it stays the same but for numbers, and its end is, too: nobody has asked,
  * and the store is polled all night. */
 void bridge_watch_synced(struct bridge_mailbox *mbox, bool ok);
-/* Whether this was said of the last such synchronisation already. */
-bool bridge_watch_repeats(struct bridge_mailbox *mbox, const char *error);
 /* Wait for the copies that are still ending. */
 void bridge_watch_deinit(struct bridge_mailbox_list *list);
 

@@ -9,10 +9,12 @@
 #include "str-sanitize.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
+#include "bridge-event.h"
 #include "bridge-maps.h"
 #include "bridge-paths.h"
+#include "bridge-private.h"
 #include "bridge-status.h"
-#include "doveadm-bridge.h"
+#include "bridge-watch.h"
 
 #include "listing.h"
 
@@ -42,7 +44,7 @@ static const char *const status_columns[] = {
 	"requests", "errors", "restarts", "since", "idle", "error", "when",
 };
 
-/* --- what to do ------------------------------------------------------------ */
+/* --- what to do ---------------------------------------------------------- */
 
 static const char *status_advice_execute(const char *program)
 {
@@ -86,7 +88,7 @@ status_problem(struct status_cmd *cmd, struct bridge_mailbox_list *list,
 	cmd->ctx.exit_code = exit_code;
 }
 
-/* --- a row ----------------------------------------------------------------- */
+/* --- a row --------------------------------------------------------------- */
 
 static const char *status_time(uint64_t secs)
 {
@@ -146,7 +148,7 @@ status_print(const struct bridge_status_seen *seen, const char *state)
 	doveadm_print(status_time(seen->error_time));
 }
 
-/* --- the store ------------------------------------------------------------- */
+/* --- the store ----------------------------------------------------------- */
 
 /* Returns 0 if the store gives a list of mailboxes at the moment, -1 and a fault. */
 static int status_probe(struct bridge_mailbox_list *list, struct fault *fault)
@@ -195,7 +197,7 @@ status_running(struct status_cmd *cmd, struct bridge_mailbox_list *list,
 					     UINT64_MAX));
 }
 
-/* --- the maps -------------------------------------------------------------- */
+/* --- the maps ------------------------------------------------------------ */
 
 static void
 status_map(struct status_cmd *cmd, struct bridge_mailbox_list *list,
@@ -252,7 +254,7 @@ status_maps(struct status_cmd *cmd, struct bridge_mailbox_list *list)
 	return ret;
 }
 
-/* --- the command ----------------------------------------------------------- */
+/* --- the command --------------------------------------------------------- */
 
 static void
 status_run_list(struct status_cmd *cmd, struct bridge_mailbox_list *list)

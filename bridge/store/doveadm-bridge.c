@@ -12,7 +12,10 @@
 #include "imap-match.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
+#include "bridge-event.h"
 #include "bridge-maps.h"
+#include "bridge-private.h"
+#include "bridge-watch.h"
 #include "doveadm-bridge.h"
 
 #include "flags.h"
@@ -42,7 +45,7 @@ struct map_cmd {
 	const char *problem;	/* the first; NULL = none */
 };
 
-/* --- texts from outside ----------------------------------------------------- */
+/* --- texts from outside -------------------------------------------------- */
 
 /* A word of the map as it stands there, but harmless on a terminal. */
 static const char *map_word(struct view word)
@@ -69,7 +72,7 @@ static const char *map_name(const struct map_cmd *cmd)
 	return map_text(cmd->file->vname);
 }
 
-/* --- what is wrong --------------------------------------------------------- */
+/* --- what is wrong ------------------------------------------------------- */
 
 static void map_found(void *context, const char *text)
 {
@@ -99,7 +102,7 @@ static void map_found_end(struct map_cmd *cmd)
 			map_name(cmd), cmd->problems - PROBLEMS_MAX);
 }
 
-/* --- what is shown --------------------------------------------------------- */
+/* --- what is shown ------------------------------------------------------- */
 
 /* Numbers are strings in JSON, as doveadm mailbox status has them: of a map that
    cannot be read there are none. */
@@ -211,7 +214,7 @@ static void map_print_messages(struct map_cmd *cmd, struct idmap *map)
 	buf_free(&buf);
 }
 
-/* --- one map --------------------------------------------------------------- */
+/* --- one map ------------------------------------------------------------- */
 
 /* Returns 1 if it is loaded, 0 if it is gone, -1 and a fault. */
 static int map_load(struct map_cmd *cmd, struct idmap *map,
@@ -253,7 +256,7 @@ static void map_show(struct map_cmd *cmd, struct bridge_mailbox_list *list)
 	idmap_deinit(&map);
 }
 
-/* --- the command ----------------------------------------------------------- */
+/* --- the command --------------------------------------------------------- */
 
 /* Returns how many mailboxes of a namespace the masks name, -1 if its maps cannot
    be found. */

@@ -1,11 +1,14 @@
-/* What a delta names, without reading the map: the records of the index are
- * searched for the hashes of the ids that are waiting (they are in memory, 20
- * bytes each), and the lines of those that are found are read one by one.
- *
- * Only for an index that is in step with the map. */
+/* What is known before a list is compared with it: all that the map says; or, if the index
+ * is in step with the map, only what a delta names. For that the records of the index are
+ * searched for the hashes of the ids that are waiting (they are in memory, 20 bytes
+ * each), and the lines of those that are found are read one by one. */
 #include "lib.h"
 #include "compat.h"
+#include "bridge-map.h"
+#include "bridge-private.h"
 #include "bridge-sync.h"
+
+/* --- what a delta names -------------------------------------------------- */
 
 /* The waiting lines by hash: open addressing, at most half full. Ids come from
    the backend, but their hashes are not its to choose. */
@@ -91,7 +94,7 @@ named_add(struct bridge_sync *sync, struct mail_index_view *view, uint32_t seq,
 	return ret > 0 ? 0 : -1;
 }
 
-int bridge_sync_find_named(struct bridge_sync *sync,
+static int find_named(struct bridge_sync *sync,
 			   struct mail_index_view *view)
 {
 	const struct bridge_index_record *rec;
@@ -119,5 +122,64 @@ int bridge_sync_find_named(struct bridge_sync *sync,
 	}
 	sync->known = sync->named;
 	sync->partial = TRUE;
+	return 0;
+}
+
+/* --- all of it ----------------------------------------------------------- */
+
+/* UIDs are given out above all that the map or the index has seen. Where the store gives
+   them, an index that has seen more than the map belongs to one that was lost. */
+static void
+bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(view);
+	const struct idmap_header *map = idmap_header(sync->mbox->map);
+
+	sync->first_uid = map->next_uid;
+	if (hdr->uid_validity == map->uidvalidity &&
+	    hdr->next_uid > sync->first_uid) {
+		if (sync->caps != NULL && sync->caps->uids)
+			sync->index_is_other = TRUE;
+		else
+			sync->first_uid = hdr->next_uid;
+	}
+	sync->next_uid = sync->first_uid;
+}
+
+int bridge_sync_begin(struct bridge_sync *sync, bool whole,
+		      struct fault *fault)
+{
+	struct bridge_mailbox *mbox = sync->mbox;
+	struct mail_index_view *view;
+	uint32_t seq1, seq2;
+	size_t n;
+	int ret = -1;
+
+	(void)mail_index_refresh(mbox->box.index);
+	view = mail_index_view_open(mbox->box.index);
+	bridge_sync_first_uid(sync, view);
+	sync->behind = sync->index_is_other ||
+		!bridge_map_is_in_step(mbox->map, mbox->ext_id, view);
+	/* the index does not know the marks of what lines name */
+	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
+					!bridge_map_has_marks(mbox, view)))
+		ret = find_named(sync, view);
+	sync->listed_uid = bridge_map_listed_uid(mbox, view);
+	if (mail_index_lookup_seq_range(view, I_MAX(sync->listed_uid, 1),
+					UINT32_MAX, &seq1, &seq2))
+		sync->unlisted = seq2 - seq1 + 1;
+	mail_index_view_close(&view);
+	if (ret < 0) {
+		if (idmap_load(mbox->map, fault) < 0)
+			return -1;
+		sync->known = idmap_known(mbox->map, &n);
+		sync->known_count = n;
+		if (sync->listed_uid == 0)
+			sync->listed_uid = idmap_listed_uid(mbox->map);
+		for (sync->unlisted = 0; n > 0 && sync->known[n - 1].uid >=
+		     sync->listed_uid; n--)
+			sync->unlisted++;
+	}
+	sync->begun = TRUE;
 	return 0;
 }
