@@ -414,9 +414,9 @@ static int bridge_mail_open_stream(struct mail *mail, bool get_body,
 }
 
 int bridge_mail_get_stream(struct mail *_mail, bool get_body,
-		       struct message_size *hdr_size,
-		       struct message_size *body_size,
-		       struct istream **stream_r)
+			   struct message_size *hdr_size,
+			   struct message_size *body_size,
+			   struct istream **stream_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct istream *input;
@@ -551,7 +551,7 @@ static bool field_parses_body(enum mail_fetch_field field)
 }
 
 int bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
-			const char **value_r)
+			    const char **value_r)
 {
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	struct bridge_mail_entry entry;
@@ -576,8 +576,7 @@ int bridge_mail_get_special(struct mail *mail, enum mail_fetch_field field,
 }
 
 /* Where they are not cached they are found by reading the body. */
-int bridge_mail_get_parts(struct mail *mail,
-				 struct message_part **parts_r)
+int bridge_mail_get_parts(struct mail *mail, struct message_part **parts_r)
 {
 	struct bridge_mail *bmail = BRIDGE_MAIL(mail);
 	int ret;

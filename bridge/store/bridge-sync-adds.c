@@ -10,25 +10,26 @@
 
 static struct bridge_sync_add *add_new(struct bridge_sync *sync)
 {
-	size_t n = sync->adds_count++, block = n / BRIDGE_SYNC_BLOCK;
+	size_t n = sync->adds.count++, block = n / BRIDGE_SYNC_BLOCK;
 
 	if (n % BRIDGE_SYNC_BLOCK == 0) {
-		sync->adds = mem_grow(sync->adds, block + 1,
-				      sizeof(*sync->adds));
-		sync->adds[block] = mem_grow(NULL, BRIDGE_SYNC_BLOCK,
-					     sizeof(**sync->adds));
+		sync->adds.blocks = mem_grow(sync->adds.blocks, block + 1,
+					     sizeof(*sync->adds.blocks));
+		sync->adds.blocks[block] = mem_grow(NULL, BRIDGE_SYNC_BLOCK,
+						    sizeof(**sync->adds.blocks));
 	}
-	return &sync->adds[block][n % BRIDGE_SYNC_BLOCK];
+	return &sync->adds.blocks[block][n % BRIDGE_SYNC_BLOCK];
 }
 
 struct bridge_sync_add bridge_adds_take(struct bridge_sync *sync)
 {
-	size_t n = sync->next_add++, block = n / BRIDGE_SYNC_BLOCK;
-	struct bridge_sync_add add = sync->adds[block][n % BRIDGE_SYNC_BLOCK];
+	size_t n = sync->adds.next++, block = n / BRIDGE_SYNC_BLOCK;
+	struct bridge_sync_add **blocks = sync->adds.blocks;
+	struct bridge_sync_add add = blocks[block][n % BRIDGE_SYNC_BLOCK];
 
-	if (sync->next_add % BRIDGE_SYNC_BLOCK == 0) {
-		free(sync->adds[block]);
-		sync->adds[block] = NULL;
+	if (sync->adds.next % BRIDGE_SYNC_BLOCK == 0) {
+		free(blocks[block]);
+		blocks[block] = NULL;
 	}
 	return add;
 }
@@ -37,11 +38,11 @@ void bridge_adds_free(struct bridge_sync *sync)
 {
 	size_t i;
 
-	for (i = 0; i < sync->adds_count; i += BRIDGE_SYNC_BLOCK)
-		free(sync->adds[i / BRIDGE_SYNC_BLOCK]);
-	free(sync->adds);
-	sync->adds = NULL;
-	sync->adds_count = sync->next_add = 0;
+	for (i = 0; i < sync->adds.count; i += BRIDGE_SYNC_BLOCK)
+		free(sync->adds.blocks[i / BRIDGE_SYNC_BLOCK]);
+	free(sync->adds.blocks);
+	sync->adds.blocks = NULL;
+	sync->adds.count = sync->adds.next = 0;
 }
 
 void bridge_adds_add(struct bridge_sync *sync, struct idmap_entry *entry,
@@ -50,14 +51,14 @@ void bridge_adds_add(struct bridge_sync *sync, struct idmap_entry *entry,
 	struct bridge_sync_add *add = add_new(sync);
 	uint64_t offset;
 
-	entry->uid = sync->next_uid++;
+	entry->uid = sync->adds.next_uid++;
 	offset = idmap_add(sync->mbox->map, entry);
 	memcpy(add->rec.hash, entry->hash, sizeof(add->rec.hash));
 	add->rec.offset = bridge_map_offset(offset);
 	add->flags = idmap_flags_number(sync->mbox->map, entry->flags);
-	if (add->flags > sync->last_flags) {
-		sync->last_flags = add->flags;
-		sync->bytes += entry->flags.len;
+	if (add->flags > sync->adds.last_flags) {
+		sync->adds.last_flags = add->flags;
+		sync->list.bytes += entry->flags.len;
 	}
 	add->vsize = vsize;
 }
@@ -82,31 +83,31 @@ int bridge_adds_carry(struct bridge_sync *sync, struct fault *fault)
 	if (idmap_load(map, fault) < 0)
 		return -1;
 	known = idmap_known(map, &count);
-	sync->carried = mem_grow(NULL, count, sizeof(*sync->carried));
+	sync->adds.carried = mem_grow(NULL, count, sizeof(*sync->adds.carried));
 	for (i = 0; i < count; i++) {
 		set = idmap_known_flags(map, &known[i]);
 		if (set == 0)
 			continue;
-		to = &sync->carried[sync->carried_count++];
+		to = &sync->adds.carried[sync->adds.carried_count++];
 		memcpy(to->hash, known[i].hash, sizeof(to->hash));
 		/* most have what the one before has */
 		to->flags = set == last_set ? to[-1].flags :
-			arena_add(&sync->carried_text,
+			arena_add(&sync->adds.carried_text,
 				  idmap_flags_text(map, set));
 		last_set = set;
 	}
-	if (sync->carried_count > 1)
-		qsort(sync->carried, sync->carried_count,
-		      sizeof(*sync->carried), carried_cmp);
+	if (sync->adds.carried_count > 1)
+		qsort(sync->adds.carried, sync->adds.carried_count,
+		      sizeof(*sync->adds.carried), carried_cmp);
 	return 0;
 }
 
 void bridge_adds_carry_free(struct bridge_sync *sync)
 {
-	free(sync->carried);
-	arena_free(&sync->carried_text);
-	sync->carried = NULL;
-	sync->carried_count = 0;
+	free(sync->adds.carried);
+	arena_free(&sync->adds.carried_text);
+	sync->adds.carried = NULL;
+	sync->adds.carried_count = 0;
 }
 
 bool bridge_adds_carried(struct bridge_sync *sync, const uint8_t *hash,
@@ -114,17 +115,17 @@ bool bridge_adds_carried(struct bridge_sync *sync, const uint8_t *hash,
 {
 	struct bridge_carried key, *found;
 
-	if (sync->carried_count == 0)
+	if (sync->adds.carried_count == 0)
 		return FALSE;
 	i_zero(&key);
 	memcpy(key.hash, hash, sizeof(key.hash));
-	found = bsearch(&key, sync->carried, sync->carried_count,
+	found = bsearch(&key, sync->adds.carried, sync->adds.carried_count,
 			sizeof(key), carried_cmp);
 	if (found == NULL)
 		return FALSE;
 	flags_listed(sync->caps, found->flags, listed, set);
 	if (flags_has_marks(found->flags))
-		sync->marks_found = TRUE;
+		sync->marks.found = TRUE;
 	return TRUE;
 }
 
@@ -152,15 +153,17 @@ void bridge_adds_line(struct bridge_sync *sync,
 	entry.size = msg->size;
 	entry.date = msg->date;
 	entry.first_seen = sync->now;
-	if (msg->flags.len > 0 && sync->caps->flags != CAPS_FLAGS_LOCAL) T_BEGIN {
+	if (msg->flags.len > 0 &&
+	    sync->caps->flags != CAPS_FLAGS_LOCAL) T_BEGIN {
 		bridge_sync_seed(sync, msg->flags, &seed);
 	} T_END;
 	entry.flags = view_of_buf(&seed);
 	if (bridge_adds_carried(sync, entry.hash, entry.flags, &carried))
 		entry.flags = view_of_buf(&carried);
 	bridge_adds_add(sync, &entry, line_vsize(sync, msg));
-	if (sync->samples_count < BRIDGE_SYNC_SAMPLES)
-		buf_append_view(&sync->samples[sync->samples_count++], msg->id);
+	if (sync->adds.samples_count < BRIDGE_SYNC_SAMPLES)
+		buf_append_view(&sync->adds.samples[sync->adds.samples_count++],
+				msg->id);
 	buf_free(&seed);
 	buf_free(&carried);
 }

@@ -50,7 +50,8 @@ size_t bridge_sync_losses(struct bridge_sync *sync)
 
 void bridge_sync_note_losses(struct bridge_sync *sync)
 {
-	size_t lost = sync->rec == NULL ? 0 : reconcile_lost(sync->rec);
+	const struct reconciler *rec = sync->list.rec;
+	size_t lost = rec == NULL ? 0 : reconcile_lost(rec);
 	uint32_t ext_id = sync->mbox->losses_ext_id;
 	struct reconcile_losses losses;
 	const void *data;
@@ -58,13 +59,14 @@ void bridge_sync_note_losses(struct bridge_sync *sync)
 
 	if (lost == 0)
 		return;
-	losses_read(sync, sync->view, &losses);
+	losses_read(sync, sync->index.view, &losses);
 	reconcile_losses_add(&losses, lost, sync->now,
 			     sync->mbox->list->set.brake_pause_secs);
-	mail_index_get_header_ext(sync->view, ext_id, &data, &size);
+	mail_index_get_header_ext(sync->index.view, ext_id, &data, &size);
 	if (size != sizeof(losses))
-		mail_index_ext_resize_hdr(sync->trans, ext_id, sizeof(losses));
-	mail_index_update_header_ext(sync->trans, ext_id, 0, &losses,
+		mail_index_ext_resize_hdr(sync->index.trans, ext_id,
+					  sizeof(losses));
+	mail_index_update_header_ext(sync->index.trans, ext_id, 0, &losses,
 				     sizeof(losses));
 }
 
@@ -104,8 +106,8 @@ static bool brake_is_alive(struct bridge_sync *sync)
 	struct fetch_ask asks[BRIDGE_SYNC_SAMPLES];
 	unsigned int i;
 
-	for (i = 0; i < sync->samples_count; i++) {
-		asks[i].id = view_of_buf(&sync->samples[i]);
+	for (i = 0; i < sync->adds.samples_count; i++) {
+		asks[i].id = view_of_buf(&sync->adds.samples[i]);
 		asks[i].expected = IDMAP_SIZE_UNKNOWN;
 	}
 	return i > 0 && brake_asks(sync, asks, i, FALSE);
@@ -114,7 +116,7 @@ static bool brake_is_alive(struct bridge_sync *sync)
 /* The store says that those held back are gone. */
 static bool brake_are_gone(struct bridge_sync *sync)
 {
-	size_t held = reconcile_held(sync->rec), seen = 0, count = 0, k;
+	size_t held = reconcile_held(sync->list.rec), seen = 0, count = 0, k;
 	size_t step = held <= ASK_OLD_MAX ? 1 : (held - 1) / (ASK_OLD_MAX - 1);
 	struct fetch_ask *asks = i_new(struct fetch_ask, ASK_OLD_MAX + 1);
 	struct buf *bufs = i_new(struct buf, ASK_OLD_MAX + 1);
@@ -122,13 +124,13 @@ static bool brake_are_gone(struct bridge_sync *sync)
 	struct fault fault;
 	bool gone = TRUE;
 
-	for (k = 0; gone && k < sync->known_count; k++) {
-		if (reconcile_fate(sync->rec, k) != RECONCILE_SUSPECT)
+	for (k = 0; gone && k < sync->known.count; k++) {
+		if (reconcile_fate(sync->list.rec, k) != RECONCILE_SUSPECT)
 			continue;
 		if ((seen++ % step == 0 || seen == held) &&
 		    count <= ASK_OLD_MAX) {
 			gone = idmap_lookup(sync->mbox->map,
-					    sync->known[k].uid, &entry,
+					    sync->known.msgs[k].uid, &entry,
 					    &bufs[count], &fault) > 0;
 			asks[count].id = entry.id;
 			asks[count++].expected = IDMAP_SIZE_UNKNOWN;
@@ -145,21 +147,22 @@ static bool brake_are_gone(struct bridge_sync *sync)
 void bridge_sync_ask_brake(struct bridge_sync *sync)
 {
 	struct idmap *map = sync->mbox->map;
-	size_t k, held = sync->rec == NULL ? 0 : reconcile_held(sync->rec);
+	const struct reconciler *rec = sync->list.rec;
+	size_t k, held = rec == NULL ? 0 : reconcile_held(rec);
 
-	if (held == 0 || reconcile_has_listed(sync->rec) ||
-	    sync->adds_count < held || !brake_is_alive(sync) ||
+	if (held == 0 || reconcile_has_listed(sync->list.rec) ||
+	    sync->adds.count < held || !brake_is_alive(sync) ||
 	    !brake_are_gone(sync))
 		return;
-	for (k = 0; k < sync->known_count; k++) {
-		if (reconcile_fate(sync->rec, k) == RECONCILE_SUSPECT)
-			idmap_gone(map, sync->known[k].uid);
+	for (k = 0; k < sync->known.count; k++) {
+		if (reconcile_fate(sync->list.rec, k) == RECONCILE_SUSPECT)
+			idmap_gone(map, sync->known.msgs[k].uid);
 	}
-	reconcile_believe(sync->rec);
+	reconcile_believe(sync->list.rec);
 	e_info(sync->mbox->box.event, "bridge: %s: %zu messages of %s are others "
 	       "now, and the store says that they are gone",
 	       sync->mbox->list->set.argv[0], held, sync->mbox->wire_name);
 	idmap_set_brake(map, 0);
-	if (strcmp(sync->end.state, idmap_header(map)->state) != 0)
-		idmap_set_state(map, sync->end.state);
+	if (strcmp(sync->list.end.state, idmap_header(map)->state) != 0)
+		idmap_set_state(map, sync->list.end.state);
 }

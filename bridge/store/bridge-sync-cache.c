@@ -19,9 +19,9 @@
 /* An extension of one number for each message. */
 static void cache_make_place(struct bridge_sync *sync, uint32_t ext_id)
 {
-	if (!compat_has_ext(sync->view, ext_id))
-		mail_index_ext_resize(sync->trans, ext_id, 0, sizeof(uint32_t),
-				      sizeof(uint32_t));
+	if (!compat_has_ext(sync->index.view, ext_id))
+		mail_index_ext_resize(sync->index.trans, ext_id, 0,
+				      sizeof(uint32_t), sizeof(uint32_t));
 }
 
 void bridge_sync_make_places(struct bridge_sync *sync)
@@ -65,17 +65,17 @@ static void cache_forget(struct bridge_sync *sync, uint32_t ext_id, uint32_t seq
 	const void *data;
 	bool expunged;
 
-	mail_index_lookup_ext(sync->view, seq, ext_id, &data, &expunged);
+	mail_index_lookup_ext(sync->index.view, seq, ext_id, &data, &expunged);
 	if (data != NULL && memcmp(data, &not_known, sizeof(not_known)) != 0)
-		mail_index_update_ext(sync->trans, seq, ext_id, &not_known,
-				      NULL);
+		mail_index_update_ext(sync->index.trans, seq, ext_id,
+				      &not_known, NULL);
 }
 
 void bridge_sync_check_cache(struct bridge_sync *sync, uint32_t count)
 {
 	struct mailbox *box = &sync->mbox->box;
 	const uint32_t version = BRIDGE_CACHE_VERSION;
-	bool ours = cache_is_ours(sync->mbox, sync->view);
+	bool ours = cache_is_ours(sync->mbox, sync->index.view);
 	uint32_t seq;
 
 	if (ours && !sync->force)
@@ -86,8 +86,9 @@ void bridge_sync_check_cache(struct bridge_sync *sync, uint32_t count)
 	}
 	if (ours)
 		return;
-	mail_index_ext_resize_hdr(sync->trans, sync->mbox->cache_ext_id,
+	mail_index_ext_resize_hdr(sync->index.trans, sync->mbox->cache_ext_id,
 				  sizeof(version));
-	mail_index_update_header_ext(sync->trans, sync->mbox->cache_ext_id, 0,
-				     &version, sizeof(version));
+	mail_index_update_header_ext(sync->index.trans,
+				     sync->mbox->cache_ext_id, 0, &version,
+				     sizeof(version));
 }

@@ -69,16 +69,17 @@ void bridge_sync_local_flags(struct bridge_sync *sync)
 	struct mail_index_sync_rec rec;
 	const char *change;
 
-	while (mail_index_sync_next(sync->index_ctx, &rec)) T_BEGIN {
+	while (mail_index_sync_next(sync->index.ctx, &rec)) T_BEGIN {
 		if (rec.type != MAIL_INDEX_SYNC_TYPE_EXPUNGE) {
 			change = bridge_sync_change(sync, &rec);
 			if (*change != '\0')
 				bridge_sync_take_change(sync, rec.uid1,
 							rec.uid2, change);
-			if (array_is_created(&sync->updates) || sync->behind) {
-				if (!array_is_created(&sync->recs))
-					i_array_init(&sync->recs, 8);
-				array_push_back(&sync->recs, &rec);
+			if (array_is_created(&sync->queue.updates) ||
+			    sync->known.behind) {
+				if (!array_is_created(&sync->queue.recs))
+					i_array_init(&sync->queue.recs, 8);
+				array_push_back(&sync->queue.recs, &rec);
 			}
 		}
 	} T_END;
@@ -97,7 +98,7 @@ bridge_sync_keyword(struct bridge_sync *sync, struct view elem,
 		    mailbox_keyword_is_valid(&sync->mbox->box, name, &error))
 			array_push_back(keywords, &name);
 		else
-			sync->bad_keywords++;
+			sync->list.bad_keywords++;
 	}
 	buf_free(&decoded);
 }
@@ -154,7 +155,7 @@ static void bridge_sync_seed_keyword(struct bridge_sync *sync,
 			return;
 		seed->len = len;
 	}
-	sync->excess_keywords++;
+	sync->list.excess_keywords++;
 }
 
 void bridge_sync_seed(struct bridge_sync *sync, struct view list,
@@ -199,9 +200,9 @@ void bridge_sync_update_flags(struct bridge_sync *sync, uint32_t uid,
 {
 	struct bridge_flag_update *update;
 
-	if (!array_is_created(&sync->updates))
-		i_array_init(&sync->updates, 8);
-	update = array_append_space(&sync->updates);
+	if (!array_is_created(&sync->queue.updates))
+		i_array_init(&sync->queue.updates, 8);
+	update = array_append_space(&sync->queue.updates);
 	update->uid = uid;
 	update->change = i_strdup(change);
 }
@@ -245,11 +246,12 @@ update_apply(struct bridge_sync *sync, uint32_t seq, struct view list,
 	bridge_sync_parse_flags(sync, list, &flags, &names);
 	array_append_zero(&names);
 	if (type == MODIFY_REPLACE || flags != 0)
-		mail_index_update_flags(sync->trans, seq, type, flags);
+		mail_index_update_flags(sync->index.trans, seq, type, flags);
 	if (type == MODIFY_REPLACE || array_count(&names) > 1) {
 		keywords = mail_index_keywords_create(
 			sync->mbox->box.index, array_front(&names));
-		mail_index_update_keywords(sync->trans, seq, type, keywords);
+		mail_index_update_keywords(sync->index.trans, seq, type,
+					   keywords);
 		mail_index_keywords_unref(&keywords);
 	}
 }
@@ -280,9 +282,9 @@ static void update_clients(struct bridge_sync *sync, uint32_t seq, uint32_t uid)
 {
 	const struct mail_index_sync_rec *rec;
 
-	if (!array_is_created(&sync->recs))
+	if (!array_is_created(&sync->queue.recs))
 		return;
-	array_foreach(&sync->recs, rec) {
+	array_foreach(&sync->queue.recs, rec) {
 		if (uid >= rec->uid1 && uid <= rec->uid2)
 			update_change(sync, seq,
 				      bridge_sync_change(sync, rec));
@@ -296,7 +298,7 @@ void bridge_sync_follow_flags(struct bridge_sync *sync, uint32_t seq,
 	struct buf flags = { NULL, 0, 0 };
 
 	flags_unmarked(idmap_flags_text(map, set), &flags);
-	if (bridge_sync_index_set(sync, sync->view, seq) !=
+	if (bridge_sync_index_set(sync, sync->index.view, seq) !=
 	    idmap_flags_number(map, view_of_buf(&flags))) T_BEGIN {
 		update_apply(sync, seq, view_of_buf(&flags), MODIFY_REPLACE);
 		update_clients(sync, seq, uid);
@@ -309,10 +311,11 @@ void bridge_sync_apply_updates(struct bridge_sync *sync)
 	const struct bridge_flag_update *update;
 	uint32_t seq;
 
-	if (!array_is_created(&sync->updates))
+	if (!array_is_created(&sync->queue.updates))
 		return;
-	array_foreach(&sync->updates, update) T_BEGIN {
-		if (mail_index_lookup_seq(sync->view, update->uid, &seq)) {
+	array_foreach(&sync->queue.updates, update) T_BEGIN {
+		if (mail_index_lookup_seq(sync->index.view, update->uid,
+					  &seq)) {
 			update_change(sync, seq, update->change);
 			update_clients(sync, seq, update->uid);
 		}

@@ -48,23 +48,24 @@ bridge_sync_append(struct bridge_sync *sync, uint32_t uid,
 	enum mail_flags flags;
 	uint32_t seq;
 
-	mail_index_append(sync->trans, uid, &seq);
-	mail_index_update_ext(sync->trans, seq, sync->mbox->ext_id, rec, NULL);
+	mail_index_append(sync->index.trans, uid, &seq);
+	mail_index_update_ext(sync->index.trans, seq, sync->mbox->ext_id, rec,
+			      NULL);
 	mailbox_recent_flags_set_uid(&sync->mbox->box, uid);
-	sync->last_uid = uid;
+	sync->index.last_uid = uid;
 	if (flag_list != 0) T_BEGIN {
 		t_array_init(&names, 8);
 		bridge_sync_parse_flags(sync, idmap_flags_text(sync->mbox->map,
 							       flag_list),
 					&flags, &names);
 		if (flags != 0)
-			mail_index_update_flags(sync->trans, seq,
+			mail_index_update_flags(sync->index.trans, seq,
 						MODIFY_REPLACE, flags);
 		if (array_count(&names) > 0) {
 			array_append_zero(&names);
 			keywords = mail_index_keywords_create(index,
 				array_front(&names));
-			mail_index_update_keywords(sync->trans, seq,
+			mail_index_update_keywords(sync->index.trans, seq,
 						   MODIFY_REPLACE, keywords);
 			mail_index_keywords_unref(&keywords);
 		}
@@ -83,15 +84,15 @@ static void bridge_sync_expunge(struct bridge_sync *sync, uint32_t seq,
 	struct fault fault;
 	guid_128_t guid;
 
-	if (bridge_map_entry(sync->mbox, sync->view, seq, uid, &entry, &buf,
-			     &fault) > 0) {
+	if (bridge_map_entry(sync->mbox, sync->index.view, seq, uid, &entry,
+			     &buf, &fault) > 0) {
 		idmap_guid(idmap_header(map)->guid, &entry, guid);
-		mail_index_expunge_guid(sync->trans, seq, guid);
+		mail_index_expunge_guid(sync->index.trans, seq, guid);
 	} else {
-		mail_index_expunge(sync->trans, seq);
+		mail_index_expunge(sync->index.trans, seq);
 	}
 	buf_free(&buf);
-	array_push_back(&sync->expunged_uids, &uid);
+	array_push_back(&sync->index.expunged_uids, &uid);
 }
 
 /* A UID that the index has passed without having it: the message is kept under
@@ -122,10 +123,10 @@ bridge_sync_renumber(struct bridge_sync *sync, const struct idmap_known *known)
    order of known. */
 static uint64_t bridge_sync_moved(struct bridge_sync *sync, size_t known)
 {
-	if (sync->next_move == sync->moves_count ||
-	    sync->moves[sync->next_move].known != known)
-		return sync->known[known].offset;
-	return sync->moves[sync->next_move++].offset;
+	if (sync->index.next_move == sync->list.moves_count ||
+	    sync->list.moves[sync->index.next_move].known != known)
+		return sync->known.msgs[known].offset;
+	return sync->list.moves[sync->index.next_move++].offset;
 }
 
 /* A message that stays, and its index record (seq 0 = there is none). Returns
@@ -133,11 +134,11 @@ static uint64_t bridge_sync_moved(struct bridge_sync *sync, size_t known)
 static int
 bridge_sync_keep(struct bridge_sync *sync, size_t k, uint32_t seq)
 {
-	const struct idmap_known *known = &sync->known[k];
+	const struct idmap_known *known = &sync->known.msgs[k];
 	struct bridge_index_record rec;
 	const void *data;
 
-	if (seq == 0 && known->uid < sync->index_next_uid)
+	if (seq == 0 && known->uid < sync->index.next_uid)
 		return bridge_sync_renumber(sync, known);
 	bridge_map_make_record(known->hash, bridge_sync_moved(sync, k), &rec);
 	if (seq == 0) {
@@ -145,11 +146,12 @@ bridge_sync_keep(struct bridge_sync *sync, size_t k, uint32_t seq)
 			idmap_known_flags(sync->mbox->map, known));
 		return 0;
 	}
-	mail_index_lookup_ext(sync->view, seq, sync->mbox->ext_id, &data, NULL);
+	mail_index_lookup_ext(sync->index.view, seq, sync->mbox->ext_id, &data,
+			      NULL);
 	if (data == NULL || memcmp(data, &rec, sizeof(rec)) != 0)
-		mail_index_update_ext(sync->trans, seq, sync->mbox->ext_id,
-				      &rec, NULL);
-	if (sync->behind)
+		mail_index_update_ext(sync->index.trans, seq,
+				      sync->mbox->ext_id, &rec, NULL);
+	if (sync->known.behind)
 		bridge_sync_follow_flags(sync, seq, known->uid,
 			idmap_known_flags(sync->mbox->map, known));
 	return 0;
@@ -161,26 +163,26 @@ static void bridge_sync_look_for_marks(struct bridge_sync *sync,
 {
 	uint32_t set = idmap_known_flags(sync->mbox->map, known);
 
-	if (sync->marks_found || set == sync->unmarked_set)
+	if (sync->marks.found || set == sync->index.unmarked_set)
 		return;
-	sync->marks_found =
+	sync->marks.found =
 		flags_has_marks(idmap_flags_text(sync->mbox->map, set));
-	sync->unmarked_set = set;
+	sync->index.unmarked_set = set;
 }
 
 /* A message that the map knew. Returns the same. */
 static int
 bridge_sync_known(struct bridge_sync *sync, size_t k, uint32_t seq)
 {
-	enum reconcile_fate fate = sync->rec == NULL ? RECONCILE_KEEP :
-		reconcile_fate(sync->rec, k);
+	enum reconcile_fate fate = sync->list.rec == NULL ? RECONCILE_KEEP :
+		reconcile_fate(sync->list.rec, k);
 
-	if (sync->behind)
-		bridge_sync_look_for_marks(sync, &sync->known[k]);
+	if (sync->known.behind)
+		bridge_sync_look_for_marks(sync, &sync->known.msgs[k]);
 	if (fate != RECONCILE_EXPUNGE && fate != RECONCILE_REPLACE)
 		return bridge_sync_keep(sync, k, seq);
 	if (seq != 0)
-		bridge_sync_expunge(sync, seq, sync->known[k].uid);
+		bridge_sync_expunge(sync, seq, sync->known.msgs[k].uid);
 	return 0;
 }
 
@@ -191,10 +193,10 @@ static int bridge_sync_visit(struct bridge_sync *sync)
 	size_t k;
 	int ret = 0;
 
-	sync->next_known = sync->known_count;
-	for (k = 0; ret == 0 && k < sync->known_count; k++) {
-		if (mail_index_lookup_seq(sync->view, sync->known[k].uid,
-					  &seq))
+	sync->index.next_known = sync->known.count;
+	for (k = 0; ret == 0 && k < sync->known.count; k++) {
+		if (mail_index_lookup_seq(sync->index.view,
+					  sync->known.msgs[k].uid, &seq))
 			ret = bridge_sync_known(sync, k, seq);
 	}
 	return ret;
@@ -215,37 +217,38 @@ static int bridge_sync_walk(struct bridge_sync *sync, uint32_t count)
 	size_t k = 0;
 	int ret = 0;
 
-	if (sync->moves_count > 1)
-		qsort(sync->moves, sync->moves_count, sizeof(*sync->moves),
-		      bridge_sync_move_cmp);
-	if (sync->partial)
+	if (sync->list.moves_count > 1)
+		qsort(sync->list.moves, sync->list.moves_count,
+		      sizeof(*sync->list.moves), bridge_sync_move_cmp);
+	if (sync->known.partial)
 		return bridge_sync_visit(sync);
 	for (seq = 1; ret == 0 && seq <= count; seq++) {
-		mail_index_lookup_uid(sync->view, seq, &uid);
-		while (ret == 0 && k < sync->known_count &&
-		       sync->known[k].uid < uid)
+		mail_index_lookup_uid(sync->index.view, seq, &uid);
+		while (ret == 0 && k < sync->known.count &&
+		       sync->known.msgs[k].uid < uid)
 			ret = bridge_sync_known(sync, k++, 0);
-		if (k < sync->known_count && sync->known[k].uid == uid)
+		if (k < sync->known.count && sync->known.msgs[k].uid == uid)
 			ret = bridge_sync_known(sync, k++, seq);
 		else
 			bridge_sync_expunge(sync, seq, uid);
 	}
-	while (ret == 0 && k < sync->known_count &&
-	       sync->known[k].uid < sync->index_next_uid)
+	while (ret == 0 && k < sync->known.count &&
+	       sync->known.msgs[k].uid < sync->index.next_uid)
 		ret = bridge_sync_known(sync, k++, 0);
-	sync->next_known = k;
+	sync->index.next_known = k;
 	return ret;
 }
 
 static void bridge_sync_append_add(struct bridge_sync *sync)
 {
-	uint32_t seq, uid = sync->uids != NULL ? sync->uids[sync->next_add] :
-		sync->first_uid + (uint32_t)sync->next_add;
+	uint32_t seq, uid = sync->uids.given != NULL ?
+		sync->uids.given[sync->adds.next] :
+		sync->known.first_uid + (uint32_t)sync->adds.next;
 	struct bridge_sync_add add = bridge_adds_take(sync);
 
 	seq = bridge_sync_append(sync, uid, &add.rec, add.flags);
 	if (add.vsize != 0)
-		mail_index_update_ext(sync->trans, seq,
+		mail_index_update_ext(sync->index.trans, seq,
 				      sync->mbox->box.mail_vsize_ext_id,
 				      &add.vsize, NULL);
 }
@@ -256,12 +259,12 @@ static bool bridge_sync_append_round(struct bridge_sync *sync)
 {
 	unsigned int n = 0;
 
-	for (; sync->next_known < sync->known_count && n < ROUND_MAX; n++)
-		(void)bridge_sync_known(sync, sync->next_known++, 0);
-	for (; sync->next_add < sync->adds_count && n < ROUND_MAX; n++)
+	for (; sync->index.next_known < sync->known.count && n < ROUND_MAX; n++)
+		(void)bridge_sync_known(sync, sync->index.next_known++, 0);
+	for (; sync->adds.next < sync->adds.count && n < ROUND_MAX; n++)
 		bridge_sync_append_add(sync);
-	return sync->next_known == sync->known_count &&
-		sync->next_add == sync->adds_count;
+	return sync->index.next_known == sync->known.count &&
+		sync->adds.next == sync->adds.count;
 }
 
 /* --- the index ----------------------------------------------------------- */
@@ -271,23 +274,24 @@ static bool bridge_sync_append_round(struct bridge_sync *sync)
 static uint32_t bridge_sync_header(struct bridge_sync *sync)
 {
 	const struct mail_index_header *hdr =
-		mail_index_get_header(sync->view);
+		mail_index_get_header(sync->index.view);
 	const struct idmap_header *map = idmap_header(sync->mbox->map);
 	uint32_t uid_validity = map->uidvalidity;
 
-	sync->index_next_uid = hdr->next_uid;
-	if (hdr->uid_validity == uid_validity && !sync->index_is_other)
+	sync->index.next_uid = hdr->next_uid;
+	if (hdr->uid_validity == uid_validity && !sync->known.index_is_other)
 		return hdr->messages_count;
-	sync->index_is_other = FALSE;
+	sync->known.index_is_other = FALSE;
 	if (hdr->uid_validity != 0) {
-		mail_index_reset(sync->trans);
+		mail_index_reset(sync->index.trans);
 		/* a client has asked for it, maybe a moment ago */
 		if (mail_index_have_modseq_tracking(sync->mbox->box.index))
-			compat_track_modseqs(sync->view, sync->trans);
+			compat_track_modseqs(sync->index.view,
+					     sync->index.trans);
 		mailbox_recent_flags_reset(&sync->mbox->box);
 	}
-	sync->index_next_uid = 1;
-	mail_index_update_header(sync->trans,
+	sync->index.next_uid = 1;
+	mail_index_update_header(sync->index.trans,
 		offsetof(struct mail_index_header, uid_validity),
 		&uid_validity, sizeof(uid_validity), TRUE);
 	return 0;
@@ -302,9 +306,9 @@ static bool
 bridge_sync_raise_modseq(struct bridge_sync *sync,
 			 const struct mail_index_header *hdr)
 {
-	if (hdr->uid_validity != 0 || sync->first_uid == 1)
+	if (hdr->uid_validity != 0 || sync->known.first_uid == 1)
 		return FALSE;
-	mail_index_update_highest_modseq(sync->trans,
+	mail_index_update_highest_modseq(sync->index.trans,
 		(uint64_t)ioloop_timeval.tv_sec * 1000000 +
 		(uint64_t)ioloop_timeval.tv_usec);
 	return TRUE;
@@ -312,42 +316,44 @@ bridge_sync_raise_modseq(struct bridge_sync *sync,
 
 static bool bridge_sync_marks_are_left(struct bridge_sync *sync)
 {
-	if (array_is_created(&sync->pushes) || sync->marks_left)
+	if (array_is_created(&sync->queue.pushes) || sync->marks.left)
 		return TRUE;
-	if (sync->pushed)
+	if (sync->marks.pushed)
 		return FALSE;
-	return sync->behind ? sync->marks_found :
-		bridge_map_has_marks(sync->mbox, sync->view);
+	return sync->known.behind ? sync->marks.found :
+		bridge_map_has_marks(sync->mbox, sync->index.view);
 }
 
 /* After the map's commit: how far the index has taken it over. */
 static void bridge_sync_ext_header(struct bridge_sync *sync, bool reset)
 {
+	struct bridge_mailbox *mbox = sync->mbox;
+	struct mail_index_transaction *trans = sync->index.trans;
+	uint32_t listed_uid = sync->list.listed ?
+		idmap_header(mbox->map)->next_uid : sync->known.listed_uid;
 	struct bridge_index_header hdr;
 	const void *old;
 	size_t old_size;
 
-	bridge_map_make_header(sync->mbox, sync->view,
-			       bridge_sync_marks_are_left(sync), sync->listed ?
-			       idmap_header(sync->mbox->map)->next_uid :
-			       sync->listed_uid, &hdr);
-	mail_index_get_header_ext(sync->view, sync->mbox->ext_id, &old,
+	bridge_map_make_header(mbox, sync->index.view,
+			       bridge_sync_marks_are_left(sync), listed_uid,
+			       &hdr);
+	mail_index_get_header_ext(sync->index.view, mbox->ext_id, &old,
 				  &old_size);
 	if (old_size != sizeof(hdr))
-		mail_index_ext_resize_hdr(sync->trans, sync->mbox->ext_id,
-					  sizeof(hdr));
+		mail_index_ext_resize_hdr(trans, mbox->ext_id, sizeof(hdr));
 	if (reset || old_size != sizeof(hdr) ||
 	    memcmp(old, &hdr, sizeof(hdr)) != 0)
-		mail_index_update_header_ext(sync->trans, sync->mbox->ext_id,
-					     0, &hdr, sizeof(hdr));
+		mail_index_update_header_ext(trans, mbox->ext_id, 0, &hdr,
+					     sizeof(hdr));
 }
 
 static void bridge_sync_finish_uids(struct bridge_sync *sync)
 {
-	uint32_t next_uid = sync->next_uid;
+	uint32_t next_uid = sync->adds.next_uid;
 
-	if (next_uid > sync->index_next_uid)
-		mail_index_update_header(sync->trans,
+	if (next_uid > sync->index.next_uid)
+		mail_index_update_header(sync->index.trans,
 			offsetof(struct mail_index_header, next_uid),
 			&next_uid, sizeof(next_uid), FALSE);
 }
@@ -357,13 +363,14 @@ static void bridge_sync_recent(struct bridge_sync *sync, uint32_t count)
 {
 	struct mailbox *box = &sync->mbox->box;
 	const struct mail_index_header *hdr =
-		mail_index_get_header(sync->view);
+		mail_index_get_header(sync->index.view);
 	uint32_t seq1, seq2;
 
 	if (count > 0 &&
-	    mail_index_lookup_seq_range(sync->view, hdr->first_recent_uid,
+	    mail_index_lookup_seq_range(sync->index.view, hdr->first_recent_uid,
 					hdr->next_uid, &seq1, &seq2))
-		mailbox_recent_flags_set_seqs(box, sync->view, seq1, seq2);
+		mailbox_recent_flags_set_seqs(box, sync->index.view, seq1,
+					      seq2);
 }
 
 static int bridge_sync_commit_map(struct bridge_sync *sync)
@@ -385,8 +392,8 @@ static void bridge_sync_notify(struct bridge_sync *sync)
 	struct mailbox *box = &sync->mbox->box;
 	uint32_t uid;
 
-	box->tmp_sync_view = sync->view;
-	array_foreach_elem(&sync->expunged_uids, uid)
+	box->tmp_sync_view = sync->index.view;
+	array_foreach_elem(&sync->index.expunged_uids, uid)
 		mailbox_sync_notify(box, uid, MAILBOX_SYNC_TYPE_EXPUNGE);
 	mailbox_sync_notify(box, 0, 0);
 	box->tmp_sync_view = NULL;
@@ -396,13 +403,13 @@ static void bridge_sync_notify(struct bridge_sync *sync)
    index has not gone on by itself. */
 static int bridge_sync_check_uids(struct bridge_sync *sync)
 {
-	uint32_t uid = sync->index_next_uid;
+	uint32_t uid = sync->index.next_uid;
 
-	if (sync->last_uid == 0 ? uid <= sync->first_uid :
-	    uid == sync->last_uid + 1)
+	if (sync->index.last_uid == 0 ? uid <= sync->known.first_uid :
+	    uid == sync->index.last_uid + 1)
 		return 0;
-	if (!sync->walked && sync->adds_count == 0) {
-		sync->first_uid = sync->next_uid = uid;
+	if (!sync->index.walked && sync->adds.count == 0) {
+		sync->known.first_uid = sync->adds.next_uid = uid;
 		return 0;
 	}
 	mailbox_set_critical(&sync->mbox->box, "bridge: the index was changed "
@@ -419,18 +426,19 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 	if (bridge_sync_walk(sync, count) < 0)
 		return -1;
 	bridge_sync_apply_updates(sync);
-	idmap_set_next_uid(sync->mbox->map, sync->next_uid);
-	if (sync->bad_keywords > 0)
+	idmap_set_next_uid(sync->mbox->map, sync->adds.next_uid);
+	if (sync->list.bad_keywords > 0)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
 			  "left out, they cannot be IMAP keywords",
-			  sync->mbox->list->set.argv[0], sync->bad_keywords);
-	if (sync->excess_keywords > 0)
+			  sync->mbox->list->set.argv[0],
+			  sync->list.bad_keywords);
+	if (sync->list.excess_keywords > 0)
 		e_warning(sync->mbox->box.event, "bridge: %s: %u keywords are "
 			  "left out: a mailbox has at most %d, a message %d "
 			  "bytes of flags", sync->mbox->list->set.argv[0],
-			  sync->excess_keywords, BRIDGE_KEYWORDS_MAX,
+			  sync->list.excess_keywords, BRIDGE_KEYWORDS_MAX,
 			  IDMAP_FLAGS_MAX);
-	sync->walked = TRUE;
+	sync->index.walked = TRUE;
 	return 0;
 }
 
@@ -439,7 +447,7 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
    kept, while other sessions learn from it what has come. */
 static void bridge_sync_hold(struct bridge_sync *sync, bool hold)
 {
-	struct mail_index_optimization_settings set = sync->optimization;
+	struct mail_index_optimization_settings set = sync->index.optimization;
 
 	if (hold) {
 		set.index.rewrite_min_log_bytes = UOFF_T_MAX;
@@ -459,11 +467,11 @@ static int bridge_sync_round(struct bridge_sync *sync)
 	(void)mail_index_reset_fscked(sync->mbox->box.index);
 	count = bridge_sync_header(sync);
 	if (bridge_sync_raise_modseq(sync,
-				     mail_index_get_header(sync->view)))
+				     mail_index_get_header(sync->index.view)))
 		return 1;
 	bridge_sync_local_flags(sync);
 	if (bridge_sync_check_uids(sync) < 0 ||
-	    (!sync->walked && bridge_sync_apply(sync, count) < 0) ||
+	    (!sync->index.walked && bridge_sync_apply(sync, count) < 0) ||
 	    bridge_sync_commit_map(sync) < 0)
 		return -1;
 	bridge_sync_make_places(sync);
@@ -487,16 +495,16 @@ bridge_sync_commit(struct bridge_sync *sync, enum mail_index_sync_flags flags)
 	struct mailbox *box = &sync->mbox->box;
 	int ret;
 
-	ret = index_storage_expunged_sync_begin(box, &sync->index_ctx,
-						&sync->view, &sync->trans,
-						flags);
+	ret = index_storage_expunged_sync_begin(box, &sync->index.ctx,
+						&sync->index.view,
+						&sync->index.trans, flags);
 	if (ret < 0) {
 		mailbox_set_index_error(box);
 	} else if (ret > 0) {
 		ret = bridge_sync_round(sync);
 		if (ret < 0) {
-			mail_index_sync_rollback(&sync->index_ctx);
-		} else if (mail_index_sync_commit(&sync->index_ctx) < 0) {
+			mail_index_sync_rollback(&sync->index.ctx);
+		} else if (mail_index_sync_commit(&sync->index.ctx) < 0) {
 			mailbox_set_index_error(box);
 			/* this process believes itself ahead of the log now, and
 			   Dovecot drops the log for it, with the next change
@@ -506,7 +514,7 @@ bridge_sync_commit(struct bridge_sync *sync, enum mail_index_sync_flags flags)
 		}
 	}
 	index_storage_expunging_deinit(box);
-	array_clear(&sync->expunged_uids);
+	array_clear(&sync->index.expunged_uids);
 	return ret;
 }
 
@@ -518,17 +526,17 @@ int bridge_sync_index(struct bridge_sync *sync)
 	int ret;
 
 	/* nothing to do but what clients may have changed */
-	if (sync->partial && !sync->pushed && !sync->force &&
+	if (sync->known.partial && !sync->marks.pushed && !sync->force &&
 	    !idmap_has_changes(sync->mbox->map) &&
 	    bridge_sync_cache_is_ours(sync->mbox))
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
-	i_array_init(&sync->expunged_uids, 32);
-	sync->optimization = sync->mbox->box.index->optimization_set;
+	i_array_init(&sync->index.expunged_uids, 32);
+	sync->index.optimization = sync->mbox->box.index->optimization_set;
 	do {
 		ret = bridge_sync_commit(sync, flags);
 	} while (ret > 0);
 	bridge_sync_hold(sync, FALSE);
 	idmap_rollback(sync->mbox->map);
-	array_free(&sync->expunged_uids);
+	array_free(&sync->index.expunged_uids);
 	return ret;
 }

@@ -76,18 +76,18 @@ named_add(struct bridge_sync *sync, struct mail_index_view *view, uint32_t seq,
 		ret = idmap_read_entry(map, idmap_header(map)->generation,
 				       rec->offset, uid, &entry, &buf, &fault);
 	if (ret > 0) {
-		sync->named = mem_grow(sync->named, sync->known_count + 1,
-				       sizeof(*sync->named));
-		sync->named_flags = mem_grow(sync->named_flags,
-			sync->known_count + 1, sizeof(*sync->named_flags));
-		known = &sync->named[sync->known_count++];
+		sync->known.named = mem_grow(sync->known.named,
+			sync->known.count + 1, sizeof(*sync->known.named));
+		sync->known.named_flags = mem_grow(sync->known.named_flags,
+			sync->known.count + 1, sizeof(*sync->known.named_flags));
+		known = &sync->known.named[sync->known.count++];
 		i_zero(known);
 		memcpy(known->hash, entry.hash, sizeof(known->hash));
 		known->size = entry.size;
 		known->offset = entry.offset;
 		known->uid = uid;
 		known->spelling = idmap_spelling(map, entry.id);
-		sync->named_flags[sync->known_count - 1] =
+		sync->known.named_flags[sync->known.count - 1] =
 			bridge_sync_index_set(sync, view, seq);
 	}
 	buf_free(&buf);
@@ -95,7 +95,7 @@ named_add(struct bridge_sync *sync, struct mail_index_view *view, uint32_t seq,
 }
 
 static int find_named(struct bridge_sync *sync,
-			   struct mail_index_view *view)
+		      struct mail_index_view *view)
 {
 	const struct bridge_index_record *rec;
 	uint32_t seq, uid, count = mail_index_view_get_messages_count(view);
@@ -107,8 +107,8 @@ static int find_named(struct bridge_sync *sync,
 				 &stride);
 	if (count > 0 && rec == NULL)
 		return -1;
-	line_table_init(&table, sync->waiting, sync->waiting_count);
-	for (seq = 1; ret == 0 && sync->waiting_count > 0 && seq <= count;
+	line_table_init(&table, sync->list.waiting, sync->list.waiting_count);
+	for (seq = 1; ret == 0 && sync->list.waiting_count > 0 && seq <= count;
 	     seq++, rec = CONST_PTR_OFFSET(rec, stride)) {
 		if (!line_table_has(&table, rec->hash))
 			continue;
@@ -117,11 +117,11 @@ static int find_named(struct bridge_sync *sync,
 	}
 	free(table.slots);
 	if (ret < 0) {
-		sync->known_count = 0;
+		sync->known.count = 0;
 		return -1;
 	}
-	sync->known = sync->named;
-	sync->partial = TRUE;
+	sync->known.msgs = sync->known.named;
+	sync->known.partial = TRUE;
 	return 0;
 }
 
@@ -135,15 +135,15 @@ bridge_sync_first_uid(struct bridge_sync *sync, struct mail_index_view *view)
 	const struct mail_index_header *hdr = mail_index_get_header(view);
 	const struct idmap_header *map = idmap_header(sync->mbox->map);
 
-	sync->first_uid = map->next_uid;
+	sync->known.first_uid = map->next_uid;
 	if (hdr->uid_validity == map->uidvalidity &&
-	    hdr->next_uid > sync->first_uid) {
+	    hdr->next_uid > sync->known.first_uid) {
 		if (sync->caps != NULL && sync->caps->uids)
-			sync->index_is_other = TRUE;
+			sync->known.index_is_other = TRUE;
 		else
-			sync->first_uid = hdr->next_uid;
+			sync->known.first_uid = hdr->next_uid;
 	}
-	sync->next_uid = sync->first_uid;
+	sync->adds.next_uid = sync->known.first_uid;
 }
 
 int bridge_sync_begin(struct bridge_sync *sync, bool whole,
@@ -158,28 +158,29 @@ int bridge_sync_begin(struct bridge_sync *sync, bool whole,
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
 	bridge_sync_first_uid(sync, view);
-	sync->behind = sync->index_is_other ||
+	sync->known.behind = sync->known.index_is_other ||
 		!bridge_map_is_in_step(mbox->map, mbox->ext_id, view);
 	/* the index does not know the marks of what lines name */
-	if (!whole && !sync->behind && (sync->waiting_count == 0 ||
+	if (!whole && !sync->known.behind && (sync->list.waiting_count == 0 ||
 					!bridge_map_has_marks(mbox, view)))
 		ret = find_named(sync, view);
-	sync->listed_uid = bridge_map_listed_uid(mbox, view);
-	if (mail_index_lookup_seq_range(view, I_MAX(sync->listed_uid, 1),
+	sync->known.listed_uid = bridge_map_listed_uid(mbox, view);
+	if (mail_index_lookup_seq_range(view, I_MAX(sync->known.listed_uid, 1),
 					UINT32_MAX, &seq1, &seq2))
-		sync->unlisted = seq2 - seq1 + 1;
+		sync->known.unlisted = seq2 - seq1 + 1;
 	mail_index_view_close(&view);
 	if (ret < 0) {
 		if (idmap_load(mbox->map, fault) < 0)
 			return -1;
-		sync->known = idmap_known(mbox->map, &n);
-		sync->known_count = n;
-		if (sync->listed_uid == 0)
-			sync->listed_uid = idmap_listed_uid(mbox->map);
-		for (sync->unlisted = 0; n > 0 && sync->known[n - 1].uid >=
-		     sync->listed_uid; n--)
-			sync->unlisted++;
+		sync->known.msgs = idmap_known(mbox->map, &n);
+		sync->known.count = n;
+		if (sync->known.listed_uid == 0)
+			sync->known.listed_uid = idmap_listed_uid(mbox->map);
+		sync->known.unlisted = 0;
+		for (; n > 0 && sync->known.msgs[n - 1].uid >=
+		     sync->known.listed_uid; n--)
+			sync->known.unlisted++;
 	}
-	sync->begun = TRUE;
+	sync->known.begun = TRUE;
 	return 0;
 }

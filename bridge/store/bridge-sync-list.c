@@ -37,25 +37,27 @@ line_update(struct bridge_sync *sync, size_t known, const struct view *id,
 	int ret;
 
 	ret = idmap_read_entry(map, idmap_header(map)->generation,
-			       sync->known[known].offset,
-			       sync->known[known].uid, &entry, &buf,
-			       &sync->fault);
+			       sync->known.msgs[known].offset,
+			       sync->known.msgs[known].uid, &entry, &buf,
+			       &sync->list.fault);
 	if (ret > 0) {
-		if (sync->moves_count == sync->moves_alloc) {
-			sync->moves_alloc += sync->moves_alloc / 2 + 64;
-			sync->moves = mem_grow(sync->moves, sync->moves_alloc,
-					       sizeof(*sync->moves));
+		if (sync->list.moves_count == sync->list.moves_alloc) {
+			sync->list.moves_alloc +=
+				sync->list.moves_alloc / 2 + 64;
+			sync->list.moves = mem_grow(sync->list.moves,
+						    sync->list.moves_alloc,
+						    sizeof(*sync->list.moves));
 		}
-		move = &sync->moves[sync->moves_count++];
+		move = &sync->list.moves[sync->list.moves_count++];
 		entry.id = *id;
 		entry.size = size;
 		move->known = known;
 		move->offset = idmap_update(map, &entry);
 	} else if (ret == 0) {
-		ret = fault_set(&sync->fault, FAULT_INTERNAL,
+		ret = fault_set(&sync->list.fault, FAULT_INTERNAL,
 				FAULT_SCOPE_MAILBOX, "the map has no line of "
 				"UID %u where it had one",
-				sync->known[known].uid);
+				sync->known.msgs[known].uid);
 	}
 	buf_free(&buf);
 	return ret < 0 ? -1 : 0;
@@ -65,7 +67,7 @@ static int
 line_listed(struct bridge_sync *sync, size_t known,
 	    const struct listing_msg *msg)
 {
-	const struct idmap_known *entry = &sync->known[known];
+	const struct idmap_known *entry = &sync->known.msgs[known];
 	uint64_t size = msg->size == IDMAP_SIZE_UNKNOWN ? entry->size :
 		msg->size;
 
@@ -73,8 +75,8 @@ line_listed(struct bridge_sync *sync, size_t known,
 		idmap_suspect(sync->mbox->map, entry->uid, 0);
 	if (msg->flags.p != NULL && (sync->caps->flags == CAPS_FLAGS_ALL ||
 				     sync->caps->flags == CAPS_FLAGS_BACKEND))
-		bridge_sync_listed_flags(sync, entry->uid, sync->partial ?
-			sync->named_flags[known] :
+		bridge_sync_listed_flags(sync, entry->uid, sync->known.partial ?
+			sync->known.named_flags[known] :
 			idmap_known_flags(sync->mbox->map, entry),
 			msg->flags);
 	if (size == entry->size && entry->spelling ==
@@ -94,17 +96,17 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 	memcpy(item.hash, msg->hash, sizeof(item.hash));
 	item.size = msg->size;
 	item.gone = msg->gone;
-	verdict = reconcile_line(sync->rec, &item, &known);
+	verdict = reconcile_line(sync->list.rec, &item, &known);
 	if ((verdict == RECONCILE_LISTED || verdict == RECONCILE_OTHER ||
 	     verdict == RECONCILE_GONE) &&
-	    sync->known[known].uid >= sync->listed_uid)
-		sync->unlisted--;
+	    sync->known.msgs[known].uid >= sync->known.listed_uid)
+		sync->known.unlisted--;
 	switch (verdict) {
 	case RECONCILE_TWICE:
 		return listing_twice(msg, error_r);
 	case RECONCILE_LISTED:
 		if (sync->caps->uids)
-			bridge_uids_check(sync, msg, sync->known[known].uid);
+			bridge_uids_check(sync, msg, sync->known.msgs[known].uid);
 		return line_listed(sync, known, msg);
 	case RECONCILE_NEW:
 	case RECONCILE_OTHER:
@@ -117,8 +119,8 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 	case RECONCILE_NOTHING:
 		break;
 	}
-	sync->bytes += MESSAGE_BYTES;
-	return sync->bytes <= sync->bytes_max ? 0 :
+	sync->list.bytes += MESSAGE_BYTES;
+	return sync->list.bytes <= sync->list.bytes_max ? 0 :
 		listing_too_big(error_r);
 }
 
@@ -126,16 +128,16 @@ line_take(struct bridge_sync *sync, const struct listing_msg *msg,
 
 static void list_forget(struct bridge_sync *sync)
 {
-	arena_free(&sync->waiting_text);
-	sync->waiting_count = sync->waiting_bytes = 0;
+	arena_free(&sync->list.waiting_text);
+	sync->list.waiting_count = sync->list.waiting_bytes = 0;
 }
 
 static void list_start(struct bridge_sync *sync)
 {
-	reconcile_deinit(&sync->rec);
-	sync->rec = reconcile_init(sync->known, sync->known_count);
-	sync->bytes = sync->known_count * MESSAGE_BYTES;
-	sync->bytes_max = listing_bytes_max();
+	reconcile_deinit(&sync->list.rec);
+	sync->list.rec = reconcile_init(sync->known.msgs, sync->known.count);
+	sync->list.bytes = sync->known.count * MESSAGE_BYTES;
+	sync->list.bytes_max = listing_bytes_max();
 }
 
 /* Take the lines that are waiting. Something of ours that fails is no fault of
@@ -143,20 +145,20 @@ static void list_start(struct bridge_sync *sync)
 static int
 list_take(struct bridge_sync *sync, bool whole, struct wire_error *error_r)
 {
-	size_t i, count = sync->waiting_count;
+	size_t i, count = sync->list.waiting_count;
 	int ret = 0;
 
-	if (!sync->begun &&
-	    bridge_sync_begin(sync, whole, &sync->fault) == 0)
+	if (!sync->known.begun &&
+	    bridge_sync_begin(sync, whole, &sync->list.fault) == 0)
 		list_start(sync);
-	for (i = 0; ret == 0 && sync->begun && i < count; i++) {
+	for (i = 0; ret == 0 && sync->known.begun && i < count; i++) {
 		if (i + AHEAD < count)
-			reconcile_expect(sync->rec,
-					 sync->waiting[i + AHEAD].hash);
-		ret = line_take(sync, &sync->waiting[i], error_r);
+			reconcile_expect(sync->list.rec,
+					 sync->list.waiting[i + AHEAD].hash);
+		ret = line_take(sync, &sync->list.waiting[i], error_r);
 	}
 	list_forget(sync);
-	return sync->fault.code != FAULT_NONE ? 0 : ret;
+	return sync->list.fault.code != FAULT_NONE ? 0 : ret;
 }
 
 static int
@@ -166,19 +168,20 @@ list_msg(void *context, const struct listing_msg *msg,
 	struct bridge_sync *sync = context;
 	struct listing_msg *copy;
 
-	if (sync->fault.code != FAULT_NONE)
+	if (sync->list.fault.code != FAULT_NONE)
 		return 0;
-	if ((sync->waiting_count == BATCH_MAX ||
-	     sync->waiting_bytes > BATCH_TEXT_MAX) &&
+	if ((sync->list.waiting_count == BATCH_MAX ||
+	     sync->list.waiting_bytes > BATCH_TEXT_MAX) &&
 	    list_take(sync, TRUE, error_r) < 0)
 		return -1;
-	if (sync->waiting == NULL)
-		sync->waiting = mem_new(BATCH_MAX, sizeof(*sync->waiting));
-	copy = &sync->waiting[sync->waiting_count++];
+	if (sync->list.waiting == NULL)
+		sync->list.waiting = mem_new(BATCH_MAX,
+					     sizeof(*sync->list.waiting));
+	copy = &sync->list.waiting[sync->list.waiting_count++];
 	*copy = *msg;
-	copy->id = arena_add(&sync->waiting_text, msg->id);
-	copy->flags = arena_add(&sync->waiting_text, msg->flags);
-	sync->waiting_bytes += msg->id.len + msg->flags.len;
+	copy->id = arena_add(&sync->list.waiting_text, msg->id);
+	copy->flags = arena_add(&sync->list.waiting_text, msg->flags);
+	sync->list.waiting_bytes += msg->id.len + msg->flags.len;
 	return 0;
 }
 
@@ -198,10 +201,10 @@ static void list_judge(struct bridge_sync *sync, const struct listing_end *end)
 	policy.now = sync->now;
 	policy.brake_pause_secs = sync->mbox->list->set.brake_pause_secs;
 	policy.lost = bridge_sync_losses(sync);
-	reconcile_finish(sync->rec, &policy);
-	for (k = 0; k < sync->known_count; k++) {
-		known = &sync->known[k];
-		switch (reconcile_fate(sync->rec, k)) {
+	reconcile_finish(sync->list.rec, &policy);
+	for (k = 0; k < sync->known.count; k++) {
+		known = &sync->known.msgs[k];
+		switch (reconcile_fate(sync->list.rec, k)) {
 		case RECONCILE_EXPUNGE:
 		case RECONCILE_REPLACE:
 			idmap_gone(map, known->uid);
@@ -227,25 +230,25 @@ list_end(void *context, const struct listing_end *end,
 	const char *state;
 	int64_t held_at;
 
-	if (sync->fault.code == FAULT_NONE &&
+	if (sync->list.fault.code == FAULT_NONE &&
 	    list_take(sync, end->full, error_r) < 0)
 		return -1;
-	if (sync->caps->uids && (sync->fault.code == FAULT_NONE ||
+	if (sync->caps->uids && (sync->list.fault.code == FAULT_NONE ||
 				 end->uidvalidity != 0))
 		bridge_uids_end(sync, end);
-	if (sync->fault.code != FAULT_NONE)
+	if (sync->list.fault.code != FAULT_NONE)
 		return 0;
 	/* What the store was given since its state, a delta repeats. If it does
 	   not, that may have come and gone between two of the store's looks, and
 	   nothing would ever say so. */
-	sync->again = !end->full && sync->unlisted > 0;
-	sync->listed = TRUE;
+	sync->list.again = !end->full && sync->known.unlisted > 0;
+	sync->list.listed = TRUE;
 	list_judge(sync, end);
-	held_at = reconcile_held(sync->rec) > 0 ? sync->now : 0;
+	held_at = reconcile_held(sync->list.rec) > 0 ? sync->now : 0;
 	if (held_at != idmap_brake(map))
 		idmap_set_brake(map, held_at);
 	/* what is suspect needs a second full list to be settled */
-	state = reconcile_suspects(sync->rec) > 0 ? "-" : end->state;
+	state = reconcile_suspects(sync->list.rec) > 0 ? "-" : end->state;
 	if (strcmp(state, idmap_header(map)->state) != 0)
 		idmap_set_state(map, state);
 	return 0;
@@ -253,8 +256,8 @@ list_end(void *context, const struct listing_end *end,
 
 static void list_free_samples(struct bridge_sync *sync)
 {
-	while (sync->samples_count > 0)
-		buf_free(&sync->samples[--sync->samples_count]);
+	while (sync->adds.samples_count > 0)
+		buf_free(&sync->adds.samples[--sync->adds.samples_count]);
 }
 
 static void list_reset(void *context)
@@ -264,15 +267,15 @@ static void list_reset(void *context)
 	idmap_rollback(sync->mbox->map);
 	list_forget(sync);
 	bridge_adds_free(sync);
-	sync->moves_count = 0;
-	sync->bad_keywords = 0;
-	sync->listed = sync->again = FALSE;
+	sync->list.moves_count = 0;
+	sync->list.bad_keywords = 0;
+	sync->list.listed = sync->list.again = FALSE;
 	list_free_samples(sync);
-	sync->excess_keywords = 0;
+	sync->list.excess_keywords = 0;
 	bridge_uids_free(sync);
 	bridge_queue_free(sync);
-	sync->next_uid = sync->first_uid;
-	if (sync->begun)
+	sync->adds.next_uid = sync->known.first_uid;
+	if (sync->known.begun)
 		list_start(sync);
 }
 
@@ -295,9 +298,9 @@ int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 		list_start(sync);
 	}
 	ret = listing_read(mbox->list->session, mbox->wire_name, state,
-			   &list_sink, sync, &sync->end, fault);
-	if (ret == 0 && sync->fault.code != FAULT_NONE) {
-		*fault = sync->fault;
+			   &list_sink, sync, &sync->list.end, fault);
+	if (ret == 0 && sync->list.fault.code != FAULT_NONE) {
+		*fault = sync->list.fault;
 		ret = -1;
 	}
 	return ret;
@@ -329,8 +332,8 @@ int bridge_sync_state_gone(struct bridge_sync *sync,
 	if (ret < 0)
 		return fault_set(fault, FAULT_INTERNAL, FAULT_SCOPE_MAILBOX,
 				 "removed messages: %s", error.text);
-	if (sync->fault.code != FAULT_NONE) {
-		*fault = sync->fault;
+	if (sync->list.fault.code != FAULT_NONE) {
+		*fault = sync->list.fault;
 		return -1;
 	}
 	list_judge(sync, &end);
@@ -346,20 +349,20 @@ int bridge_sync_state_gone(struct bridge_sync *sync,
 void bridge_sync_list_free(struct bridge_sync *sync)
 {
 	list_free_samples(sync);
-	reconcile_deinit(&sync->rec);
+	reconcile_deinit(&sync->list.rec);
 	bridge_uids_free(sync);
-	listing_end_free(&sync->end);
+	listing_end_free(&sync->list.end);
 	list_forget(sync);
-	free(sync->waiting);
+	free(sync->list.waiting);
 	bridge_adds_free(sync);
-	free(sync->moves);
-	free(sync->named);
-	free(sync->named_flags);
+	free(sync->list.moves);
+	free(sync->known.named);
+	free(sync->known.named_flags);
 	bridge_adds_carry_free(sync);
-	sync->waiting = NULL;
-	sync->moves = NULL;
-	sync->named = NULL;
-	sync->named_flags = NULL;
-	sync->known = NULL;
-	sync->moves_count = sync->known_count = 0;
+	sync->list.waiting = NULL;
+	sync->list.moves = NULL;
+	sync->known.named = NULL;
+	sync->known.named_flags = NULL;
+	sync->known.msgs = NULL;
+	sync->list.moves_count = sync->known.count = 0;
 }

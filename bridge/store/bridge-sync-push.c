@@ -62,7 +62,7 @@ static void push_find_marks(struct bridge_sync *sync)
 				idmap_known_flags(sync->mbox->map, &known[i])),
 			     &change);
 		last = last_uid == 0 ? NULL : array_back_modifiable(
-			&sync->pushes);
+			&sync->queue.pushes);
 		if (change.len == 0) {
 			last_uid = 0;
 			continue;
@@ -156,7 +156,7 @@ static void push_result(struct push_batch *batch, const struct write_item *item,
 			push_back_out(batch, uid, item->fault);
 			return;
 		}
-		sync->marks_left = TRUE;
+		sync->marks.left = TRUE;
 		if (item->status == WRITE_FAILED && batch->later++ == 0 &&
 		    batch->failed == 0)
 			batch->fault = *item->fault;
@@ -327,8 +327,8 @@ static int push_all(struct bridge_sync *sync, struct mail_index_view *view,
 	unsigned int i, end, count;
 	int ret = 0;
 
-	array_sort(&sync->pushes, push_cmp);
-	push = array_get(&sync->pushes, &count);
+	array_sort(&sync->queue.pushes, push_cmp);
+	push = array_get(&sync->queue.pushes, &count);
 	for (i = 0; i < count; i = end) T_BEGIN {
 		struct push_batch batch = {
 			.sync = sync, .view = view, .had_marks = had_marks,
@@ -354,26 +354,26 @@ void bridge_sync_push(struct bridge_sync *sync, bool had_marks)
 
 	(void)mail_index_refresh(mbox->box.index);
 	view = mail_index_view_open(mbox->box.index);
-	sync->marks_left = FALSE;
+	sync->marks.left = FALSE;
 	if (had_marks && idmap_load(mbox->map, &fault) == 0) {
 		/* the new ones are among them */
 		bridge_queue_free_pushes(sync);
 		push_find_marks(sync);
 	} else if (had_marks) {
-		sync->marks_left = TRUE;
+		sync->marks.left = TRUE;
 	}
-	sync->pushed = TRUE;
+	sync->marks.pushed = TRUE;
 	if (mbox->wire_name == NULL) {
 		/* the store does not have the mailbox at the moment */
-		sync->marks_left = sync->marks_left ||
-			array_is_created(&sync->pushes);
-	} else if (array_is_created(&sync->pushes)) {
+		sync->marks.left = sync->marks.left ||
+			array_is_created(&sync->queue.pushes);
+	} else if (array_is_created(&sync->queue.pushes)) {
 		sync->caps = session_caps(mbox->list->session, &fault);
 		ret = sync->caps == NULL ? -1 :
 			push_all(sync, view, had_marks, &fault);
 	}
 	if (ret < 0) {
-		sync->marks_left = TRUE;
+		sync->marks.left = TRUE;
 		/* said once: it is tried again with each synchronisation */
 		if (!had_marks)
 			e_error(mbox->box.event, "bridge: flags are kept here "

@@ -10,7 +10,7 @@ static struct bridge_push *
 push_insert(struct bridge_sync *sync, unsigned int at, uint32_t uid1,
 	    uint32_t uid2, const char *change)
 {
-	struct bridge_push *push = array_insert_space(&sync->pushes, at);
+	struct bridge_push *push = array_insert_space(&sync->queue.pushes, at);
 
 	push->uid1 = uid1;
 	push->uid2 = uid2;
@@ -36,16 +36,16 @@ void bridge_queue_push(struct bridge_sync *sync, uint32_t uid1,
 	struct bridge_push *push;
 	unsigned int i;
 
-	if (!array_is_created(&sync->pushes))
-		i_array_init(&sync->pushes, 8);
-	for (i = array_count(&sync->pushes); i > 0; i--) {
-		push = array_idx_modifiable(&sync->pushes, i - 1);
+	if (!array_is_created(&sync->queue.pushes))
+		i_array_init(&sync->queue.pushes, 8);
+	for (i = array_count(&sync->queue.pushes); i > 0; i--) {
+		push = array_idx_modifiable(&sync->queue.pushes, i - 1);
 		if (push->uid2 < uid1)
 			break;
 	}
 	for (; uid1 <= uid2; i++, uid1 = push->uid2 + 1) {
-		push = i == array_count(&sync->pushes) ? NULL :
-			array_idx_modifiable(&sync->pushes, i);
+		push = i == array_count(&sync->queue.pushes) ? NULL :
+			array_idx_modifiable(&sync->queue.pushes, i);
 		if (push == NULL || push->uid1 > uid1) {
 			/* up to the next one */
 			push = push_insert(sync, i, uid1, push == NULL ? uid2 :
@@ -55,7 +55,7 @@ void bridge_queue_push(struct bridge_sync *sync, uint32_t uid1,
 		if (push->uid1 < uid1) {
 			(void)push_insert(sync, i++, push->uid1, uid1 - 1,
 					  push->change);
-			push = array_idx_modifiable(&sync->pushes, i);
+			push = array_idx_modifiable(&sync->queue.pushes, i);
 			push->uid1 = uid1;
 		}
 		if (push->uid2 > uid2) {
@@ -70,11 +70,11 @@ void bridge_queue_free_pushes(struct bridge_sync *sync)
 {
 	struct bridge_push *push;
 
-	if (!array_is_created(&sync->pushes))
+	if (!array_is_created(&sync->queue.pushes))
 		return;
-	array_foreach_modifiable(&sync->pushes, push)
+	array_foreach_modifiable(&sync->queue.pushes, push)
 		i_free(push->change);
-	array_free(&sync->pushes);
+	array_free(&sync->queue.pushes);
 }
 
 void bridge_queue_free(struct bridge_sync *sync)
@@ -82,11 +82,11 @@ void bridge_queue_free(struct bridge_sync *sync)
 	struct bridge_flag_update *update;
 
 	bridge_queue_free_pushes(sync);
-	if (array_is_created(&sync->recs))
-		array_free(&sync->recs);
-	if (!array_is_created(&sync->updates))
+	if (array_is_created(&sync->queue.recs))
+		array_free(&sync->queue.recs);
+	if (!array_is_created(&sync->queue.updates))
 		return;
-	array_foreach_modifiable(&sync->updates, update)
+	array_foreach_modifiable(&sync->queue.updates, update)
 		i_free(update->change);
-	array_free(&sync->updates);
+	array_free(&sync->queue.updates);
 }

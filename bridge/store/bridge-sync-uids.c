@@ -19,8 +19,8 @@ static void uids_broken(struct bridge_sync *sync, const struct listing_msg *msg,
 {
 	char quoted[WIRE_QUOTE_SIZE];
 
-	if (sync->fault.code == FAULT_NONE)
-		(void)fault_set(&sync->fault, FAULT_UNAVAILABLE,
+	if (sync->list.fault.code == FAULT_NONE)
+		(void)fault_set(&sync->list.fault, FAULT_UNAVAILABLE,
 			FAULT_SCOPE_MAILBOX, "%s: listed %s in %s with uid=%u, "
 			"%s: the mailbox cannot be used until its uidvalidity "
 			"is another one", sync->mbox->list->set.argv[0],
@@ -40,16 +40,17 @@ void bridge_uids_hold(struct bridge_sync *sync, const struct listing_msg *msg)
 {
 	struct listing_msg *copy;
 
-	if (sync->held_count == sync->held_alloc) {
-		sync->held_alloc += sync->held_alloc / 2 + 64;
-		sync->held = mem_grow(sync->held, sync->held_alloc,
-				      sizeof(*sync->held));
+	if (sync->uids.held_count == sync->uids.held_alloc) {
+		sync->uids.held_alloc += sync->uids.held_alloc / 2 + 64;
+		sync->uids.held = mem_grow(sync->uids.held,
+					   sync->uids.held_alloc,
+					   sizeof(*sync->uids.held));
 	}
-	copy = &sync->held[sync->held_count++];
+	copy = &sync->uids.held[sync->uids.held_count++];
 	*copy = *msg;
-	copy->id = arena_add(&sync->held_text, msg->id);
-	copy->flags = arena_add(&sync->held_text, msg->flags);
-	sync->bytes += sizeof(*copy) + msg->id.len + msg->flags.len;
+	copy->id = arena_add(&sync->uids.held_text, msg->id);
+	copy->flags = arena_add(&sync->uids.held_text, msg->flags);
+	sync->list.bytes += sizeof(*copy) + msg->id.len + msg->flags.len;
 }
 
 static int held_cmp(const void *_a, const void *_b)
@@ -67,8 +68,9 @@ static bool uids_is_valid(struct bridge_sync *sync,
 
 	if (end->uidvalidity == ours)
 		return TRUE;
-	sync->new_uidvalidity = end->uidvalidity;
-	(void)fault_set(&sync->fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+	sync->uids.new_uidvalidity = end->uidvalidity;
+	(void)fault_set(&sync->list.fault, FAULT_UNAVAILABLE,
+			FAULT_SCOPE_MAILBOX,
 		end->uidvalidity == 0 ? "%s: listed %s without uidvalidity=, "
 		"though it says \"uids\"" : "%s: the uidvalidity of %s is "
 		"another one", sync->mbox->list->set.argv[0],
@@ -83,22 +85,23 @@ void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end)
 
 	if (!uids_is_valid(sync, end))
 		return;
-	if (sync->held_count > 1)
-		qsort(sync->held, sync->held_count, sizeof(*sync->held),
-		      held_cmp);
-	for (i = 0; i < sync->held_count &&
-	     sync->fault.code == FAULT_NONE; i++) {
-		msg = &sync->held[i];
+	if (sync->uids.held_count > 1)
+		qsort(sync->uids.held, sync->uids.held_count,
+		      sizeof(*sync->uids.held), held_cmp);
+	for (i = 0; i < sync->uids.held_count &&
+	     sync->list.fault.code == FAULT_NONE; i++) {
+		msg = &sync->uids.held[i];
 		if (msg->uid == 0) {
 			uids_broken(sync, msg, "that is, without one");
-		} else if (msg->uid < sync->next_uid) {
+		} else if (msg->uid < sync->adds.next_uid) {
 			uids_broken(sync, msg, t_strdup_printf("but uid=%u was "
-				"seen before", sync->next_uid - 1));
+				"seen before", sync->adds.next_uid - 1));
 		} else {
-			sync->next_uid = msg->uid;
-			sync->uids = mem_grow(sync->uids, sync->adds_count + 1,
-					      sizeof(*sync->uids));
-			sync->uids[sync->adds_count] = msg->uid;
+			sync->adds.next_uid = msg->uid;
+			sync->uids.given = mem_grow(sync->uids.given,
+						    sync->adds.count + 1,
+						    sizeof(*sync->uids.given));
+			sync->uids.given[sync->adds.count] = msg->uid;
 			bridge_adds_line(sync, msg);
 		}
 	}
@@ -106,10 +109,10 @@ void bridge_uids_end(struct bridge_sync *sync, const struct listing_end *end)
 
 void bridge_uids_free(struct bridge_sync *sync)
 {
-	free(sync->held);
-	free(sync->uids);
-	arena_free(&sync->held_text);
-	sync->held = NULL;
-	sync->uids = NULL;
-	sync->held_count = sync->held_alloc = 0;
+	free(sync->uids.held);
+	free(sync->uids.given);
+	arena_free(&sync->uids.held_text);
+	sync->uids.held = NULL;
+	sync->uids.given = NULL;
+	sync->uids.held_count = sync->uids.held_alloc = 0;
 }

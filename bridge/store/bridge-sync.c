@@ -167,7 +167,7 @@ static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
 	else
 		guid_128_generate(guid);
 	if (bridge_adds_carry(&anew, fault) < 0 ||
-	    idmap_create(mbox->map, sync->new_uidvalidity, guid, 1,
+	    idmap_create(mbox->map, sync->uids.new_uidvalidity, guid, 1,
 			 fault) < 0 ||
 	    idmap_open(mbox->map, fault) < 0) {
 		bridge_sync_deinit(&anew);
@@ -180,7 +180,8 @@ static int bridge_sync_begin_anew(struct bridge_sync *sync, struct fault *fault)
    now. Returns 0, or -1 and a fault, or with sync->other. */
 static int bridge_sync_is_same(struct bridge_sync *sync, struct fault *fault)
 {
-	int ret = bridge_identity_check(sync->mbox, sync->end.box_id, fault);
+	int ret = bridge_identity_check(sync->mbox, sync->list.end.box_id,
+					fault);
 
 	sync->other = ret == 0;
 	return ret > 0 ? 0 : -1;
@@ -213,11 +214,11 @@ static int bridge_sync_list(struct bridge_sync *sync, struct fault *fault)
 	state = caps->delta && !sync->force && !mbox->relist ?
 		idmap_header(mbox->map)->state : "-";
 	if (bridge_sync_read_list(sync, state, fault) < 0 &&
-	    (sync->new_uidvalidity == 0 ||
+	    (sync->uids.new_uidvalidity == 0 ||
 	     bridge_sync_is_same(sync, fault) < 0 ||
 	     bridge_sync_begin_anew(sync, fault) < 0))
 		return -1;
-	if (sync->again && bridge_sync_list_again(sync, fault) < 0)
+	if (sync->list.again && bridge_sync_list_again(sync, fault) < 0)
 		return -1;
 	if (bridge_sync_same_keeps(mbox, caps, fault) < 0 ||
 	    bridge_sync_is_same(sync, fault) < 0)
@@ -231,13 +232,13 @@ static void bridge_sync_log_brake(struct bridge_sync *sync)
 {
 	struct bridge_mailbox *mbox = sync->mbox;
 
-	if (sync->rec == NULL || reconcile_held(sync->rec) == 0)
+	if (sync->list.rec == NULL || reconcile_held(sync->list.rec) == 0)
 		return;
 	e_warning(mbox->box.event, "bridge: %s: %zu of %zu messages are "
 		  "missing from its list of %s: they are kept until a list at "
 		  "least %u s later lacks them too, or doveadm force-resync",
-		  mbox->list->set.argv[0], reconcile_held(sync->rec),
-		  sync->known_count, mbox->wire_name,
+		  mbox->list->set.argv[0], reconcile_held(sync->list.rec),
+		  sync->known.count, mbox->wire_name,
 		  mbox->list->set.brake_pause_secs);
 }
 
@@ -250,7 +251,7 @@ static int bridge_sync_pass(struct bridge_sync *sync, bool list)
 	struct fault fault;
 
 	if ((list && bridge_sync_list(sync, &fault) < 0) ||
-	    (!sync->begun && bridge_sync_begin(sync, FALSE, &fault) < 0))
+	    (!sync->known.begun && bridge_sync_begin(sync, FALSE, &fault) < 0))
 		return sync->other ? 1 : bridge_fault_box(&mbox->box, &fault);
 	bridge_sync_log_brake(sync);
 	if (bridge_sync_index(sync) < 0)
@@ -270,11 +271,11 @@ static int bridge_sync_push_pass(struct bridge_sync *sync, bool marks)
 
 	bridge_sync_push(sync, marks);
 	bridge_sync_start(&outcome, sync->mbox);
-	outcome.updates = sync->updates;
+	outcome.queue.updates = sync->queue.updates;
 	outcome.caps = sync->caps;
-	outcome.pushed = TRUE;
-	outcome.marks_left = sync->marks_left;
-	i_zero(&sync->updates);
+	outcome.marks.pushed = TRUE;
+	outcome.marks.left = sync->marks.left;
+	i_zero(&sync->queue.updates);
 	ret = bridge_sync_pass(&outcome, FALSE);
 	bridge_sync_deinit(&outcome);
 	return ret;
@@ -289,7 +290,7 @@ static int bridge_sync_flags(struct bridge_mailbox *mbox, bool marks)
 
 	bridge_sync_start(&sync, mbox);
 	ret = bridge_sync_pass(&sync, FALSE);
-	if (ret == 0 && (marks || array_is_created(&sync.pushes)))
+	if (ret == 0 && (marks || array_is_created(&sync.queue.pushes)))
 		ret = bridge_sync_push_pass(&sync, marks);
 	bridge_sync_deinit(&sync);
 	return ret;

@@ -50,6 +50,94 @@ struct bridge_carried {
 
 #define BRIDGE_SYNC_REOPEN_MAX 2	/* for the sake of another id */
 
+/* bridge-sync-known.c: what the map says, before anything is staged. */
+struct bridge_sync_known {
+	bool begun;
+	bool index_is_other;	/* it is that of a map that was lost */
+	bool behind;		/* the index has not taken over all that the
+				   map says */
+	bool partial;		/* the index says what the map says, so msgs
+				   is only what the list names */
+	const struct idmap_known *msgs;	/* by UID */
+	size_t count;
+	struct idmap_known *named;	/* msgs, when partial */
+	uint32_t *named_flags;	/* numbers of their sets of flags */
+	uint32_t listed_uid;	/* messages below were in the last list */
+	size_t unlisted;	/* of the messages from there on, those that
+				   the list has not named */
+	uint32_t first_uid;	/* of new messages; they follow each other */
+};
+
+/* bridge-sync-list.c */
+struct bridge_sync_list {
+	struct reconciler *rec;	/* NULL if the backend was not asked */
+	struct listing_end end;
+	bool listed;		/* it has come to its end */
+	bool again;		/* only a full one will do */
+	struct listing_msg *waiting;	/* lines that are not taken yet */
+	size_t waiting_count, waiting_bytes;
+	struct arena waiting_text;
+	size_t bytes, bytes_max;	/* of memory, about */
+	struct fault fault;	/* something of ours failed meanwhile */
+	struct bridge_sync_move *moves;
+	size_t moves_count, moves_alloc;
+	unsigned int bad_keywords;
+	unsigned int excess_keywords;	/* sound, but too many */
+};
+
+/* bridge-sync-uids.c: of a store that gives UIDs. */
+struct bridge_sync_uids {
+	struct listing_msg *held;	/* new messages */
+	size_t held_count, held_alloc;
+	struct arena held_text;
+	uint32_t new_uidvalidity;	/* that the store tells; 0 = ours */
+	uint32_t *given;	/* of new messages; NULL if it is no such store */
+};
+
+/* bridge-sync-adds.c */
+struct bridge_sync_adds {
+	struct bridge_sync_add **blocks;	/* BRIDGE_SYNC_BLOCK in each */
+	size_t count;
+	size_t next;		/* to be appended next */
+	uint32_t next_uid;	/* the next UID to give out */
+	uint32_t last_flags;	/* their highest number so far */
+	struct buf samples[BRIDGE_SYNC_SAMPLES];	/* ids of new messages */
+	unsigned int samples_count;
+	struct bridge_carried *carried;	/* sorted; NULL = none */
+	size_t carried_count;
+	struct arena carried_text;
+};
+
+/* bridge-sync-queue.c: changes of flags. */
+struct bridge_sync_queue {
+	ARRAY(struct bridge_push) pushes;
+	ARRAY_TYPE(bridge_flag_update) updates;
+	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, where it
+						   may be overwritten */
+};
+
+/* Changes that wait for the store (core/flags.h). */
+struct bridge_sync_marks {
+	bool pushed;		/* left is known */
+	bool left;
+	bool found;		/* while the index is behind */
+};
+
+/* bridge-sync-index.c */
+struct bridge_sync_index {
+	struct mail_index_sync_ctx *ctx;
+	struct mail_index_view *view;
+	struct mail_index_transaction *trans;
+	struct mail_index_optimization_settings optimization;
+	uint32_t next_uid;	/* what the index thought before */
+	bool walked;		/* all but what is to be appended */
+	uint32_t last_uid;	/* the one appended last; 0 = none yet */
+	size_t next_known;	/* to be appended next */
+	size_t next_move;
+	uint32_t unmarked_set;	/* a set without marks */
+	ARRAY_TYPE(uint32_t) expunged_uids;
+};
+
 struct bridge_sync {
 	struct bridge_mailbox *mbox;
 	bool force;		/* doveadm force-resync */
@@ -58,72 +146,13 @@ struct bridge_sync {
 	bool other;		/* it is another mailbox than was opened */
 	int64_t now;
 
-	/* bridge_sync_begin: what the map says, before anything is staged. */
-	bool begun;
-	bool index_is_other;	/* it is that of a map that was lost */
-	bool behind;		/* the index has not taken over all that the
-				   map says */
-	bool partial;		/* the index says what the map says, so known
-				   is only what the list names */
-	const struct idmap_known *known;	/* by UID */
-	size_t known_count;
-	struct idmap_known *named;	/* known, when partial */
-	uint32_t *named_flags;	/* numbers of their sets of flags */
-	uint32_t listed_uid;	/* messages below were in the last list */
-	size_t unlisted;	/* of the messages from there on, those that
-				   the list has not named */
-	uint32_t first_uid;	/* of adds; they follow each other */
-	uint32_t next_uid;	/* the next UID to give out */
-
-	/* the list; rec is NULL if the backend was not asked */
-	struct reconciler *rec;
-	struct listing_end end;
-	bool listed;		/* it has come to its end */
-	bool again;		/* only a full one will do */
-	struct buf samples[BRIDGE_SYNC_SAMPLES];	/* ids of new messages */
-	unsigned int samples_count;
-	struct listing_msg *waiting;	/* lines that are not taken yet */
-	size_t waiting_count, waiting_bytes;
-	struct arena waiting_text;
-	size_t bytes, bytes_max;	/* of memory, about */
-	uint32_t last_flags;	/* their highest number so far */
-	struct fault fault;	/* something of ours failed meanwhile */
-	struct listing_msg *held;	/* new, of a store with UIDs */
-	size_t held_count, held_alloc;
-	struct arena held_text;
-	uint32_t new_uidvalidity;	/* that the store tells; 0 = ours */
-	uint32_t *uids;		/* of adds, if the store gives them; else NULL */
-	struct bridge_carried *carried;	/* sorted; NULL = none */
-	size_t carried_count;
-	struct arena carried_text;
-	struct bridge_sync_add **adds;	/* BRIDGE_SYNC_BLOCK in each */
-	size_t adds_count;
-	struct bridge_sync_move *moves;
-	size_t moves_count, moves_alloc;
-	size_t next_move;
-	unsigned int bad_keywords;
-	unsigned int excess_keywords;	/* sound, but too many */
-
-	/* flags */
-	ARRAY(struct bridge_push) pushes;
-	ARRAY_TYPE(bridge_flag_update) updates;
-	ARRAY(struct mail_index_sync_rec) recs;	/* what clients did, where it
-						   may be overwritten */
-	bool pushed;		/* marks_left is known */
-	bool marks_left;
-	bool marks_found;	/* while the index is behind */
-	uint32_t unmarked_set;	/* a set without marks */
-
-	/* the index */
-	struct mail_index_sync_ctx *index_ctx;
-	struct mail_index_view *view;
-	struct mail_index_transaction *trans;
-	struct mail_index_optimization_settings optimization;
-	uint32_t index_next_uid;	/* what the index thought before */
-	bool walked;		/* all but what is to be appended */
-	uint32_t last_uid;	/* the one appended last; 0 = none yet */
-	size_t next_known, next_add;	/* to be appended next */
-	ARRAY_TYPE(uint32_t) expunged_uids;
+	struct bridge_sync_known known;
+	struct bridge_sync_list list;
+	struct bridge_sync_uids uids;
+	struct bridge_sync_adds adds;
+	struct bridge_sync_queue queue;
+	struct bridge_sync_marks marks;
+	struct bridge_sync_index index;
 };
 
 /* bridge-sync-keeps.c */
