@@ -63,6 +63,7 @@ class Maker:
         self.rng, self.lines = Random(seed), list[str]()
         self.boxes = {"INBOX": 0}
         self.selected: dict[str, str] = {}
+        self.examined: set[str] = set()  # who has it read-only
         self.names = self.rng.choice(("a", "ab", "ab", "abc"))
         self.resync = frozenset(name for name in self.names if self.rng.random() < 0.4)
         self.greeted: set[str] = set()
@@ -101,8 +102,10 @@ class Maker:
             how = " (QRESYNC ({validity:%s} {mark:%s}))" % (box, box)
         elif chance < 0.2:
             how = " (CONDSTORE)"
-        self.say(f'{name} {"EXAMINE" if self.rng.random() < 0.1 else "SELECT"} "{box}"{how}')
+        verb = "EXAMINE" if self.rng.random() < 0.1 else "SELECT"
+        self.say(f'{name} {verb} "{box}"{how}')
         self.selected[name] = box
+        (self.examined.add if verb == "EXAMINE" else self.examined.discard)(name)
         if how or name in self.resync:
             self.marked.add(box)
         if self.rng.random() < 0.3:
@@ -148,8 +151,11 @@ class Maker:
         verb = self.rng.choice(("COPY", "COPY", "MOVE"))
         if target == self.selected[name]:
             # Dovecot's maildir (2.3.19) loses a message of those that were moved within one mailbox,
-            # when more mail comes
+            # when more mail comes; and gives another UID to one that a session has copied
+            # within it when one that has it read-only does so, too
             verb = "COPY"
+            if name in self.examined:
+                return
         self.say(self.about(name, verb, f'"{target}"'))
         self.boxes[target] += 2
         if self.rng.random() < 0.5:
