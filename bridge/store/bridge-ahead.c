@@ -19,10 +19,8 @@
 #include "lib.h"
 #include "compat.h"
 #include "bridge-ahead.h"
-#include "bridge-event.h"
 #include "bridge-map.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 #define FLIGHT_MAX 16			/* ids of one FETCH */
 #define AHEAD_BYTES_MAX (4 * 1024 * 1024) /* asked for and not yet taken */

@@ -3,7 +3,6 @@
 #include "lib.h"
 #include "compat.h"
 #include "bridge-box.h"
-#include "bridge-event.h"
 #include "bridge-fault.h"
 #include "bridge-identity.h"
 #include "bridge-known.h"
@@ -12,7 +11,6 @@
 #include "bridge-paths.h"
 #include "bridge-private.h"
 #include "bridge-sync.h"
-#include "bridge-watch.h"
 #include "unlink-directory.h"
 
 #include "listing.h"
@@ -355,7 +353,7 @@ static bool bridge_box_is_or_below(const char *name, const char *parent)
 {
 	size_t len = strlen(parent);
 
-	return str_begins(name, parent) &&
+	return compat_begins(name, parent) &&
 		(name[len] == '\0' || name[len] == '/');
 }
 

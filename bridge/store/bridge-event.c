@@ -4,7 +4,6 @@
 #include "unichar.h"
 #include "bridge-event.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 #define BRIDGE_EVENT_SLOW_MSECS 1000	/* seconds are easier to read then */
 

@@ -28,12 +28,10 @@
 #include "str.h"
 #include "hex-binary.h"
 #include "mkdir-parents.h"
-#include "bridge-event.h"
 #include "bridge-identity.h"
 #include "bridge-known.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 #include "file.h"
 

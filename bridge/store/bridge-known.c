@@ -4,13 +4,11 @@
 #include "compat.h"
 #include "ioloop.h"
 #include "str.h"
-#include "bridge-event.h"
 #include "bridge-fault.h"
 #include "bridge-known.h"
 #include "bridge-owner.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 /* How long a list of all mailboxes waits for one of several stores: that was never
    listed, that was, and that took too long a while ago. Later it is waited for anew: it

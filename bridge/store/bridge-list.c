@@ -52,11 +52,12 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 	    bridge_settings_read(_list->ns, &list->owner, &list->set,
 				 error_r) < 0)
 		return -1;
-	if (_list->set.index_dir != NULL && *_list->set.index_dir == '\0') {
+	if (compat_list_index_in_memory(_list)) {
 		*error_r = "INDEX=MEMORY cannot be used: UIDs must be kept";
 		return -1;
 	}
-	if (_list->set.root_dir == NULL || *_list->set.root_dir == '\0') {
+	if (compat_list_path(_list) == NULL ||
+	    *compat_list_path(_list) == '\0') {
 		*error_r = "mail_location = bridge:PATH needs a path, where "
 			"UIDs and local flags are kept";
 		return -1;
@@ -95,7 +96,7 @@ bridge_list_get_path(struct mailbox_list *_list, const char *name,
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 	const char *root, *folder;
 
-	if (!mailbox_list_set_get_root_path(&_list->set, type, &root)) {
+	if (!compat_list_root(_list, type, &root)) {
 		*path_r = NULL;
 		return 0;
 	}

@@ -33,7 +33,7 @@ bool bridge_mailbox_has_children(struct bridge_mailbox *mbox)
 
 	for (i = 0; boxes != NULL && i < boxes->count; i++) {
 		if (*mbox->box.name == '\0' ||
-		    str_begins(boxes->boxes[i].name, prefix))
+		    compat_begins(boxes->boxes[i].name, prefix))
 			return TRUE;
 	}
 	return FALSE;

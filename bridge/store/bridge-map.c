@@ -12,7 +12,7 @@
 
 bool bridge_map_fsyncs(const struct bridge_mailbox *mbox)
 {
-	return mbox->box.storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER;
+	return compat_fsyncs(mbox->box.storage);
 }
 
 int bridge_map_init(struct bridge_mailbox *mbox)

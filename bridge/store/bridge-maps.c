@@ -6,13 +6,11 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
-#include "bridge-event.h"
 #include "bridge-identity.h"
 #include "bridge-map.h"
 #include "bridge-maps.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 #include <dirent.h>
 #include <unistd.h>

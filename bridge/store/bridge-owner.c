@@ -43,7 +43,7 @@ static const char *ns_find_name(const struct mail_namespace *ns)
 		if (parent != ns && parent->type == ns->type &&
 		    parent->set->name != NULL && *parent->set->name != '\0' &&
 		    *parent->prefix != '\0' &&
-		    str_begins(ns->prefix, parent->prefix))
+		    compat_begins(ns->prefix, parent->prefix))
 			return parent->set->name;
 	}
 	return NULL;
@@ -91,7 +91,7 @@ static const char *fields_find(const char *const *fields, const char *name)
 
 	for (; fields != NULL && *fields != NULL; fields++) {
 		field = *fields;
-		if (str_begins(field, "plugin/"))
+		if (compat_begins(field, "plugin/"))
 			field += strlen("plugin/");
 		value = strchr(field, '=');
 		if (value != NULL && strlen(name) == (size_t)(value - field) &&

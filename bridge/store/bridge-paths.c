@@ -1,9 +1,7 @@
 #include "lib.h"
 #include "compat.h"
-#include "bridge-event.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 
 #define LIST_FILE "dovebridge-mailboxes"
 #define STATUS_DIR "dovebridge-sessions"
@@ -34,7 +32,7 @@ const char *bridge_paths_boxes(struct bridge_mailbox_list *list)
 
 const char *bridge_paths_status(struct bridge_mailbox_list *list)
 {
-	const char *root = list->list.set.volatile_dir;
+	const char *root = compat_list_volatile(&list->list);
 
 	return paths_below(list, root != NULL ? root : paths_control_root(list),
 			   "/"STATUS_DIR);
@@ -60,10 +58,10 @@ const char *bridge_paths_subscriptions(struct mailbox_list *list,
 				       const char **root_r,
 				       enum mailbox_list_path_type *type_r)
 {
-	*type_r = list->set.control_dir != NULL ?
+	*type_r = compat_list_has_control(list) ?
 		MAILBOX_LIST_PATH_TYPE_CONTROL : MAILBOX_LIST_PATH_TYPE_DIR;
 	*root_r = mailbox_list_get_root_forced(list, *type_r);
-	return t_strconcat(*root_r, "/", list->set.subscription_fname, NULL);
+	return t_strconcat(*root_r, "/", compat_list_subscriptions(list), NULL);
 }
 
 /* --- of a mailbox -------------------------------------------------------- */
@@ -73,7 +71,7 @@ const char *bridge_paths_mailboxes(struct bridge_mailbox_list *list,
 {
 	const char *root;
 
-	if (!mailbox_list_set_get_root_path(&list->list.set, type, &root))
+	if (!compat_list_root(&list->list, type, &root))
 		return NULL;
 	return paths_below(list, root, "/"BRIDGE_MAILBOXES_DIR);
 }

@@ -1,12 +1,10 @@
 /* lib20_bridge_plugin.so: registers the storage and its mailbox list. */
 #include "lib.h"
 #include "compat.h"
-#include "bridge-event.h"
 #include "bridge-guard.h"
 #include "bridge-list.h"
 #include "bridge-private.h"
 #include "bridge-storage.h"
-#include "bridge-watch.h"
 
 struct module;
 

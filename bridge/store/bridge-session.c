@@ -6,7 +6,6 @@
 #include "bridge-private.h"
 #include "bridge-session.h"
 #include "bridge-status.h"
-#include "bridge-watch.h"
 
 #include <dlfcn.h>
 #include <limits.h>

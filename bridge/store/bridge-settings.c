@@ -35,10 +35,10 @@ static void setting_check_names(struct mail_namespace *ns)
 	unsigned int i, n;
 
 	for (n = 0; (name = compat_setting_name(ns->user, n)) != NULL; n++) {
-		if (!str_begins(name, "bridge_"))
+		if (!compat_begins(name, "bridge_"))
 			continue;
 		for (i = 0; i < N_ELEMENTS(setting_names); i++) {
-			if (!str_begins(name, setting_names[i]))
+			if (!compat_begins(name, setting_names[i]))
 				continue;
 			rest = name + strlen(setting_names[i]);
 			if (*rest == '\0' || *rest == '_')

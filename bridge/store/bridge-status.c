@@ -4,12 +4,10 @@
 #include "hostpid.h"
 #include "mkdir-parents.h"
 #include "str.h"
-#include "bridge-event.h"
 #include "bridge-fault.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
 #include "bridge-status.h"
-#include "bridge-watch.h"
 
 #include "file.h"
 
@@ -274,7 +272,7 @@ static void status_line(struct bridge_status_seen *seen, pool_t pool,
 
 	for (i = 0; space != NULL && i < N_ELEMENTS(fields); i++) {
 		if (strlen(fields[i].key) != (size_t)(space - line) ||
-		    !str_begins(line, fields[i].key))
+		    !compat_begins(line, fields[i].key))
 			continue;
 		if (fields[i].number) {
 			if (str_to_uint64(space + 1, PTR_OFFSET(seen,

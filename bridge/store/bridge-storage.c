@@ -53,7 +53,7 @@ bridge_storage_create(struct mail_storage *storage, struct mail_namespace *ns,
 	   alias_for. What is asked of a backend is asked by way of the list, of
 	   which each namespace has its own. */
 	storage->unique_root_dir = p_strdup(storage->pool,
-					    ns->list->set.root_dir);
+					    compat_list_path(ns->list));
 	return 0;
 }
 
@@ -61,18 +61,7 @@ static void
 bridge_storage_get_list_settings(const struct mail_namespace *ns,
 				 struct mailbox_list_settings *set)
 {
-	if (set->layout == NULL)
-		set->layout = BRIDGE_LIST_NAME;
-	if (set->subscription_fname == NULL)
-		set->subscription_fname = "subscriptions";
-	/* names are UTF-8 everywhere but on the IMAP wire */
-	set->utf8 = TRUE;
-	/* a name never becomes a path: its folder is a hash of it */
-	set->no_fs_validation = TRUE;
-	/* with another separator, a name may contain it */
-	if (ns->set->separator != NULL && ns->set->separator[0] != '\0' &&
-	    ns->set->separator[0] != '/' && set->vname_escape_char == '\0')
-		set->vname_escape_char = '~';
+	compat_list_defaults(ns, set, BRIDGE_LIST_NAME);
 }
 
 /* --- a mailbox ----------------------------------------------------------- */

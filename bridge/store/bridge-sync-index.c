@@ -376,8 +376,7 @@ static void bridge_sync_recent(struct bridge_sync *sync, uint32_t count)
 static int bridge_sync_commit_map(struct bridge_sync *sync)
 {
 	struct mailbox *box = &sync->mbox->box;
-	bool durable = box->storage->set->parsed_fsync_mode !=
-		FSYNC_MODE_NEVER;
+	bool durable = bridge_map_fsyncs(sync->mbox);
 	struct fault fault;
 
 	if (!idmap_has_changes(sync->mbox->map))

@@ -30,7 +30,6 @@
 #include "compat.h"
 #include "ioloop.h"
 #include "llist.h"
-#include "bridge-event.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
 #include "bridge-session.h"

@@ -1,6 +1,7 @@
-/* Every difference between Dovecot versions that this plugin has met: the only
- * file of store/ that asks for a version. Written for 2.3.19; 2.4 follows by
- * filling in the other branch (HACKING.md, "Not there yet"). Include it after
+/* Every difference between Dovecot versions that this plugin has met, but for the
+ * reading of settings (bridge-settings.c) and the registration of doveadm's commands:
+ * the only file of the plugin that asks for a version. Written for 2.3.19; 2.4 follows
+ * by filling in the other branch (HACKING.md, "Not there yet"). Include it after
  * lib.h and before any other header of Dovecot. */
 #ifndef BRIDGE_COMPAT_H
 #define BRIDGE_COMPAT_H
@@ -14,6 +15,8 @@
 #include "lib-event-private.h"
 #include "settings-parser.h"
 #include "mail-user.h"
+#include "mail-namespace.h"
+#include "mailbox-list-private.h"
 #include "mail-index-private.h"
 #include "mail-index-view-private.h"
 #include "mail-storage-private.h"
@@ -21,6 +24,79 @@
 #include "mail-index-alloc-cache.h"
 #include "mail-index-modseq.h"
 #include "mail-cache-private.h"
+
+/* Whether a text begins with another one. */
+static inline bool compat_begins(const char *text, const char *with)
+{
+	return str_begins(text, with);
+}
+
+/* --- the location of a namespace ----------------------------------------- */
+
+/* What the mailboxes of a namespace are to Dovecot, where the admin says nothing else:
+ * their list is that of this layout, names are UTF-8 everywhere but on the IMAP wire,
+ * and a name never becomes a path (its folder is a hash of it). */
+static inline void
+compat_list_defaults(const struct mail_namespace *ns,
+		     struct mailbox_list_settings *set, const char *layout)
+{
+	if (set->layout == NULL)
+		set->layout = layout;
+	if (set->subscription_fname == NULL)
+		set->subscription_fname = "subscriptions";
+	set->utf8 = TRUE;
+	set->no_fs_validation = TRUE;
+	/* with another separator, a name may contain it */
+	if (ns->set->separator != NULL && ns->set->separator[0] != '\0' &&
+	    ns->set->separator[0] != '/' && set->vname_escape_char == '\0')
+		set->vname_escape_char = '~';
+}
+
+/* mail_location's path; NULL or "" = none. */
+static inline const char *compat_list_path(const struct mailbox_list *list)
+{
+	return list->set.root_dir;
+}
+
+/* INDEX=MEMORY. */
+static inline bool compat_list_index_in_memory(const struct mailbox_list *list)
+{
+	return list->set.index_dir != NULL && *list->set.index_dir == '\0';
+}
+
+/* VOLATILEDIR=, NULL = none. */
+static inline const char *compat_list_volatile(const struct mailbox_list *list)
+{
+	return list->set.volatile_dir;
+}
+
+/* Whether CONTROL= is another folder than the location's. */
+static inline bool compat_list_has_control(const struct mailbox_list *list)
+{
+	return list->set.control_dir != NULL;
+}
+
+static inline const char *
+compat_list_subscriptions(const struct mailbox_list *list)
+{
+	return list->set.subscription_fname;
+}
+
+/* The root of what has this type; FALSE if there is none. */
+static inline bool
+compat_list_root(const struct mailbox_list *list,
+		 enum mailbox_list_path_type type, const char **path_r)
+{
+	return mailbox_list_set_get_root_path(&list->set, type, path_r);
+}
+
+/* --- settings ------------------------------------------------------------ */
+
+/* Whether what is committed goes to the disk at once (mail_fsync). */
+static inline bool compat_fsyncs(const struct mail_storage *storage)
+{
+	return storage->set->parsed_fsync_mode != FSYNC_MODE_NEVER;
+}
 
 /* A setting's value, NULL if it is not set. */
 static inline const char *
@@ -48,6 +124,8 @@ compat_parse_msecs(const char *str, unsigned int *msecs_r,
 {
 	return settings_get_time_msecs(str, msecs_r, error_r);
 }
+
+/* --- the index ----------------------------------------------------------- */
 
 /* Do the records that this view sees have a place for an extension? */
 static inline bool
@@ -125,6 +203,8 @@ static inline void compat_forget_folder(struct mailbox *box)
 	box->_path = NULL;
 	box->_index_path = NULL;
 }
+
+/* --- telling ------------------------------------------------------------- */
 
 /* Does anybody listen to debug events that have a name? If not, none need be made.
  * (Of a filter only Dovecot knows what it wants: a process of a master always has

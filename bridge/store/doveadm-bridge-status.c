@@ -9,12 +9,10 @@
 #include "str-sanitize.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
-#include "bridge-event.h"
 #include "bridge-maps.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
 #include "bridge-status.h"
-#include "bridge-watch.h"
 
 #include "listing.h"
 

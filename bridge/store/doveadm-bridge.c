@@ -12,10 +12,8 @@
 #include "imap-match.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
-#include "bridge-event.h"
 #include "bridge-maps.h"
 #include "bridge-private.h"
-#include "bridge-watch.h"
 #include "doveadm-bridge.h"
 
 #include "flags.h"
