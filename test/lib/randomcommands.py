@@ -150,11 +150,12 @@ class Maker:
         name, target = self.session(), self.box()
         verb = self.rng.choice(("COPY", "COPY", "MOVE"))
         if target == self.selected[name]:
-            # Dovecot's maildir (2.3.19) loses a message of those that were moved within one mailbox,
-            # when more mail comes; and gives another UID to one that a session has copied
-            # within it when one that has it read-only does so, too
+            # a copy within one mailbox is a hard link in it: Dovecot's maildir (2.3.19) loses a
+            # message of those that were moved so, when more mail comes, and gives one that was
+            # copied so another UID when other sessions, or a read-only one, do it, too
             verb = "COPY"
-            if name in self.examined:
+            others = [box for who, box in self.selected.items() if who != name]
+            if name in self.examined or target in others:
                 return
         self.say(self.about(name, verb, f'"{target}"'))
         self.boxes[target] += 2
