@@ -59,7 +59,7 @@ $(B)/core/%.o: bridge/core/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core -c -o $@ $<
 
-LAUNCH_OBJ = $(B)/core/rmtree.o $(B)/core/mount.o $(B)/core/sweep.o
+LAUNCH_OBJ = $(B)/core/rmtree.o $(B)/core/mount.o $(B)/core/sweep.o $(B)/core/clock.o
 $(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \

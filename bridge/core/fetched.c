@@ -2,32 +2,8 @@
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --- octets ---------------------------------------------------------------- */
-
-static int spool_open(const char *dir)
-{
-	char path[4096];
-	int fd;
-
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	if (snprintf(path, sizeof(path), "%s/dovebridge.spool.XXXXXX", dir) >=
-	    (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
-	return fd;
-}
 
 int fetched_begin(struct fetched *fetched, uint64_t size, const char *tmp_dir)
 {
@@ -35,7 +11,7 @@ int fetched_begin(struct fetched *fetched, uint64_t size, const char *tmp_dir)
 		fetched->status = FETCH_MEMORY;
 		(void)buf_reserve(&fetched->data, size);
 	} else {
-		fetched->fd = spool_open(tmp_dir);
+		fetched->fd = file_unnamed(tmp_dir);
 		if (fetched->fd < 0)
 			return -1;
 		fetched->status = FETCH_FILE;
@@ -88,10 +64,8 @@ static int file_bytes(const struct fetched *fetched,
 	while (done < fetched->size) {
 		want = fetched->size - done < sizeof(chunk) ?
 			(size_t)(fetched->size - done) : sizeof(chunk);
-		ret = pread(fetched->fd, chunk, want,
-			    (off_t)(fetched->offset + done));
-		if (ret < 0 && errno == EINTR)
-			continue;
+		ret = file_read_at(fetched->fd, chunk, want,
+				   fetched->offset + done);
 		if (ret == 0)
 			errno = EIO;
 		if (ret <= 0 || add(context, chunk, (size_t)ret) < 0)

@@ -1,4 +1,5 @@
 #include "file.h"
+#include "rmtree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,12 +70,70 @@ int file_write(int fd, struct view text)
 		ret = write(fd, text.p, text.len);
 		if (ret < 0 && errno == EINTR)
 			continue;
-		if (ret < 0)
+		if (ret == 0)
+			errno = ENOSPC;
+		if (ret <= 0)
 			return -1;
 		text.p += ret;
 		text.len -= (size_t)ret;
 	}
 	return 0;
+}
+
+int file_write_at(int fd, struct view text, uint64_t offset)
+{
+	ssize_t ret;
+
+	while (text.len > 0) {
+		ret = pwrite(fd, text.p, text.len, (off_t)offset);
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret == 0)
+			errno = ENOSPC;
+		if (ret <= 0)
+			return -1;
+		text.p += ret;
+		text.len -= (size_t)ret;
+		offset += (uint64_t)ret;
+	}
+	return 0;
+}
+
+ssize_t file_read_at(int fd, void *data, size_t len, uint64_t offset)
+{
+	size_t done = 0;
+	ssize_t ret;
+
+	while (done < len) {
+		ret = pread(fd, (char *)data + done, len - done,
+			    (off_t)(offset + done));
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			break;
+		done += (size_t)ret;
+	}
+	return (ssize_t)done;
+}
+
+/* Not every file system has files that never had a name (NFS has none). */
+int file_unnamed(const char *dir)
+{
+	struct buf path = { NULL, 0, 0 };
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), error;
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	buf_printf(&path, "%s/"RMTREE_PREFIX"spool.XXXXXX", dir);
+	fd = mkostemp(path.p, O_CLOEXEC);
+	error = errno;
+	if (fd >= 0)
+		(void)unlink(path.p);
+	buf_free(&path);
+	errno = error;
+	return fd;
 }
 
 static int replace(const char *path, const char *tmp, struct view text,

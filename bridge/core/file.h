@@ -5,6 +5,7 @@
 #include "buf.h"
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 /* Read the file at path, at most max bytes. No link is followed in its last
  * component, and no pipe waited for. Returns 1, 0 if there is none; -1 and errno,
@@ -21,9 +22,18 @@ int file_replace(const char *path, struct view text, struct stat *st_r);
 /* The same for what nobody needs after a crash: it is not synced. */
 int file_put(const char *path, struct view text);
 
-/* Write all of it where the descriptor stands. Returns 0, -1 and errno: then some of it
- * may be there. */
+/* Write all of it where the descriptor stands, or at an offset. Returns 0, -1 and errno:
+ * then some of it may be there. */
 int file_write(int fd, struct view text);
+int file_write_at(int fd, struct view text, uint64_t offset);
+
+/* Read len bytes at an offset. Returns how many they are, fewer where the file ends
+ * before; -1 and errno. */
+ssize_t file_read_at(int fd, void *data, size_t len, uint64_t offset);
+
+/* A file in a folder that has no name: it ends with its descriptor. Returns that, to
+ * read and to write; -1 and errno. */
+int file_unnamed(const char *dir);
 
 /* Lock a lock file, made if there is none, against other processes. Returns
  * a descriptor: closing it unlocks. -1 and errno, EWOULDBLOCK if it was still

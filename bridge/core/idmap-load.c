@@ -1,5 +1,6 @@
 /* Replaying the records of a map file; reading single lines of it. */
 #include "idmap-private.h"
+#include "file.h"
 #include "wire.h"
 
 #include <inttypes.h>
@@ -358,7 +359,7 @@ static int replay_file(struct replay *replay, struct buf *buf,
 	while (pos < map->end && replay->reason == NULL) {
 		want = map->end - pos < READ_SIZE ? (size_t)(map->end - pos) :
 			READ_SIZE;
-		got = idmap_pread(map->fd, buf_reserve(buf, want), want, pos);
+		got = file_read_at(map->fd, buf_reserve(buf, want), want, pos);
 		if (got < 0)
 			return idmap_sys_fault(map, fault, "read()");
 		if (got == 0) {
@@ -465,8 +466,8 @@ static int lines_fill(struct idmap *map, struct idmap_lines *lines,
 	if (size < known->len)
 		size = known->len;
 	buf_clear(&lines->piece);
-	got = idmap_pread(map->fd, buf_reserve(&lines->piece, size), size,
-			  known->offset);
+	got = file_read_at(map->fd, buf_reserve(&lines->piece, size), size,
+			   known->offset);
 	if (got < 0)
 		return idmap_sys_fault(map, fault, "read()");
 	lines->piece.len = (size_t)got;
@@ -527,8 +528,8 @@ static int window_fill(struct idmap *map, uint64_t offset, size_t size,
 		size = (size_t)(map->end - offset);
 	buf_clear(&map->window);
 	map->window_offset = offset - 1;
-	got = idmap_pread(map->fd, buf_reserve(&map->window, size + 1),
-			  size + 1, offset - 1);
+	got = file_read_at(map->fd, buf_reserve(&map->window, size + 1),
+			   size + 1, offset - 1);
 	if (got < 0)
 		return idmap_sys_fault(map, fault, "read()");
 	map->window.len = (size_t)got;

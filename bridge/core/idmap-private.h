@@ -172,8 +172,6 @@ struct idmap {
 /* idmap.c */
 int idmap_sys_fault(const struct idmap *map, struct fault *fault,
 		    const char *what);
-/* pread() until len bytes are read or the file ends. -1 on error. */
-ssize_t idmap_pread(int fd, void *data, size_t len, uint64_t offset);
 void idmap_close(struct idmap *map);
 /* Locked: remove what stands behind the last commit line. 0, -1 and errno. */
 int idmap_cut_tail(const struct idmap *map);

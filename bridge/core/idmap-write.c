@@ -1,6 +1,7 @@
 /* Staging, committing, making and rewriting a map file. The rules of writing
  * stand in idmap.c. */
 #include "idmap-private.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,25 +16,6 @@
 /* About what a line takes besides its id, its flags or its state. */
 #define LINE_OVERHEAD 48
 #define LINE_GUESS 96
-
-static int write_all(int fd, const char *data, size_t len, uint64_t offset)
-{
-	ssize_t ret;
-
-	while (len > 0) {
-		ret = pwrite(fd, data, len, (off_t)offset);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret == 0)
-			errno = ENOSPC;
-		if (ret <= 0)
-			return -1;
-		data += ret;
-		len -= (size_t)ret;
-		offset += (uint64_t)ret;
-	}
-	return 0;
-}
 
 static int misuse(const struct idmap *map, struct fault *fault,
 		  const char *what)
@@ -69,8 +51,8 @@ static int stage_write(struct idmap *map, struct fault *fault)
 {
 	if (map->staged_written == 0 && idmap_cut_tail(map) < 0)
 		return idmap_sys_fault(map, fault, "cutting off its torn tail");
-	if (write_all(map->fd, map->staged.p, map->staged.len,
-		      map->end + map->staged_written) < 0)
+	if (file_write_at(map->fd, view_of_buf(&map->staged),
+			  map->end + map->staged_written) < 0)
 		return idmap_sys_fault(map, fault, "write()");
 	map->staged_written += map->staged.len;
 	buf_clear(&map->staged);
@@ -418,8 +400,8 @@ static int rewrite_begin(struct idmap *map, struct rewrite *rewrite,
 
 static int rewrite_flush(struct rewrite *rewrite, struct fault *fault)
 {
-	if (write_all(rewrite->fd, rewrite->buf.p, rewrite->buf.len,
-		      rewrite->offset) < 0)
+	if (file_write_at(rewrite->fd, view_of_buf(&rewrite->buf),
+			  rewrite->offset) < 0)
 		return idmap_sys_fault(rewrite->map, fault,
 				       "writing a new file for it");
 	rewrite->offset += rewrite->buf.len;

@@ -61,6 +61,8 @@
  * list of messages, or in a fault, within time and memory proportional to its size.
  */
 #include "idmap-private.h"
+#include "clock.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,34 +140,7 @@ static int open_damaged(const struct idmap *map, struct fault *fault,
 			 (unsigned long long)offset, reason);
 }
 
-ssize_t idmap_pread(int fd, void *data, size_t len, uint64_t offset)
-{
-	size_t done = 0;
-	ssize_t ret;
-
-	while (done < len) {
-		ret = pread(fd, (char *)data + done, len - done,
-			    (off_t)(offset + done));
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			break;
-		done += (size_t)ret;
-	}
-	return (ssize_t)done;
-}
-
 /* --- the lock ------------------------------------------------------------ */
-
-static uint64_t clock_msecs(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void sleep_msecs(uint64_t msecs)
 {
@@ -329,8 +304,8 @@ bool idmap_seal_holds(const struct idmap *map)
 {
 	char seal[IDMAP_SEAL_LEN];
 
-	return idmap_pread(map->fd, seal, sizeof(seal),
-			   map->end - sizeof(seal)) == sizeof(seal) &&
+	return file_read_at(map->fd, seal, sizeof(seal),
+			    map->end - sizeof(seal)) == sizeof(seal) &&
 		memcmp(seal, map->seal, sizeof(seal)) == 0;
 }
 
@@ -348,8 +323,8 @@ static int tail_check_body(struct idmap *map, const struct idmap_commit *commit,
 	if (line_offset - commit->start > IDMAP_SMALL_MAX)
 		return 1;
 	len = (size_t)(line_offset - commit->start);
-	ret = idmap_pread(map->fd, buf_reserve(&body, len), len,
-			  commit->start);
+	ret = file_read_at(map->fd, buf_reserve(&body, len), len,
+			   commit->start);
 	if (ret < 0)
 		(void)idmap_sys_fault(map, fault, "read()");
 	else
@@ -413,8 +388,8 @@ static int tail_find(struct idmap *map, uint64_t low, uint64_t high,
 		from = high - low > TAIL_READ_SIZE ? high - TAIL_READ_SIZE :
 			low;
 		buf_clear(buf);
-		got = idmap_pread(map->fd, buf_reserve(buf, TAIL_READ_SIZE),
-				  (size_t)(high - from), from);
+		got = file_read_at(map->fd, buf_reserve(buf, TAIL_READ_SIZE),
+				   (size_t)(high - from), from);
 		if (got < 0)
 			return idmap_sys_fault(map, fault, "read()");
 		buf->len = (size_t)got;
@@ -442,7 +417,7 @@ static int open_header(struct idmap *map, struct fault *fault)
 	ssize_t got;
 
 	memset(&header, 0, sizeof(header));
-	got = idmap_pread(map->fd, data, sizeof(data), 0);
+	got = file_read_at(map->fd, data, sizeof(data), 0);
 	if (got < 0)
 		return idmap_sys_fault(map, fault, "read()");
 	lf = memchr(data, '\n', (size_t)got);

@@ -1,6 +1,7 @@
 /* See proc.h: starting, stderr, ending. What happens between fork and execve
  * stands in proc-child.c. */
 #include "proc-private.h"
+#include "clock.h"
 #include "rights.h"
 #include "rmtree.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 #include <bsd/string.h>
 #include <sys/ioctl.h>
@@ -55,24 +55,16 @@ struct proc {
 	char words[PROC_STDERR_KEEP][PROC_WORDS_MAX];
 	unsigned int word_count;	/* all ever kept */
 	char failed[PROC_STDERR_LINE_MAX];	/* after PROC_FAILED */
-	long long rate_sec;
+	uint64_t rate_sec;
 	unsigned int rate_may, rate_left_out;	/* lines */
 
 	unsigned int grace_msecs;
 	enum proc_rung rung;
-	long long rung_until;		/* msecs; then the next one */
+	uint64_t rung_until;		/* msecs; then the next one */
 	enum proc_state state;
 	int status;			/* as from waitpid() */
 	char *exit_text;
 };
-
-static long long now_msecs(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 static void fd_close(int *fd)
 {
@@ -88,7 +80,7 @@ static struct proc *proc_new(const struct proc_settings *set,
 {
 	struct proc *proc = mem_new(1, sizeof(*proc));
 
-	proc->rate_sec = now_msecs() / 1000;
+	proc->rate_sec = clock_msecs() / 1000;
 	proc->rate_may = PROC_STDERR_BURST;
 	proc->stderr_cb = set->stderr_cb;
 	proc->context = set->context;
@@ -193,7 +185,8 @@ static void stderr_left_out(struct proc *proc)
  * passed on, and one that never stops does not fill the disk of the log. */
 static bool stderr_may_pass(struct proc *proc)
 {
-	long long sec = now_msecs() / 1000, passed = sec - proc->rate_sec;
+	uint64_t sec = clock_msecs() / 1000;
+	uint64_t passed = sec > proc->rate_sec ? sec - proc->rate_sec : 0;
 
 	if (passed > 0) {
 		proc->rate_sec = sec;
@@ -332,8 +325,8 @@ static void launcher_term(struct proc *proc)
 
 static void launcher_step_to(struct proc *proc, enum proc_rung rung)
 {
-	const int msecs[] = {
-		[RUNG_STDIN] = (int)proc->grace_msecs,
+	const unsigned int msecs[] = {
+		[RUNG_STDIN] = proc->grace_msecs,
 		[RUNG_TERM] = PROC_TERM_MSECS + PROC_KILL_MSECS,
 		[RUNG_KILL] = PROC_KILL_MSECS,
 		[RUNG_DONE] = 0,
@@ -347,7 +340,7 @@ static void launcher_step_to(struct proc *proc, enum proc_rung rung)
 		(void)kill(proc->pid, SIGKILL);
 	}
 	proc->rung = rung;
-	proc->rung_until = now_msecs() + msecs[rung];
+	proc->rung_until = clock_msecs() + msecs[rung];
 }
 
 /* Launchers that SIGKILL did not end in time: the machine is busy, or the disk hangs.
@@ -489,7 +482,7 @@ bool proc_ended(struct proc *proc)
 	if (proc->fd_out >= 0)
 		stdout_discard(proc);
 	while (!launcher_gone(proc)) {
-		if (now_msecs() < proc->rung_until)
+		if (clock_msecs() < proc->rung_until)
 			return false;
 		if (proc->rung == RUNG_KILL)
 			break;
@@ -502,20 +495,22 @@ bool proc_ended(struct proc *proc)
 void proc_stop(struct proc *proc, enum proc_end how)
 {
 	struct pollfd pfds[2];
-	long long left;
-	int step;
+	uint64_t now;
+	int step, left;
 
 	proc_end_begin(proc, how);
 	while (!proc_ended(proc)) {
 		/* stderr ends with its last holder, the launcher: then its
 		   status is a matter of microseconds */
 		step = proc->fd_err < 0 ? 1 : PROC_STEP_MSECS;
-		left = proc->rung_until - now_msecs();
+		now = clock_msecs();
+		left = proc->rung_until > now + (uint64_t)step ? step :
+			proc->rung_until > now ? (int)(proc->rung_until - now) :
+			0;
 		pfds[0].fd = proc->fd_err;
 		pfds[1].fd = proc->fd_out;
 		pfds[0].events = pfds[1].events = POLLIN;
-		(void)poll(pfds, 2, left < 0 ? 0 : left < step ? (int)left :
-			   step);
+		(void)poll(pfds, 2, left);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* The reply to the head of the queue: lines and octets as they come in, until
  * its final line. See session.c. */
 #include "session-private.h"
+#include "clock.h"
 
 #include <stdio.h>
 
@@ -8,7 +9,7 @@
 
 static void session_set_deadline(struct session *session)
 {
-	session->deadline = session_now_msecs() +
+	session->deadline = clock_msecs() +
 		(session->head == &session->caps_request ?
 		 session->set.caps_timeout_msecs : session->set.timeout_msecs);
 }
@@ -17,7 +18,7 @@ static void session_set_deadline(struct session *session)
    other waits all that time. */
 void session_reply_begins(struct session *session)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = clock_msecs();
 
 	if (now >= session->idle_at)
 		session->alive_at = now + session->set.alive_msecs;
@@ -31,15 +32,15 @@ void session_reply_begins(struct session *session)
 void session_keep_alive(struct session *session)
 {
 	if (session->set.alive == NULL ||
-	    session_now_msecs() < session->alive_at)
+	    clock_msecs() < session->alive_at)
 		return;
-	session->alive_at = session_now_msecs() + session->set.alive_msecs;
+	session->alive_at = clock_msecs() + session->set.alive_msecs;
 	session->set.alive(session->set.context);
 }
 
 int session_poll_msecs(const struct session *session)
 {
-	uint64_t now = session_now_msecs(), until = session->deadline;
+	uint64_t now = clock_msecs(), until = session->deadline;
 
 	if (session->set.alive != NULL && session->in_flight > 0 &&
 	    session->alive_at < until)
@@ -65,7 +66,7 @@ void session_head_done(struct session *session)
 		session->caps_done = true;
 	else
 		session->failures = 0;
-	session->idle_at = session_now_msecs() + SESSION_IDLE_MSECS;
+	session->idle_at = clock_msecs() + SESSION_IDLE_MSECS;
 	buf_clear(&session->answered);
 	buf_append_view(&session->answered, view_of_buf(&head->line));
 	session_complete(session, head);
@@ -162,7 +163,7 @@ static void session_head_no(struct session *session,
 static int session_wait_item(struct session *session,
 			     const struct wire_line *line)
 {
-	uint64_t secs = 0, until, now = session_now_msecs();
+	uint64_t secs = 0, until, now = clock_msecs();
 
 	if (session->wait_until == 0)
 		session->wait_until = now + SESSION_WAIT_MAX_MSECS;

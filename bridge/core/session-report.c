@@ -1,6 +1,7 @@
 /* What others are told of a session: the log of the backend's stderr, reports for
  * statistics, transcripts. See session.c. */
 #include "session-private.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -177,7 +178,7 @@ void session_request_finished(struct session *session,
 	if (session->set.report == NULL || !(request->sent || failed))
 		return;
 	if (request->since_usecs != 0)
-		report.duration_usecs = session_now_usecs() -
+		report.duration_usecs = clock_usecs() -
 			request->since_usecs;
 	if (request->sent) {
 		report.bytes_out = request->ends - request->begins;
@@ -193,7 +194,7 @@ void session_copy_began(struct session *session)
 {
 	struct session_report report = { .event = SESSION_STARTED };
 
-	session->started_usecs = session_now_usecs();
+	session->started_usecs = clock_usecs();
 	session->copy_bytes_in = session->copy_bytes_out = 0;
 	session_rawlog_begin(session);
 	if (session->set.report == NULL)
@@ -209,7 +210,7 @@ void session_copy_ended(struct session *session, const char *why)
 	session_rawlog_end(session, why);
 	if (session->set.report == NULL)
 		return;
-	report.duration_usecs = session_now_usecs() - session->started_usecs;
+	report.duration_usecs = clock_usecs() - session->started_usecs;
 	report.bytes_in = session->copy_bytes_in;
 	report.bytes_out = session->copy_bytes_out;
 	report.pid = proc_pid(session->proc);

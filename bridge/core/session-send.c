@@ -1,6 +1,7 @@
 /* What goes to the copy: request lines, and the octets that follow one. See
  * session.c. */
 #include "session-private.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static void session_send(struct session *session,
 	request->line_ends = request->begins + request->line.len + 1;
 	request->ends = request->line_ends + request->payload_size;
 	if (request->since_usecs == 0)
-		request->since_usecs = session_now_usecs();
+		request->since_usecs = clock_usecs();
 	session_rawlog_line(session, TRANSCRIPT_REQUEST,
 			    view_of_buf(&request->line));
 	if (request->payload_size > 0) {
@@ -149,7 +150,7 @@ static void session_written(struct session *session, size_t size)
 	    before / SESSION_OCTETS_STEP ==
 	    session->written / SESSION_OCTETS_STEP)
 		return;
-	deadline = session_now_msecs() + session->set.timeout_msecs;
+	deadline = clock_msecs() + session->set.timeout_msecs;
 	if (session->deadline < deadline)
 		session->deadline = deadline;
 	if (head->answered && session->written >= head->ends)

@@ -22,12 +22,12 @@
  * first SESSION_FREE_FAILURES times in a row, then only after a pause that
  * doubles; meanwhile requests fail at once with the last reason. */
 #include "session-private.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <bsd/string.h>
 
@@ -47,18 +47,7 @@ static const struct session_handler caps_handler = {
 
 uint64_t session_now_msecs(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-uint64_t session_now_usecs(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return clock_msecs();
 }
 
 static struct session *session_of_caps(struct session_request *request)
@@ -285,7 +274,7 @@ void session_request_free(struct session_request *request)
 static bool session_in_backoff(const struct session *session)
 {
 	return session->config_exit ||
-		session_now_msecs() < session->start_after;
+		clock_msecs() < session->start_after;
 }
 
 static void session_back_off(struct session *session,
@@ -304,7 +293,7 @@ static void session_back_off(struct session *session,
 		pause *= 2;
 	if (pause > SESSION_BACKOFF_MAX_MSECS)
 		pause = SESSION_BACKOFF_MAX_MSECS;
-	session->start_after = session_now_msecs() + pause;
+	session->start_after = clock_msecs() + pause;
 }
 
 static void request_again(struct session_request *request)
@@ -427,7 +416,7 @@ static void session_caps_line(struct session *session)
 static int session_start_refused(struct session *session,
 				 struct fault *fault_r)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = clock_msecs();
 
 	if (session->config_exit) {
 		*fault_r = session->last_fault;
@@ -612,7 +601,7 @@ static void session_turn(struct session *session, int msecs)
 		session_write(session);
 	if (session->in_flight == 0)
 		return;
-	if (fds[0].revents == 0 && session_now_msecs() >= session->deadline) {
+	if (fds[0].revents == 0 && clock_msecs() >= session->deadline) {
 		session_break_deadline(session);
 		return;
 	}
@@ -664,10 +653,10 @@ int session_wait(struct session *session, struct session_request *request)
 bool session_wait_within(struct session *session,
 			 struct session_request *request, unsigned int msecs)
 {
-	uint64_t until = session_now_msecs() + msecs, now;
+	uint64_t until = clock_msecs() + msecs, now;
 	int turn;
 
-	while (!request->done && (now = session_now_msecs()) < until) {
+	while (!request->done && (now = clock_msecs()) < until) {
 		/* a copy that is only being started has no deadline yet */
 		turn = session->proc == NULL ? 0 : session_poll_msecs(session);
 		session_step(session, request, until - now < (uint64_t)turn ?
@@ -691,7 +680,7 @@ bool session_try(struct session *session, struct session_request *request)
 void session_waits_for(const struct session *session,
 		       struct session_waits *waits_r)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = clock_msecs();
 
 	waits_r->read_fds[0] = waits_r->read_fds[1] = waits_r->write_fd = -1;
 	waits_r->msecs = 0;
@@ -781,7 +770,7 @@ const struct session_settings *session_settings(const struct session *session)
 
 uint64_t session_pause_msecs(const struct session *session)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = clock_msecs();
 
 	if (session->config_exit)
 		return UINT64_MAX;

@@ -223,8 +223,7 @@ void session_fault_item(struct session *session,
 			const struct session_request *request,
 			const struct wire_line *line, struct fault *fault);
 
-/* Milliseconds and microseconds of the monotonic clock. */
+/* clock_msecs() */
 uint64_t session_now_msecs(void);
-uint64_t session_now_usecs(void);
 
 #endif

@@ -1,4 +1,5 @@
 #include "slice.h"
+#include "file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -157,9 +158,7 @@ int slice_header_length(int fd, uint64_t offset, uint64_t length,
 	while (done < length) {
 		want = length - done < sizeof(chunk) ? (size_t)(length - done) :
 			sizeof(chunk);
-		ret = pread(fd, chunk, want, (off_t)(offset + done));
-		if (ret < 0 && errno == EINTR)
-			continue;
+		ret = file_read_at(fd, chunk, want, offset + done);
 		if (ret == 0)
 			errno = EIO;
 		if (ret <= 0)

@@ -1,8 +1,11 @@
 #include "transcript.h"
+#include "clock.h"
 #include "fault.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -29,7 +32,7 @@ struct transcript {
 	int fd;
 	int error;		/* errno of what failed; nothing is written then */
 	uint64_t size;
-	struct timespec start;
+	uint64_t start_usecs;
 	struct buf kept;
 };
 
@@ -63,7 +66,7 @@ struct transcript *transcript_create(const char *dir)
 	transcript = mem_new(1, sizeof(*transcript));
 	transcript->path = path.p;
 	transcript->fd = fd;
-	(void)clock_gettime(CLOCK_MONOTONIC, &transcript->start);
+	transcript->start_usecs = clock_usecs();
 	buf_append_str(&transcript->kept, TRANSCRIPT_MAGIC"\n");
 	return transcript;
 }
@@ -75,21 +78,12 @@ const char *transcript_path(const struct transcript *transcript)
 
 int transcript_flush(struct transcript *transcript)
 {
-	struct view rest = view_of_buf(&transcript->kept);
-	ssize_t ret;
-
-	transcript->size += rest.len;
+	transcript->size += transcript->kept.len;
 	if (transcript->size > TRANSCRIPT_FILE_MAX && transcript->error == 0)
 		transcript->error = EFBIG;
-	while (transcript->error == 0 && rest.len > 0) {
-		ret = write(transcript->fd, rest.p, rest.len);
-		if (ret > 0) {
-			rest.p += ret;
-			rest.len -= (size_t)ret;
-		} else if (ret == 0 || errno != EINTR) {
-			transcript->error = ret == 0 ? ENOSPC : errno;
-		}
-	}
+	if (transcript->error == 0 &&
+	    file_write(transcript->fd, view_of_buf(&transcript->kept)) < 0)
+		transcript->error = errno;
 	buf_clear(&transcript->kept);
 	errno = transcript->error;
 	return transcript->error == 0 ? 0 : -1;
@@ -111,16 +105,13 @@ void transcript_free(struct transcript **_transcript)
 
 static void write_tag(struct transcript *transcript, enum transcript_kind kind)
 {
-	struct timespec now;
-	long long msecs;
+	uint64_t msecs;
 
 	if (transcript->kept.len > KEEP_MAX)
 		(void)transcript_flush(transcript);
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	msecs = (now.tv_sec - transcript->start.tv_sec) * 1000LL +
-		(now.tv_nsec - transcript->start.tv_nsec) / 1000000;
-	buf_printf(&transcript->kept, "%lld.%03lld %s ", msecs / 1000,
-		   msecs % 1000, tags[kind]);
+	msecs = (clock_usecs() - transcript->start_usecs) / 1000;
+	buf_printf(&transcript->kept, "%"PRIu64".%03"PRIu64" %s ",
+		   msecs / 1000, msecs % 1000, tags[kind]);
 }
 
 static void write_byte(struct buf *out, unsigned char c)

@@ -21,7 +21,8 @@
  * The status is the backend's, 128 + N if signal N ended it, 127 if it was not
  * found and 126 if it could not be executed; the launcher's own failures are
  * those of sysexits(3). */
-#include "../core/sweep.h"
+#include "clock.h"
+#include "sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -242,22 +243,14 @@ static bool signals_read(struct launch *launch)
 	return asked;
 }
 
-static long long now_msecs(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 /* Wait for the backend's end at most so long. */
 static void backend_wait(struct launch *launch, int msecs)
 {
 	struct pollfd pfd = { .fd = launch->signal_fd, .events = POLLIN };
-	long long left, deadline = now_msecs() + msecs;
+	uint64_t now, deadline = clock_msecs() + (uint64_t)msecs;
 
-	while (!launch->ended && (left = deadline - now_msecs()) > 0) {
-		(void)poll(&pfd, 1, (int)left);
+	while (!launch->ended && (now = clock_msecs()) < deadline) {
+		(void)poll(&pfd, 1, (int)(deadline - now));
 		(void)signals_read(launch);
 	}
 }
@@ -347,12 +340,12 @@ static void stragglers_end(struct launch *launch)
 	struct timespec step = {
 		.tv_nsec = LAUNCH_STRAGGLER_STEP_MSECS * 1000000L
 	};
-	long long deadline = now_msecs() + LAUNCH_STRAGGLER_MSECS;
+	uint64_t deadline = clock_msecs() + LAUNCH_STRAGGLER_MSECS;
 
 	leave_group(launch);
 	if (kill(-launch->self, SIGTERM) < 0 || !launch->left_group)
 		return;
-	while (kill(-launch->self, 0) == 0 && now_msecs() < deadline)
+	while (kill(-launch->self, 0) == 0 && clock_msecs() < deadline)
 		(void)nanosleep(&step, NULL);
 	group_kill(launch);
 }

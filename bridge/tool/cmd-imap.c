@@ -2,6 +2,7 @@
  * configuration that exists in memory only. No daemon, no port, no password:
  * stdin and stdout are the connection, as Dovecot's PREAUTH mode has it. */
 #include "conf.h"
+#include "file.h"
 #include "state.h"
 #include "tool.h"
 
@@ -44,7 +45,7 @@ static int conf_fd(const struct buf *conf)
 {
 	int fd = memfd_create("dovebridge.conf", 0);
 
-	if (fd < 0 || write(fd, conf->p, conf->len) != (ssize_t)conf->len)
+	if (fd < 0 || file_write(fd, view_of_buf(conf)) < 0)
 		tool_fail(EX_OSERR, "cannot write the configuration: %s",
 			  strerror(errno));
 	if (fd != CONF_FD) {

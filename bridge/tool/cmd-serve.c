@@ -6,6 +6,7 @@
  *	  keeper	starts and ends Dovecot, removes the folder (keeper.h)
  *	    dovecot	in a session of its own: ^C is not for it
  */
+#include "clock.h"
 #include "conf.h"
 #include "keeper.h"
 #include "listen.h"
@@ -253,10 +254,10 @@ static enum started wait_ready(const struct waits *waits,
 			       const struct listen *listen, pid_t keeper,
 			       int *status)
 {
-	uint64_t deadline = session_now_msecs() + START_MSECS;
+	uint64_t deadline = clock_msecs() + START_MSECS;
 	bool imap = false, pop3 = false;
 
-	while (session_now_msecs() < deadline) {
+	while (clock_msecs() < deadline) {
 		if (wait_for(waits, STEP_MSECS, keeper, status))
 			return TOLD_TO_END;
 		if (*status >= 0)

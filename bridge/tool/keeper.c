@@ -1,4 +1,5 @@
 #include "keeper.h"
+#include "clock.h"
 #include "rmtree.h"
 #include "tool.h"
 
@@ -119,9 +120,9 @@ static void keep_master(struct keeper *keeper)
 				  -1);
 		if (sig != 0 && sig != SIGCHLD && !keeper->told) {
 			keeper->told = true;
-			deadline = session_now_msecs() + KEEPER_STOP_MSECS;
+			deadline = clock_msecs() + KEEPER_STOP_MSECS;
 			(void)kill(keeper->master, SIGTERM);
-		} else if (session_now_msecs() >= deadline) {
+		} else if (clock_msecs() >= deadline) {
 			(void)kill(keeper->master, SIGKILL);
 		}
 	}
@@ -131,14 +132,14 @@ static void keep_master(struct keeper *keeper)
    launcher sees the end of its imap process, and ends by itself. */
 static void end_rest(struct keeper *keeper)
 {
-	uint64_t now = session_now_msecs();
+	uint64_t now = clock_msecs();
 	uint64_t force = now + KEEPER_REST_MSECS;
 	uint64_t give_up = force + KEEPER_GIVE_UP_MSECS;
 	pid_t pid;
 
 	(void)kill(-keeper->master, SIGTERM);
 	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0) {
-		now = session_now_msecs();
+		now = clock_msecs();
 		if (now >= give_up)
 			return;
 		if (now >= force)

@@ -3,6 +3,7 @@
  * said before, and under the lock of a Dovecot that serves the folder. And a
  * letter is on the disk before the first message that uses it. */
 #include "maildir-keywords.h"
+#include "file.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -116,8 +117,7 @@ static int write_file(const struct maildir_keywords *keywords)
 	(void)unlinkat(keywords->tmp_fd, KEYWORDS_FILE, 0);
 	fd = openat(keywords->tmp_fd, KEYWORDS_FILE, O_WRONLY | O_CREAT |
 		    O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	errno = fd < 0 ? errno : ENOSPC;
-	ret = fd < 0 || write(fd, text.p, text.len) != (ssize_t)text.len ||
+	ret = fd < 0 || file_write(fd, view_of_buf(&text)) < 0 ||
 		fsync(fd) < 0 || renameat(keywords->tmp_fd, KEYWORDS_FILE,
 					  keywords->fd, KEYWORDS_FILE) < 0 ||
 		fsync(keywords->fd) < 0 ? -1 : 0;

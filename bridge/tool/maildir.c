@@ -9,6 +9,7 @@
  * A file gets into cur by rename only, after it was synced: what is in cur is
  * whole, after a power cut too. */
 #include "maildir.h"
+#include "file.h"
 #include "wire.h"
 
 #include <dirent.h>
@@ -370,14 +371,15 @@ static int move_new(int from_fd, const char *from, int to_fd, const char *to)
 
 static int identity_write(struct maildir *md)
 {
+	const struct view identity = {
+		(const char *)md->identity, sizeof(md->identity)
+	};
 	int fd, ret, error;
 
 	(void)unlinkat(md->tmp_fd, IDENTITY_FILE, 0);
 	fd = openat(md->tmp_fd, IDENTITY_FILE, O_WRONLY | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
-	errno = fd < 0 ? errno : ENOSPC;
-	ret = fd < 0 || write(fd, md->identity, IDMAP_HASH_SIZE) !=
-		IDMAP_HASH_SIZE || fsync(fd) < 0 ||
+	ret = fd < 0 || file_write(fd, identity) < 0 || fsync(fd) < 0 ||
 		move_new(md->tmp_fd, IDENTITY_FILE, md->fd,
 			 IDENTITY_FILE) < 0 ? -1 : 0;
 	error = errno;

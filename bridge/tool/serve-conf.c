@@ -2,6 +2,7 @@
  * that has the last word. */
 #include "serve-conf.h"
 #include "conf.h"
+#include "file.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -70,8 +71,7 @@ static void write_file(const char *path, const struct buf *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (fd < 0 || write(fd, text->p, text->len) != (ssize_t)text->len ||
-	    close(fd) < 0)
+	if (fd < 0 || file_write(fd, view_of_buf(text)) < 0 || close(fd) < 0)
 		tool_fail(EX_CANTCREAT, "cannot write %s: %s", path,
 			  strerror(errno));
 }

@@ -1,4 +1,5 @@
 #include "tool.h"
+#include "clock.h"
 #include "words.h"
 
 #include <errno.h>
@@ -43,9 +44,9 @@ void tool_progress(const char *fmt, ...)
 	va_list args;
 
 	if (!isatty(STDERR_FILENO) ||
-	    session_now_msecs() - last_msecs < PROGRESS_MSECS)
+	    clock_msecs() - last_msecs < PROGRESS_MSECS)
 		return;
-	last_msecs = session_now_msecs();
+	last_msecs = clock_msecs();
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);

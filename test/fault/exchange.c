@@ -17,6 +17,7 @@
  *
  * faultmatrix.py makes the trials, and judges. */
 #include "session-kit.h"
+#include "clock.h"
 #include "session-private.h"
 #include "fetch.h"
 #include "listing.h"
@@ -586,12 +587,12 @@ static void trial(const char *name, char *line)
 	stage_reply("fault", request, then, chunk, reply);
 	set_deadlines(name, (unsigned int)atoi(msecs),
 		      strcmp(request, "CAPS") == 0);
-	began = session_now_msecs();
+	began = clock_msecs();
 	set_speed((unsigned int)atoi(factor));
 	run(name);
 	speed = 1;
 	(void)printf("said %llu %s|", (unsigned long long)
-		     (session_now_msecs() - began), buf_str(&said));
+		     (clock_msecs() - began), buf_str(&said));
 	(void)snprintf(file, sizeof(file), "fault.%s", request);
 	(void)unlink(kit_path(file));
 	if (strcmp(request, "CAPS") == 0 ||

@@ -1,5 +1,6 @@
 /* core/watch, with real backends: nothing waits, whatever they do. */
 #include "session-kit.h"
+#include "clock.h"
 
 #include "file.h"
 #include "proc.h"
@@ -39,24 +40,24 @@ static struct watch *watch_new(const char *arms, unsigned int grace_msecs)
 
 static enum watch_status timed_turn(struct watch *watch, struct fault *fault)
 {
-	uint64_t begin = session_now_msecs();
+	uint64_t begin = clock_msecs();
 	enum watch_status status = watch_turn(watch, fault);
 
-	if (session_now_msecs() - begin > slowest)
-		slowest = session_now_msecs() - begin;
+	if (clock_msecs() - begin > slowest)
+		slowest = clock_msecs() - begin;
 	return status;
 }
 
 /* What an event loop does, until there is an answer. */
 static enum watch_status turns(struct watch *watch, struct fault *fault)
 {
-	uint64_t end = session_now_msecs() + ANSWER_MSECS;
+	uint64_t end = clock_msecs() + ANSWER_MSECS;
 	enum watch_status status;
 	struct session_waits waits;
 	struct pollfd fds[3];
 
 	while ((status = timed_turn(watch, fault)) == WATCH_WAITING &&
-	       session_now_msecs() < end) {
+	       clock_msecs() < end) {
 		watch_waits_for(watch, &waits);
 		fds[0].fd = waits.read_fds[0];
 		fds[1].fd = waits.read_fds[1];
@@ -113,11 +114,11 @@ static void test_asked(void)
 		"WATCH*) while [ ! -e told ]; do sleep 0.02; done\n"
 		"	rm told; say '* CHANGED a' OK ;;\n", GRACE_MSECS);
 	struct fault fault;
-	uint64_t end = session_now_msecs() + ANSWER_MSECS;
+	uint64_t end = clock_msecs() + ANSWER_MSECS;
 
 	watch_ask(watch, "a", "s");
 	ok(!watch_is_asked(watch), "it is not asked before it is turned");
-	while (!watch_is_asked(watch) && session_now_msecs() < end) {
+	while (!watch_is_asked(watch) && clock_msecs() < end) {
 		if (timed_turn(watch, &fault) != WATCH_WAITING)
 			break;
 		(void)poll(NULL, 0, 5);
@@ -191,11 +192,11 @@ static void test_deadline(void)
 {
 	struct watch *watch = watch_new(CAPS "WATCH*) sleep 60 ;;\n",
 					SHORT_MSECS);
-	uint64_t begin = session_now_msecs();
+	uint64_t begin = clock_msecs();
 
 	is_str(answer(watch, "a", "s"), "UNAVAILABLE @/backend: wrote nothing "
 	       "for 1.500 s while answering \"WATCH a 0 s\"", "a deadline");
-	ok(session_now_msecs() - begin >= SHORT_MSECS, "not before its time");
+	ok(clock_msecs() - begin >= SHORT_MSECS, "not before its time");
 	watch_deinit(&watch);
 }
 
@@ -203,9 +204,9 @@ static void test_deadline(void)
 
 static bool ended_within(struct watch *watch, int msecs)
 {
-	uint64_t end = session_now_msecs() + (uint64_t)msecs;
+	uint64_t end = clock_msecs() + (uint64_t)msecs;
 
-	while (session_now_msecs() < end) {
+	while (clock_msecs() < end) {
 		if (watch_ended(watch))
 			return true;
 		(void)poll(NULL, 0, 20);
@@ -231,10 +232,10 @@ static void test_end_polite(void)
 	struct watch *watch = asked(CAPS
 		"WATCH*) read -r line || { echo bye >&2; echo >gone; exit; }"
 		" ;;\n");
-	uint64_t begin = session_now_msecs();
+	uint64_t begin = clock_msecs();
 
 	watch_end_begin(watch);
-	ok(session_now_msecs() - begin < TURN_MSECS, "to end it takes no time");
+	ok(clock_msecs() - begin < TURN_MSECS, "to end it takes no time");
 	ok(ended_within(watch, ANSWER_MSECS), "it ends");
 	ok(watch_ended(watch), "and so it stays");
 	ok(access(kit_path("gone"), F_OK) == 0, "by the end of its input");
@@ -248,19 +249,19 @@ static void test_end_deaf(void)
 	struct watch *watch = asked("CAPS*) trap '' TERM\n"
 		"	say '* CAPS 1 WATCH' OK ;;\n"
 		"WATCH*) for i in 1 2 3 4 5 6 7 8 9; do sleep 9; done ;;\n");
-	uint64_t begin = session_now_msecs(), call, longest = 0;
+	uint64_t begin = clock_msecs(), call, longest = 0;
 	bool ended = false;
 
 	watch_end_begin(watch);
-	while (!ended && session_now_msecs() - begin < ANSWER_MSECS) {
+	while (!ended && clock_msecs() - begin < ANSWER_MSECS) {
 		(void)poll(NULL, 0, 20);
-		call = session_now_msecs();
+		call = clock_msecs();
 		ended = watch_ended(watch);
-		if (session_now_msecs() - call > longest)
-			longest = session_now_msecs() - call;
+		if (clock_msecs() - call > longest)
+			longest = clock_msecs() - call;
 	}
 	ok(ended, "one that ignores its input and SIGTERM ends as well");
-	ok(session_now_msecs() - begin >= PROC_GRACE_MSECS + PROC_TERM_MSECS,
+	ok(clock_msecs() - begin >= PROC_GRACE_MSECS + PROC_TERM_MSECS,
 	   "after the time that everybody has");
 	ok(longest < TURN_MSECS, "and no call waited for it, the longest took "
 	   "%d ms", (int)longest);
@@ -270,12 +271,12 @@ static void test_end_deaf(void)
 static void test_end_waiting(void)
 {
 	struct watch *watch = asked(CAPS "WATCH*) sleep 60 ;;\n");
-	uint64_t begin = session_now_msecs();
+	uint64_t begin = clock_msecs();
 
 	watch_end_begin(watch);
 	ok(!watch_ended(watch), "one that is still there");
 	watch_deinit(&watch);
-	begin = session_now_msecs() - begin;
+	begin = clock_msecs() - begin;
 	ok(begin >= PROC_GRACE_MSECS && begin < PROC_TERM_MSECS,
 	   "is waited for at last");
 
