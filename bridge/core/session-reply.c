@@ -14,8 +14,7 @@ static void session_set_deadline(struct session *session)
 		 session->set.caps_timeout_msecs : session->set.timeout_msecs);
 }
 
-/* A request has become the head of what is in flight. Who asks for one thing after the
-   other waits all that time. */
+/* Who asks for one thing after the other waits all that time. */
 void session_reply_begins(struct session *session)
 {
 	uint64_t now = clock_msecs();
@@ -239,7 +238,7 @@ static int session_item(struct session *session, const struct wire_line *line,
 
 /* Nobody can have answered what was not read, nor have more to say once he
    has: a copy that once said too much would be an answer ahead from then on.
-   What it can do stands written already, in some, when they are asked. */
+   Some have printed what they can do before they are asked. */
 static bool session_line_is_early(const struct session *session,
 				  const struct wire_line *line)
 {
@@ -320,8 +319,6 @@ static bool session_octets(struct session *session)
 	return true;
 }
 
-/* Take complete lines and octets out of the buffer. Returns false if the copy
-   broke, or nothing is in flight any more. */
 bool session_parse(struct session *session)
 {
 	struct wire_line line;

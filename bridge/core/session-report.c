@@ -7,6 +7,15 @@
 #include <stdio.h>
 #include <time.h>
 
+/* --- the log --------------------------------------------------------------- */
+
+void session_log(struct session *session, enum session_log level,
+		 const char *text)
+{
+	if (session->set.log != NULL)
+		session->set.log(session->set.context, level, text);
+}
+
 /* --- transcripts ----------------------------------------------------------- */
 
 static void session_rawlog_failed(struct session *session, const char *path)
@@ -24,26 +33,25 @@ static void session_rawlog_failed(struct session *session, const char *path)
 
 static void session_rawlog_begin(struct session *session)
 {
+	const struct session_settings *set = &session->set;
 	struct transcript *rawlog;
 	char date[32], pid[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	size_t i;
 
-	if (session->rawlog_dir == NULL || session->rawlog_failed)
+	if (set->rawlog_dir == NULL || session->rawlog_failed)
 		return;
-	rawlog = session->rawlog = transcript_create(session->rawlog_dir);
+	rawlog = session->rawlog = transcript_create(set->rawlog_dir);
 	if (rawlog == NULL) {
-		session_rawlog_failed(session, session->rawlog_dir);
+		session_rawlog_failed(session, set->rawlog_dir);
 		return;
 	}
-	transcript_note(rawlog, "program", session->argv[0]);
-	for (i = 1; session->argv[i] != NULL; i++)
-		transcript_note(rawlog, "argument", session->argv[i]);
-	transcript_note(rawlog, "user",
-			session->user != NULL ? session->user : "");
-	transcript_note(rawlog, "mode",
-			session->mode != NULL ? session->mode : "cli");
+	transcript_note(rawlog, "program", set->argv[0]);
+	for (i = 1; set->argv[i] != NULL; i++)
+		transcript_note(rawlog, "argument", set->argv[i]);
+	transcript_note(rawlog, "user", set->user != NULL ? set->user : "");
+	transcript_note(rawlog, "mode", set->mode != NULL ? set->mode : "cli");
 	(void)snprintf(pid, sizeof(pid), "%ld", (long)proc_pid(session->proc));
 	transcript_note(rawlog, "pid", pid);
 	transcript_note(rawlog, "tmp", proc_tmp(session->proc));
