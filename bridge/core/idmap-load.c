@@ -63,21 +63,6 @@ static const char *hash_spelt(struct buf *scratch, struct view id,
 	return NULL;
 }
 
-void idmap_unload(struct idmap *map)
-{
-	free(map->known);
-	free(map->sets);
-	map->known = NULL;
-	map->sets = NULL;
-	map->count = map->alloc = 0;
-	idmap_flags_free(&map->flags);
-	idmap_flags_init(&map->flags);
-	map->loaded = map->loaded_lines = 0;
-	map->loaded_uid = map->loaded_next_uid = map->loaded_listed_uid = 0;
-	buf_clear(&map->loaded_state);
-	buf_clear(&map->window);
-}
-
 /* --- messages ------------------------------------------------------------ */
 
 /* The first message whose UID is not below uid. */

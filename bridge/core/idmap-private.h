@@ -169,7 +169,7 @@ struct idmap {
 
 #define IDMAP_SET_DEAD UINT32_MAX
 
-/* idmap.c */
+/* idmap-open.c */
 int idmap_sys_fault(const struct idmap *map, struct fault *fault,
 		    const char *what);
 void idmap_close(struct idmap *map);
@@ -182,8 +182,10 @@ void idmap_take_commit(struct idmap *map, const struct idmap_commit *commit,
 bool idmap_seal_holds(const struct idmap *map);
 void idmap_moving_copy(struct idmap_moving *to,
 		       const struct idmap_moving *from);
-/* idmap-load.c */
+/* Forget what idmap_load has read. */
 void idmap_unload(struct idmap *map);
+
+/* idmap-load.c */
 struct idmap_known *idmap_find(const struct idmap *map, uint32_t uid);
 
 /* Lines of the file, read in pieces: good for whoever reads them in about
