@@ -6,6 +6,7 @@
 #define BRIDGE_BOXES_H
 
 #include "listing.h"
+#include "reconcile.h"
 
 #define BOXES_LOCK_WAIT_MSECS 5000
 

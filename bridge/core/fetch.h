@@ -4,7 +4,6 @@
 #define BRIDGE_FETCH_H
 
 #include "fetched.h"
-#include "idmap.h"
 #include "session.h"
 
 enum fetch_want {

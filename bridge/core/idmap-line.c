@@ -205,24 +205,12 @@ static bool is_word(struct view text, size_t max)
 
 bool idmap_id_is_sound(struct view id)
 {
-	size_t i, len = id.len;
-
-	if (!is_word(id, IDMAP_ID_WIRE_MAX) || view_is(id, "-"))
-		return false;
-	for (i = 0; i < id.len; i++) {
-		if (id.p[i] != '%')
-			continue;
-		if (id.len - i < 3 || !isxdigit((unsigned char)id.p[i + 1]) ||
-		    !isxdigit((unsigned char)id.p[i + 2]))
-			return false;
-		len -= 2;
-	}
-	return len <= IDMAP_ID_MAX;
+	return is_word(id, 3 * WIRE_ID_MAX) && wire_is_id(id);
 }
 
 bool idmap_state_is_sound(struct view state)
 {
-	return is_word(state, IDMAP_STATE_MAX);
+	return is_word(state, WIRE_STATE_MAX);
 }
 
 /* --- the last word of a line that carries its own checksum --------------- */

@@ -1,10 +1,8 @@
 /* Replaying the records of a map file; reading single lines of it. */
 #include "idmap-private.h"
 #include "file.h"
-#include "wire.h"
 
 #include <inttypes.h>
-#include <sha2.h>
 #include <stdlib.h>
 
 #define READ_SIZE (256 * 1024)
@@ -12,17 +10,6 @@
 #define READ_NEAR 4096		/* bytes: a line so soon behind the last one is
 				   read along with many that follow */
 #define READ_WINDOW_SIZE 65536
-
-void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE])
-{
-	unsigned char digest[SHA256_DIGEST_LENGTH];
-	SHA2_CTX ctx;
-
-	SHA256Init(&ctx);
-	SHA256Update(&ctx, (const uint8_t *)decoded_id.p, decoded_id.len);
-	SHA256Final(digest, &ctx);
-	memcpy(hash_r, digest, IDMAP_HASH_SIZE);
-}
 
 void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],
 		const struct idmap_entry *entry,
@@ -45,22 +32,6 @@ uint32_t idmap_spelling(const struct idmap *map, struct view id)
 	if (memchr(id.p, '%', id.len) == NULL)
 		return 0;
 	return idmap_crc(&map->crc, 0, id.p, id.len) | 1;
-}
-
-/* The hash of an id as it is spelt. Returns NULL, or what is wrong. */
-static const char *hash_spelt(struct buf *scratch, struct view id,
-			      unsigned char hash_r[IDMAP_HASH_SIZE])
-{
-	if (memchr(id.p, '%', id.len) != NULL) {
-		buf_clear(scratch);
-		if (wire_decode(id, scratch) < 0)
-			return "an id is malformed";
-		id = view_of_buf(scratch);
-	}
-	if (id.len > IDMAP_ID_MAX)
-		return "an id is too long";
-	idmap_hash(id, hash_r);
-	return NULL;
 }
 
 /* --- messages ------------------------------------------------------------ */
@@ -129,7 +100,7 @@ static const char *replay_add(struct idmap *map, struct view line,
 		return reason;
 	if (entry.uid <= map->loaded_uid)
 		return "a new message's UID is not above all before it";
-	reason = hash_spelt(&map->scratch, entry.id, entry.hash);
+	reason = id_hash_spelt(entry.id, &map->scratch, entry.hash);
 	if (reason != NULL)
 		return reason;
 	if (map->count == map->alloc) {
@@ -160,7 +131,7 @@ static const char *replay_update(struct idmap *map, struct view line,
 	const char *reason = idmap_parse_message(line, &update);
 
 	if (reason == NULL)
-		reason = hash_spelt(&map->scratch, update.id, update.hash);
+		reason = id_hash_spelt(update.id, &map->scratch, update.hash);
 	if (reason != NULL)
 		return reason;
 	known = idmap_find(map, update.uid);
@@ -582,7 +553,7 @@ int idmap_read_entry(struct idmap *map, uint32_t generation, uint64_t offset,
 	line = view_of_buf(buf);
 	if (idmap_parse_message(line, entry_r) != NULL ||
 	    entry_r->uid != uid ||
-	    hash_spelt(&map->scratch, entry_r->id, entry_r->hash) != NULL)
+	    id_hash_spelt(entry_r->id, &map->scratch, entry_r->hash) != NULL)
 		return 0;
 	entry_r->flags.len = 0;
 	entry_r->offset = offset;

@@ -8,8 +8,6 @@
 
 #define IDMAP_VERSION 1
 #define IDMAP_MAGIC "dovebridge-map"
-#define IDMAP_ID_MAX 1024		/* bytes, decoded */
-#define IDMAP_ID_WIRE_MAX (3 * IDMAP_ID_MAX)
 #define IDMAP_CHANGE_MAX 8192		/* bytes of one F line's change */
 #define IDMAP_LINE_MAX 20480		/* bytes of any line with its LF */
 #define IDMAP_HEADER_MAX 256

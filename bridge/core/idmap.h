@@ -9,14 +9,9 @@
 #define BRIDGE_IDMAP_H
 
 #include "fault.h"
+#include "id.h"
 
 #define IDMAP_GUID_SIZE 16
-#define IDMAP_HASH_SIZE 16
-#define IDMAP_SIZE_UNKNOWN UINT64_MAX
-#define IDMAP_DATE_UNKNOWN (-1)
-#define IDMAP_MAX_UID 4294967294U	/* 2^32-2 */
-#define IDMAP_STATE_MAX 16384		/* bytes, as the backend spells it */
-#define IDMAP_FLAGS_MAX 4096		/* bytes of one message's flags */
 
 struct idmap;
 
@@ -64,8 +59,6 @@ struct idmap_known {
 	uint32_t len;		/* bytes of its line, with the LF */
 };
 
-/* First 128 bits of SHA-256 of the decoded id. */
-void idmap_hash(struct view decoded_id, unsigned char hash_r[IDMAP_HASH_SIZE]);
 /* The GUID of a message: the one that it was saved with, else a hash of the
  * mailbox's GUID and entry's hash: stable, and never the id itself. */
 void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],

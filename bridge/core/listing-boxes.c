@@ -1,6 +1,7 @@
 /* LIST: the mailboxes. */
 #include "listing-private.h"
 
+#include "id.h"
 #include "names.h"
 
 #include <stdlib.h>
@@ -45,7 +46,7 @@ static int box_option(const struct boxes_request *ctx, struct listing_box *box,
 	if (view_is(key, "id")) {
 		/* one that cannot be read must not make it another mailbox */
 		free(box->id);
-		box->id = listing_id(value);
+		box->id = id_canonical(value);
 		if (box->id == NULL && value.len > 0)
 			return -1;
 	} else if (view_is(key, "flags")) {

@@ -9,8 +9,5 @@ int listing_other(size_t *others, const struct wire_line *line,
 		  struct wire_error *error_r);
 /* A copy of text, to be freed. */
 char *listing_dup(struct view view);
-/* An id in the one spelling that all its spellings share, to be freed; NULL if it is
- * none. */
-char *listing_id(struct view id);
 
 #endif

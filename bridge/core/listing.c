@@ -1,9 +1,9 @@
+/* LIST box: the messages, and what bounds all lists. */
 #include "listing-private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-
 
 /* A list without end must not use up the memory of the process (Dovecot's
    vsz_limit): that would end all of it, this ends one request. Dovecot's index
@@ -42,17 +42,6 @@ int listing_other(size_t *others, const struct wire_line *line,
 char *listing_dup(struct view view)
 {
 	return mem_strndup(view.p, view.len);
-}
-
-char *listing_id(struct view id)
-{
-	struct buf decoded = { NULL, 0, 0 }, canonical = { NULL, 0, 0 };
-
-	if (id.len > 0 && wire_decode(id, &decoded) == 0 &&
-	    decoded.len <= WIRE_ID_MAX)
-		wire_encode(view_of_buf(&decoded), &canonical);
-	buf_free(&decoded);
-	return canonical.p;
 }
 
 /* --- messages -------------------------------------------------------------- */
@@ -109,24 +98,6 @@ static int msg_option(struct listing_msg *msg, struct view field)
 	return 0;
 }
 
-static int msg_id(struct msgs_request *ctx, struct listing_msg *msg,
-		  struct view field)
-{
-	struct view id = field;
-
-	if (memchr(field.p, '%', field.len) != NULL) {
-		buf_clear(&ctx->id);
-		if (wire_decode(field, &ctx->id) < 0)
-			return -1;
-		id = view_of_buf(&ctx->id);
-	}
-	if (id.len > WIRE_ID_MAX || view_is(field, "-"))
-		return -1;
-	idmap_hash(id, msg->hash);
-	msg->id = field;
-	return 0;
-}
-
 static int msgs_item(struct session_request *request,
 		     const struct wire_line *line, struct wire_error *error_r)
 {
@@ -140,9 +111,11 @@ static int msgs_item(struct session_request *request,
 		return listing_other(&ctx->others, line, error_r);
 	msg.size = msg.vsize = IDMAP_SIZE_UNKNOWN;
 	msg.date = IDMAP_DATE_UNKNOWN;
-	if (line->count == 0 || msg_id(ctx, &msg, line->fields[0]) < 0)
+	if (line->count == 0 ||
+	    id_hash_spelt(line->fields[0], &ctx->id, msg.hash) != NULL)
 		return wire_fail(error_r, "an item without a proper id",
 				 line->raw);
+	msg.id = line->fields[0];
 	for (i = 1; i < line->count; i++) {
 		if (msg_option(&msg, line->fields[i]) < 0)
 			return wire_fail(error_r, "a value out of range",
@@ -178,7 +151,7 @@ static int msgs_final_option(struct msgs_request *ctx, struct view field,
 			listing_dup(value);
 	} else if (view_is(key, "id")) {
 		free(end->box_id);
-		end->box_id = listing_id(value);
+		end->box_id = id_canonical(value);
 		if (end->box_id == NULL)
 			return -1;
 	} else if (view_is(key, "uidvalidity")) {
@@ -284,100 +257,4 @@ int listing_read(struct session *session, const char *box, const char *state,
 	session_request_free(&ctx.request);
 	buf_free(&ctx.id);
 	return ret;
-}
-
-/* --- a whole list ---------------------------------------------------------- */
-
-struct collector {
-	struct listing *listing;
-	struct reconciler *ids;	/* knows nothing, but sees what comes twice */
-	size_t alloc, bytes, bytes_max;
-};
-
-/* Flags are kept once for all messages in a row that have the same. */
-static void collect_text(struct collector *ctx, struct listing_msg *msg)
-{
-	struct listing *listing = ctx->listing;
-	const struct listing_msg *last = listing->count == 0 ? NULL :
-		&listing->msgs[listing->count - 1];
-
-	ctx->bytes += sizeof(*msg) + IDMAP_HASH_SIZE + msg->id.len;
-	msg->id = arena_add(&listing->text, msg->id);
-	if (msg->flags.p == NULL)
-		return;
-	if (last != NULL && last->flags.p != NULL &&
-	    view_equals(last->flags, msg->flags)) {
-		msg->flags = last->flags;
-	} else {
-		ctx->bytes += msg->flags.len;
-		msg->flags = arena_add(&listing->text, msg->flags);
-	}
-}
-
-static int collect_msg(void *context, const struct listing_msg *msg,
-		       struct wire_error *error_r)
-{
-	struct collector *ctx = context;
-	struct listing *listing = ctx->listing;
-	struct listing_msg copy = *msg;
-	struct reconcile_item item;
-	size_t known;
-
-	memset(&item, 0, sizeof(item));
-	memcpy(item.hash, msg->hash, sizeof(item.hash));
-	item.gone = msg->gone;
-	if (reconcile_line(ctx->ids, &item, &known) == RECONCILE_TWICE)
-		return listing_twice(msg, error_r);
-	collect_text(ctx, &copy);
-	if (ctx->bytes > ctx->bytes_max)
-		return listing_too_big(error_r);
-	if (listing->count == ctx->alloc) {
-		ctx->alloc += ctx->alloc / 2 + 64;
-		listing->msgs = mem_grow(listing->msgs, ctx->alloc,
-					 sizeof(*listing->msgs));
-	}
-	listing->msgs[listing->count++] = copy;
-	return 0;
-}
-
-static void collect_reset(void *context)
-{
-	struct collector *ctx = context;
-
-	listing_free(ctx->listing);
-	reconcile_deinit(&ctx->ids);
-	ctx->ids = reconcile_init(NULL, 0);
-	ctx->alloc = ctx->bytes = 0;
-}
-
-static const struct listing_sink collect_sink = {
-	.msg = collect_msg,
-	.reset = collect_reset,
-};
-
-int listing_msgs(struct session *session, const char *box,
-		 struct listing *listing_r, struct fault *fault)
-{
-	struct collector ctx;
-	int ret;
-
-	memset(&ctx, 0, sizeof(ctx));
-	memset(listing_r, 0, sizeof(*listing_r));
-	ctx.listing = listing_r;
-	ctx.ids = reconcile_init(NULL, 0);
-	ctx.bytes_max = listing_bytes_max();
-	ret = listing_read(session, box, "-", &collect_sink, &ctx,
-			   &listing_r->end, fault);
-	reconcile_deinit(&ctx.ids);
-	if (ret < 0)
-		listing_free(listing_r);
-	return ret;
-}
-
-void listing_free(struct listing *listing)
-{
-	free(listing->msgs);
-	arena_free(&listing->text);
-	listing_end_free(&listing->end);
-	memset(listing, 0, sizeof(*listing));
 }

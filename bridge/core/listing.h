@@ -2,7 +2,7 @@
 #ifndef BRIDGE_LISTING_H
 #define BRIDGE_LISTING_H
 
-#include "reconcile.h"
+#include "id.h"
 #include "session.h"
 
 #define LISTING_BYTES_MAX (256UL * 1024 * 1024)	/* of memory, for one listing */

@@ -25,10 +25,10 @@ static int search_item(struct session_request *request,
 		       struct wire_error *error_r)
 {
 	struct search *search = (struct search *)request;
+	unsigned char hash[IDMAP_HASH_SIZE];
 
-	buf_clear(&search->id);
-	if (line->count == 0 || !wire_is_id(line->fields[0]) ||
-	    wire_decode(line->fields[0], &search->id) < 0)
+	if (line->count == 0 ||
+	    id_hash_spelt(line->fields[0], &search->id, hash) != NULL)
 		return wire_fail(error_r, "a HIT without a proper id",
 				 line->raw);
 	if (search->count == search->max)
@@ -38,7 +38,7 @@ static int search_item(struct session_request *request,
 		search->hits = mem_grow(search->hits, search->alloc,
 					sizeof(*search->hits));
 	}
-	idmap_hash(view_of_buf(&search->id), search->hits[search->count++]);
+	memcpy(search->hits[search->count++], hash, sizeof(hash));
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 #ifndef BRIDGE_SEARCH_H
 #define BRIDGE_SEARCH_H
 
-#include "idmap.h"
+#include "id.h"
 #include "session.h"
 
 /* One request, and the hits that answered it. */

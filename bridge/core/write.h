@@ -13,7 +13,6 @@
 #ifndef BRIDGE_WRITE_H
 #define BRIDGE_WRITE_H
 
-#include "idmap.h"
 #include "session.h"
 
 enum write_status {

@@ -1,4 +1,5 @@
 #include "fetch.h"
+#include "id.h"
 #include "listing.h"
 #include "tool.h"
 
@@ -21,9 +22,8 @@ find_msg(const struct listing *listing, const char *arg)
 	struct buf id = { NULL, 0, 0 };
 	unsigned char hash[IDMAP_HASH_SIZE];
 	size_t i;
-	bool good = wire_decode(view_of(wire), &id) == 0;
+	bool good = id_hash_spelt(view_of(wire), &id, hash) == NULL;
 
-	idmap_hash(view_of_buf(&id), hash);
 	buf_free(&id);
 	free(wire);
 	for (i = 0; good && i < listing->count; i++) {

@@ -10,6 +10,7 @@
  * whole, after a power cut too. */
 #include "maildir.h"
 #include "file.h"
+#include "id.h"
 #include "wire.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 #include "state.h"
-#include "idmap.h"
+#include "id.h"
 #include "tool.h"
 
 #include <errno.h>

@@ -126,7 +126,7 @@ static void look(struct idmap *map)
 	size_t i, count;
 
 	must(header->uidvalidity > 0 && header->next_uid > 0);
-	must(strlen(header->state) <= IDMAP_STATE_MAX);
+	must(strlen(header->state) <= WIRE_STATE_MAX);
 	known = idmap_known(map, &count);
 	for (i = 0; i < count; i++) {
 		must(known[i].uid > (i == 0 ? 0 : known[i - 1].uid) &&

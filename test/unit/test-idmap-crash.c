@@ -436,7 +436,7 @@ static void test_hostile(void)
 
 	start_anew();
 	buf_append_str(&text, "A 1 ");
-	for (i = 0; i < IDMAP_STATE_MAX * 100; i++)
+	for (i = 0; i < WIRE_STATE_MAX * 100; i++)
 		buf_append_c(&text, 'x');
 	buf_append_str(&text, " - - 0 -\n");
 	forge(HEADER, text.p, text.len, "9 0 0 -");

@@ -306,14 +306,14 @@ static void test_misuse(void)
 static void test_long_state(void)
 {
 	struct idmap *map = created(1);
-	char *state = malloc(IDMAP_STATE_MAX + 2);
+	char *state = malloc(WIRE_STATE_MAX + 2);
 	unsigned int i;
 
-	memset(state, 's', IDMAP_STATE_MAX + 1);
-	state[IDMAP_STATE_MAX + 1] = '\0';
+	memset(state, 's', WIRE_STATE_MAX + 1);
+	state[WIRE_STATE_MAX + 1] = '\0';
 	idmap_set_state(map, state);
 	ok(idmap_commit(map, false, &fault) < 0, "a state has a limit");
-	state[IDMAP_STATE_MAX] = '\0';
+	state[WIRE_STATE_MAX] = '\0';
 	for (i = 0; i < 10; i++) {
 		state[0] = (char)('a' + i);
 		idmap_set_state(map, state);
