@@ -1,11 +1,10 @@
 #include "replay.h"
+#include "request.h"
 #include "transcript.h"
-#include "verb.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FIELDS_MAX 3		/* that are told apart: verb, mailbox, the next */
 #define NONE SIZE_MAX
 
 struct exchange {
@@ -48,38 +47,6 @@ static uint64_t hash_of(struct view text)
 	return hash;
 }
 
-/* Take the next field off; empty at the end. */
-static struct view next_field(struct view *rest)
-{
-	struct view field;
-
-	while (rest->len > 0 && *rest->p == ' ') {
-		rest->p++;
-		rest->len--;
-	}
-	field = *rest;
-	for (field.len = 0; field.len < rest->len &&
-	     field.p[field.len] != ' '; field.len++)
-		;
-	rest->p += field.len;
-	rest->len -= field.len;
-	return field;
-}
-
-/* The verb and the two fields behind it; rest gets what follows them. */
-static enum verb_id
-request_fields(struct view request, struct view fields[FIELDS_MAX],
-	       struct view *rest)
-{
-	enum verb_id verb;
-	int i;
-
-	*rest = request;
-	for (i = 0; i < FIELDS_MAX; i++)
-		fields[i] = next_field(rest);
-	return verb_parse(fields[0], &verb) ? verb : VERB_COUNT;
-}
-
 static bool want_is_header(struct view want)
 {
 	return view_is(want, "header") || view_starts(want, "header,");
@@ -99,8 +66,8 @@ static int index_request(struct replay *replay,
 			 const struct transcript_entry *entry,
 			 struct wire_error *error_r)
 {
-	struct view fields[FIELDS_MAX], rest;
 	struct exchange *exchange;
+	struct request request;
 
 	if (replay->count == REPLAY_REQUESTS_MAX)
 		return index_fail(error_r, entry->line, "too many requests");
@@ -111,9 +78,10 @@ static int index_request(struct replay *replay,
 	}
 	exchange = &replay->exchanges[replay->count++];
 	memset(exchange, 0, sizeof(*exchange));
-	exchange->verb = request_fields(entry->text, fields, &rest);
+	request_parse(entry->text, &request);
+	exchange->verb = request.verb;
 	exchange->hash = hash_of(entry->text);
-	exchange->box = hash_of(fields[1]);
+	exchange->box = hash_of(request.box);
 	exchange->begin = transcript_tell(replay->reader);
 	return 0;
 }
@@ -124,7 +92,7 @@ static int index_item(struct replay *replay,
 		      struct wire_error *error_r)
 {
 	const struct exchange *exchange = &replay->exchanges[replay->open];
-	struct view keyword = next_field(&rest), id = next_field(&rest), field;
+	struct view keyword = wire_next(&rest), id = wire_next(&rest), field;
 	struct item *item;
 
 	if (exchange->verb != VERB_FETCH || view_is(keyword, "WAIT") ||
@@ -144,7 +112,7 @@ static int index_item(struct replay *replay,
 	item->exchange = replay->open;
 	item->box = exchange->box;
 	item->id = hash_of(id);
-	while ((field = next_field(&rest)).len > 0) {
+	while ((field = wire_next(&rest)).len > 0) {
 		if (view_is(field, "part=header"))
 			item->header = true;
 	}
@@ -162,7 +130,7 @@ static int index_reply(struct replay *replay,
 	if (replay->open == replay->count)
 		return replay->count > 0 ? 0 : index_fail(error_r, entry->line,
 				"a reply before any request");
-	word = next_field(&rest);
+	word = wire_next(&rest);
 	if (view_is(word, "*"))
 		return index_item(replay, entry, rest, error_r);
 	if (!view_is(word, "OK") && !view_is(word, "NO"))
@@ -170,7 +138,7 @@ static int index_reply(struct replay *replay,
 	exchange = &replay->exchanges[replay->open++];
 	exchange->complete = true;
 	exchange->full = view_is(word, "OK") &&
-		view_is(next_field(&rest), "full");
+		view_is(wire_next(&rest), "full");
 	if (replay->open < replay->count)
 		replay->exchanges[replay->open].begin =
 			transcript_tell(replay->reader);
@@ -179,7 +147,7 @@ static int index_reply(struct replay *replay,
 
 static void index_note(struct replay *replay, struct view rest)
 {
-	struct view word = next_field(&rest), number = next_field(&rest);
+	struct view word = wire_next(&rest), number = wire_next(&rest);
 	uint64_t status;
 
 	if (view_is(word, "status") && wire_number(number, 255, &status) == 0)
@@ -308,16 +276,16 @@ static int say_line(struct replay *replay, struct view line,
 		return say(output, line, true);
 	buf_append_view(&own, line);	/* to look ahead is to read on */
 	rest = view_of_buf(&own);
-	(void)next_field(&rest);
-	(void)next_field(&rest);
-	id = next_field(&rest);
+	(void)wire_next(&rest);
+	(void)wire_next(&rest);
+	id = wire_next(&rest);
 	size = file_size(replay);
 	if (size == UINT64_MAX) {
 		ret = say(output, view_of_buf(&own), true);
 	} else {
 		buf_printf(&data, "* DATA %.*s %llu", (int)id.len, id.p,
 			   (unsigned long long)size);
-		while ((field = next_field(&rest)).len > 0) {
+		while ((field = wire_next(&rest)).len > 0) {
 			if (view_is(field, "part=header"))
 				buf_append_str(&data, " part=header");
 		}
@@ -330,7 +298,7 @@ static int say_line(struct replay *replay, struct view line,
 
 static bool line_is_final(struct view line)
 {
-	struct view word = next_field(&line);
+	struct view word = wire_next(&line);
 
 	return view_is(word, "OK") || view_is(word, "NO");
 }
@@ -473,7 +441,7 @@ say_fetch(struct replay *replay, uint64_t box, bool header, struct view ids,
 	struct view id;
 	size_t found, last = replay->last;
 
-	while (result == REPLAY_ANSWERED && (id = next_field(&ids)).len > 0) {
+	while (result == REPLAY_ANSWERED && (id = wire_next(&ids)).len > 0) {
 		found = item_find(replay, box, hash_of(id), header);
 		if (found == NONE) {
 			result = say_missing_id(id, output);
@@ -546,18 +514,19 @@ enum replay_result
 replay_answer(struct replay *replay, struct view request,
 	      const struct replay_output *output)
 {
-	struct view fields[FIELDS_MAX], rest;
 	struct exchange asked;
+	struct request parts;
 	size_t n;
 
 	memset(&asked, 0, sizeof(asked));
-	asked.verb = request_fields(request, fields, &rest);
+	request_parse(request, &parts);
+	asked.verb = parts.verb;
 	asked.hash = hash_of(request);
-	asked.box = hash_of(fields[1]);
+	asked.box = hash_of(parts.box);
 	n = find(replay, &asked, LIKE_SAME);
 	if (n == NONE && asked.verb == VERB_CAPS)
 		n = find(replay, &asked, LIKE_VERB);
-	if (n == NONE && asked.verb == VERB_LIST && fields[1].len > 0)
+	if (n == NONE && asked.verb == VERB_LIST && parts.box.len > 0)
 		n = find(replay, &asked, LIKE_FULL);
 	if (n == NONE && asked.verb == VERB_APPEND)
 		n = find(replay, &asked, LIKE_BOX);
@@ -565,7 +534,8 @@ replay_answer(struct replay *replay, struct view request,
 		return say_exchange(replay, n, output);
 	if (asked.verb == VERB_FETCH &&
 	    find(replay, &asked, LIKE_BOX) != NONE)
-		return say_fetch(replay, asked.box, want_is_header(fields[2]),
-				 rest, output);
+		return say_fetch(replay, asked.box,
+				 want_is_header(parts.third), parts.rest,
+				 output);
 	return say_missing(replay, &asked, output);
 }

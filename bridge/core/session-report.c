@@ -160,20 +160,12 @@ static void session_report(struct session *session,
 /* The first field of a request: all but CAPS and LIST alone have a mailbox there. */
 static struct view request_box(const struct session_request *request)
 {
-	struct view box = { "", 0 }, line = view_of_buf(&request->line);
-	const char *space;
+	struct view line = view_of_buf(&request->line);
 
-	if (request->verb == VERB_CAPS || line.len == 0)
-		return box;
-	space = memchr(line.p, ' ', line.len);
-	if (space == NULL)
-		return box;
-	box.p = space + 1;
-	box.len = line.len - (size_t)(box.p - line.p);
-	space = memchr(box.p, ' ', box.len);
-	if (space != NULL)
-		box.len = (size_t)(space - box.p);
-	return box;
+	if (request->verb == VERB_CAPS)
+		return view_of("");
+	(void)wire_next(&line);
+	return wire_next(&line);
 }
 
 void session_request_finished(struct session *session,

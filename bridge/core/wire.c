@@ -103,30 +103,35 @@ static int wire_check_bytes(struct view line, struct wire_error *error_r)
 	return 0;
 }
 
+struct view wire_next(struct view *rest)
+{
+	const char *p = rest->p, *end = p + rest->len, *space;
+	struct view field;
+
+	while (p < end && *p == ' ')
+		p++;
+	space = p == end ? NULL : memchr(p, ' ', (size_t)(end - p));
+	field.p = p;
+	field.len = (size_t)((space == NULL ? end : space) - p);
+	rest->p = p + field.len;
+	rest->len = (size_t)(end - rest->p);
+	return field;
+}
+
 static void wire_split(struct wire_reader *reader, struct view rest,
 		       struct wire_line *line)
 {
-	const char *p = rest.p, *end = rest.p + rest.len, *space;
+	struct view field;
 
 	line->count = 0;
-	for (;;) {
-		while (p < end && *p == ' ')
-			p++;
-		if (p == end)
-			break;
-		space = memchr(p, ' ', (size_t)(end - p));
-		if (space == NULL)
-			space = end;
+	while ((field = wire_next(&rest)).len > 0) {
 		if (line->count == reader->fields_size) {
 			reader->fields_size = reader->fields_size * 2 + 16;
 			reader->fields = mem_grow(reader->fields,
 						  reader->fields_size,
 						  sizeof(*reader->fields));
 		}
-		reader->fields[line->count].p = p;
-		reader->fields[line->count].len = (size_t)(space - p);
-		line->count++;
-		p = space;
+		reader->fields[line->count++] = field;
 	}
 	line->fields = reader->fields;
 }

@@ -77,6 +77,9 @@ void wire_encode_elem(struct view bytes, struct buf *out);
 /* Whether a field is an id: at most WIRE_ID_MAX bytes decoded, and no lone -. */
 bool wire_is_id(struct view field);
 
+/* Take the next field off the rest of a line; an empty one at its end. */
+struct view wire_next(struct view *rest);
+
 /* A decimal number without sign, at most max. Returns 0, -1. */
 int wire_number(struct view field, uint64_t max, uint64_t *number_r);
 /* Split "key=value" or "key". Returns true if there was a "=". */

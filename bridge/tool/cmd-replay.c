@@ -1,6 +1,6 @@
 #include "replay.h"
+#include "request.h"
 #include "tool.h"
-#include "verb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,47 +32,6 @@ static int print_stderr(void *context, struct view line)
 	return 0;
 }
 
-/* The next request. Returns 1, 0 at the end of stdin, -1 if it is too long. */
-static int read_request(struct buf *line)
-{
-	int c;
-
-	buf_clear(line);
-	while ((c = getc_unlocked(stdin)) != EOF && c != '\n') {
-		if (line->len == WIRE_LINE_MAX)
-			return -1;
-		buf_append_c(line, (char)c);
-	}
-	return c == '\n';
-}
-
-/* The octets that follow APPEND box - size=N are nothing to us. */
-static void skip_octets(struct view request)
-{
-	struct view word = { NULL, 0 }, key, value;
-	const char *end = request.p + request.len, *p = request.p;
-	uint64_t left = 0;
-	unsigned int n;
-
-	if (!view_starts(request, "APPEND "))
-		return;
-	for (n = 0; p < end; n++) {
-		while (p < end && *p == ' ')
-			p++;
-		word.p = p;
-		while (p < end && *p != ' ')
-			p++;
-		word.len = (size_t)(p - word.p);
-		if (n == 2 && !view_is(word, "-"))
-			return;
-		if (n > 2 && wire_option(word, &key, &value) &&
-		    view_is(key, "size"))
-			(void)wire_number(value, WIRE_MESSAGE_MAX, &left);
-	}
-	while (left > 0 && getc_unlocked(stdin) != EOF)
-		left--;
-}
-
 static int serve(struct replay *replay, const char *path)
 {
 	static const struct replay_output output = {
@@ -82,10 +41,12 @@ static int serve(struct replay *replay, const char *path)
 	char quoted[WIRE_QUOTE_SIZE];
 	struct buf line = { NULL, 0, 0 };
 	enum replay_result result = REPLAY_ANSWERED;
+	struct request request;
 	int ret;
 
-	while ((ret = read_request(&line)) > 0) {
-		skip_octets(view_of_buf(&line));
+	while ((ret = request_read(stdin, &line)) > 0) {
+		request_parse(view_of_buf(&line), &request);
+		request_skip(stdin, request_octets(&request));
 		result = replay_answer(replay, view_of_buf(&line), &output);
 		if (result == REPLAY_MISSING)
 			tool_warn("warning: %s has no answer to %s", path,
