@@ -1,0 +1,30 @@
+# test/lib/circles, which holds HACKING.md's "Layers": who needs whom, by symbols.
+
+load ../lib/common
+
+# object NAME TEXT: compile C.
+object() {
+	printf '%s\n' "$2" >"$TMP/$1.c"
+	"${CC:-gcc}" -c -o "$TMP/$1.o" "$TMP/$1.c"
+}
+
+@test "files that need one another are named, with the symbols that close the circle" {
+	object low 'void c_one(void); void a_one(void); void a_one(void) { c_one(); }'
+	object mid 'void a_one(void); void b_one(void); void b_one(void) { a_one(); }'
+	object high 'void b_one(void); void c_one(void); void c_one(void) { b_one(); }'
+	object other 'void b_one(void); void d_one(void); void d_one(void) { b_one(); }'
+	run -1 "$ROOT/test/lib/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o "$TMP"/other.o
+	assert_output '3 files need one another:
+  high needs mid: b_one
+  low needs high: c_one
+  mid needs low: a_one'
+}
+
+@test "files that need one another in one direction only are no circle" {
+	object low 'void a_one(void); void a_one(void) { }'
+	object mid 'void a_one(void); void b_one(void); void b_one(void) { a_one(); }'
+	object high 'void a_one(void); void b_one(void); void c_one(void);
+		void c_one(void) { a_one(); b_one(); }'
+	run -0 "$ROOT/test/lib/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o
+	refute_output
+}
