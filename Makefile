@@ -40,9 +40,6 @@ DOCDIR ?= $(PREFIX)/share/doc/dovebridge
 MODULEDIR ?= /usr/lib/dovecot/modules
 PATHS = -DLIBEXECDIR='"$(LIBEXECDIR)"' -DMODULEDIR='"$(MODULEDIR)"'
 
-CORE_SRC = $(wildcard bridge/core/*.c)
-CORE_OBJ = $(CORE_SRC:bridge/%.c=$(B)/%.o)
-
 PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(B)/lib20_bridge_plugin.so
 
 all: $(PROGRAMS)		## build into build/ (the default)
@@ -55,36 +52,48 @@ $(B)/flags: always
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS" | cmp -s - $@ || printf '%s\n' "$$FLAGS" >$@
 
-$(B)/core/%.o: bridge/core/%.c $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core -c -o $@ $<
+# The folders of bridge/ are rooms. What a file of one may include: the headers of its own,
+# of the rooms that stand here, and of what these may include. The compiler sees no others.
+SEES.core/base    =
+SEES.core/wire    = core/base
+SEES.core/map     = core/wire
+SEES.core/session = core/wire
+SEES.core/verbs   = core/map core/session
+SEES.core/answer  = core/wire
+SEES.core         = core/verbs core/answer
+SEES.launch       = core/base
+SEES.tool         = core
+SEES.tool/serve   = tool
+SEES.tool/export  = tool
+SEES.store        = core
 
-LAUNCH_OBJ = $(B)/core/rmtree.o $(B)/core/mount.o $(B)/core/sweep.o $(B)/core/clock.o
-$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -MMD -MP -Ibridge/core -o $@ $< \
-		$(LAUNCH_OBJ) \
-		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
+# rooms ROOM...: they and all that they see. includes ROOM...: that as flags.
+rooms = $(sort $(foreach room,$(1),$(room) $(call rooms,$(SEES.$(room)))))
+includes = $(patsubst %,-Ibridge/%,$(call rooms,$(1)))
+# objects PATTERN...: those of the sources in bridge/ that match.
+objects = $(patsubst bridge/%.c,$(B)/%.o,$(wildcard $(1:%=bridge/%.c)))
 
-STORE_SRC = $(wildcard bridge/store/*.c)
-STORE_OBJ = $(STORE_SRC:bridge/%.c=$(B)/%.o)
+CORE_OBJ = $(call objects,core/*/*)
+STORE_OBJ = $(call objects,store/*)
+TOOL_OBJ = $(call objects,tool/* tool/*/*)
 DOVECOT_INCLUDE ?= /usr/include/dovecot
 
-$(B)/store/%.o: bridge/store/%.c $(B)/flags
+$(B)/store/%.o: PLUGIN_FLAGS = -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
+$(B)/%.o: bridge/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE) \
-		-Ibridge/core $(PATHS) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP $(call includes,$(patsubst %/,%,$(dir $*))) \
+		$(PLUGIN_FLAGS) $(PATHS) -c -o $@ $<
+
+LAUNCH_OBJ = $(addprefix $(B)/core/base/,clock.o mount.o rmtree.o sweep.o)
+$(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -MMD -MP $(call includes,launch) -o $@ $< \
+		$(LAUNCH_OBJ) \
+		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
 
 # symbols of Dovecot are resolved by the process that loads the plugin
 $(B)/lib20_bridge_plugin.so: $(STORE_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
-
-TOOL_SRC = $(wildcard bridge/tool/*.c)
-TOOL_OBJ = $(TOOL_SRC:bridge/%.c=$(B)/%.o)
-
-$(B)/tool/%.o: bridge/tool/%.c $(B)/flags
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -Ibridge/core $(PATHS) -c -o $@ $<
 
 $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
 	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(LIBS_CORE)
@@ -116,13 +125,13 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --vgdb=no \
 
 $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP $(call includes,core) -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
 # what test/fault/matrix drives
 $(B)/fault/%: test/fault/%.c $(CORE_OBJ) $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -Ibridge/core -Itest/unit -o $@ $< \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP $(call includes,core) -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
 unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/fault/exchange
@@ -154,7 +163,7 @@ $(B)/under.so: test/lib/under.c $(B)/flags
 
 # a plugin with mistakes, for test/lib/planted
 $(B)/planted.so: test/lib/planted.c $(STORE_OBJ) $(CORE_OBJ)
-	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -Ibridge/core -Wl,--wrap=caps_init -o $@ \
+	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) $(call includes,core) -Wl,--wrap=caps_init -o $@ \
 		$(filter %.c %.o,$^) $(LIBS_CORE)
 
 check-asan-plugin: all bench-programs $(B)/fault/exchange $(B)/under.so	## the plugin in Dovecot under the same
@@ -216,8 +225,8 @@ differ:				## random commands, before Dovecot's maildir and the bridge, 10 minut
 	test/lib/staged test/lib/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
 
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
-FUZZ_CORE = $(filter-out $(B)/core/proc%.o,$(CORE_OBJ))
-FUZZ_LINK = -Ibridge/core -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime
+FUZZ_CORE = $(filter-out $(B)/core/session/proc%.o,$(CORE_OBJ))
+FUZZ_LINK = $(call includes,core) -Itest/fuzz -Itest/unit -Wl,--wrap=poll -Wl,--wrap=clock_gettime
 
 $(B)/fuzz/replay-%: test/fuzz/fuzz-%.c test/fuzz/world.c test/fuzz/replay.c $(FUZZ_CORE) $(B)/flags
 	@mkdir -p $(@D)
@@ -303,4 +312,4 @@ help:				## this list
 .PHONY: all always bench bench-programs deps demo unit check check-unit \
 	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
 
--include $(wildcard $(B)/*/*.d $(B)/*.d)
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

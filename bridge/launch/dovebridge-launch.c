@@ -13,9 +13,9 @@
  *   - SIGTERM, SIGHUP, SIGINT or SIGQUIT arrives: SIGTERM to the group,
  *     LAUNCH_TERM_MSECS, SIGKILL;
  *   - the parent is gone, be it by kill -9: the kernel sends the SIGTERM that
- *     core/proc asked for, and stderr has no reader any more, which needs no
+ *     core/session/proc asked for, and stderr has no reader any more, which needs no
  *     permission to be seen. The backend sees EOF on its stdin, and first gets
- *     LAUNCH_GRACE_MSECS (or what core/proc says) to finish what it is writing.
+ *     LAUNCH_GRACE_MSECS (or what core/session/proc says) to finish what it is writing.
  *   - the launcher itself is killed: the backend dies with it.
  *
  * The status is the backend's, 128 + N if signal N ended it, 127 if it was not
@@ -44,7 +44,7 @@
 #include <pipeline.h>
 
 #define LAUNCH_GRACE_MSECS 500		/* parent gone, before SIGTERM; without */
-#define LAUNCH_GRACE_ENV "DOVEBRIDGE_GRACE_MSECS"	/* this, which core/proc sets */
+#define LAUNCH_GRACE_ENV "DOVEBRIDGE_GRACE_MSECS"	/* this, from proc.c */
 #define LAUNCH_GRACE_MAX_MSECS (24 * 3600 * 1000)
 #define LAUNCH_TERM_MSECS 2000		/* SIGTERM, before SIGKILL */
 #define LAUNCH_KILL_MSECS 500		/* SIGKILL, before giving up on it */
@@ -54,7 +54,7 @@
 #define LAUNCH_NOT_EXECUTABLE 126
 #define LAUNCH_SIGNAL_BASE 128
 
-/* core/proc.c knows a program that did not start by these words. */
+/* core/session/proc.c knows a program that did not start by these words. */
 #define LAUNCH_FAILED "error: could not be started: "
 
 struct launch {
@@ -280,7 +280,7 @@ static bool watch(struct launch *launch)
 /* Go over into another process group, or SIGKILL for the own one would take the
  * exit status along: into that of a child which made it and ended, but is not
  * reaped yet. The own group's id remains ours as long as our pid does. A
- * session leader, which core/proc never makes of us, has to stay. */
+ * session leader, which core/session/proc never makes of us, has to stay. */
 static void leave_group(struct launch *launch)
 {
 	siginfo_t info;

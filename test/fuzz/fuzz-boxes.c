@@ -1,4 +1,4 @@
-/* core/boxes: a file that somebody else wrote, and then what a backend lists. The
+/* core/verbs/boxes: a file that somebody else wrote, and then what a backend lists. The
  * first part of the input is the file, whose "OK full sum=?" stands for the right sum;
  * the others are answers. */
 #include "boxes.h"

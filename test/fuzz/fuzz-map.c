@@ -1,4 +1,4 @@
-/* core/idmap: a file that somebody else wrote. The input is its text; a "?" where
+/* core/map/idmap: a file that somebody else wrote. The input is its text; a "?" where
  * a commit has START or a checksum stands for the right one. What follows FUZZ_NEXT is
  * written to the file after it was opened, by somebody else too.
  *

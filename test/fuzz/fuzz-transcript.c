@@ -1,4 +1,4 @@
-/* core/transcript and core/replay: a file that somebody else wrote. The input's first
+/* core/wire/transcript and core/answer/replay: a file that somebody else wrote. The input's first
  * part is its text behind the first line; "?" at its start stands for no such line. Each
  * other part is a request that is answered from it, or with "?" at its start what stands
  * in the file from then on.

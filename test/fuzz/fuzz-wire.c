@@ -1,4 +1,4 @@
-/* core/wire, and what takes fields apart: caps, flags, ids, and texts of faults.
+/* core/wire/wire, and what takes fields apart: caps, flags, ids, and texts of faults.
  * The first byte of the input says in what pieces the rest comes; the reader must
  * say the same as when it comes byte by byte. */
 #include "caps.h"

@@ -1,4 +1,4 @@
-/* core/words: what is split and joined again is split into the same words. */
+/* core/base/words: what is split and joined again is split into the same words. */
 #include "fuzz.h"
 #include "words.h"
 

@@ -1,6 +1,6 @@
 /* What the fuzzers share. Each is one file fuzz-NAME.c with the one function that
  * libFuzzer calls; replay.c calls it for what is stored in corpus/NAME. They are
- * linked with core/ and, in place of core/proc, with world.c. */
+ * linked with core/ and, in place of core/session/proc, with world.c. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

@@ -262,7 +262,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int msecs)
 	return 0;
 }
 
-/* --- core/proc, as core/proc.h has it ------------------------------------------- */
+/* --- core/session/proc, as its header has it -------------------------------------- */
 
 int proc_start(const struct proc_settings *set, struct proc **proc_r,
 	       struct fault *fault)

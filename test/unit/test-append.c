@@ -1,4 +1,4 @@
-/* core/append: a message is stored once, whole, or it is said that nobody knows. */
+/* core/verbs/append: a message is stored once, whole, or it is said that nobody knows. */
 #include "session-kit.h"
 #include "clock.h"
 #include "write.h"

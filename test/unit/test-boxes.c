@@ -1,4 +1,4 @@
-/* core/boxes: which mailboxes there are, and the file that remembers it. */
+/* core/verbs/boxes: which mailboxes there are, and the file that remembers it. */
 #include "session-kit.h"
 #include "boxes.h"
 

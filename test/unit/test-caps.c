@@ -1,4 +1,4 @@
-/* core/caps: what the answer to CAPS means. */
+/* core/wire/caps: what the answer to CAPS means. */
 #include "caps.h"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-/* core/fault: codes, texts, and what of foreign bytes may stand in them. */
+/* core/base/fault: codes, texts, and what of foreign bytes may stand in them. */
 #include "fault.h"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-/* core/fetch: one message, whole or not at all. */
+/* core/verbs/fetch: one message, whole or not at all. */
 #include "session-kit.h"
 #include "fetch.h"
 

@@ -1,4 +1,4 @@
-/* core/file, and the files of core/idmap: modes whatever the umask is, and what somebody
+/* core/base/file, and the files of core/map/idmap: modes whatever the umask is, and what somebody
  * else has put in their place. */
 #include "file.h"
 #include "idmap.h"

@@ -1,4 +1,4 @@
-/* core/listing: the answers to LIST, right and wrong. */
+/* core/verbs/listing: the answers to LIST, right and wrong. */
 #include "session-kit.h"
 #include "listing.h"
 #include "names.h"

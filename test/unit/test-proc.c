@@ -1,4 +1,4 @@
-/* core/proc and dovebridge-launch together, without Dovecot.
+/* core/session/proc and dovebridge-launch together, without Dovecot.
  *
  * The backends are this program itself, started with the name of one of the
  * modes below. As root the tests first run as Dovecot's lmtp does (real uid 0,

@@ -1,4 +1,4 @@
-/* core/request: what a request names, and the octets that follow its line. */
+/* core/answer/request: what a request names, and the octets that follow its line. */
 #include "request.h"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-/* core/search: hits, what they say together, and when nothing is known. */
+/* core/verbs/search: hits, what they say together, and when nothing is known. */
 #include "session-kit.h"
 #include "search.h"
 

@@ -1,4 +1,4 @@
-/* core/session, with real backends: order, deadlines, death and restart. */
+/* core/session/session, with real backends: order, deadlines, death and restart. */
 #include "session-kit.h"
 #include "clock.h"
 

@@ -1,4 +1,4 @@
-/* core/sweep: folders of the dead are removed, those of the living never. */
+/* core/base/sweep: folders of the dead are removed, those of the living never. */
 #include "sweep.h"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-/* core/transcript and core/replay: a conversation in a file, and back. */
+/* core/wire/transcript and core/answer/replay: a conversation in a file, and back. */
 #include "transcript.h"
 #include "replay.h"
 #include "tap.h"

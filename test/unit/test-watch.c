@@ -1,4 +1,4 @@
-/* core/watch, with real backends: nothing waits, whatever they do. */
+/* core/verbs/watch, with real backends: nothing waits, whatever they do. */
 #include "session-kit.h"
 #include "clock.h"
 

@@ -1,4 +1,4 @@
-/* core/wire: bytes to lines, fields and octets, and back. */
+/* core/wire/wire: bytes to lines, fields and octets, and back. */
 #include "wire.h"
 #include "tap.h"
 

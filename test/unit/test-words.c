@@ -1,4 +1,4 @@
-/* core/words: bridge_command to words and back. */
+/* core/base/words: bridge_command to words and back. */
 #include "words.h"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-/* core/write: what a store says it has done, message by message. */
+/* core/verbs/write: what a store says it has done, message by message. */
 #include "session-kit.h"
 #include "write.h"
 

@@ -1,4 +1,5 @@
-# test/lib/circles, which holds HACKING.md's "Layers": who needs whom, by symbols.
+# HACKING.md's "Layers": what a room may include, and test/lib/circles: who needs whom, by
+# symbols.
 
 load ../lib/common
 
@@ -27,4 +28,21 @@ object() {
 		void c_one(void) { a_one(); b_one(); }'
 	run -0 "$ROOT/test/lib/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o
 	refute_output
+}
+
+# compiles ROOM FILE LINE: whether a file compiles with that line more.
+compiles() {
+	rm -rf "$TMP/tree"
+	mkdir "$TMP/tree"
+	cp -r "$ROOT/Makefile" "$ROOT/bridge" "$TMP/tree"
+	sed -i "1i $3" "$TMP/tree/bridge/$1/$2.c"
+	env -u MAKEFLAGS "${MAKE:-make}" -s -C "$TMP/tree" "build/$1/$2.o"
+}
+
+@test "a room includes the rooms below it, and no other" {
+	compiles core/verbs write '#include "session.h"'
+	run ! compiles core/wire wire '#include "session.h"'
+	assert_output --partial 'session.h: No such file'
+	run ! compiles core/map reconcile '#include "session.h"'
+	run ! compiles tool tool '#include "keeper.h"'
 }
