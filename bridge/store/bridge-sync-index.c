@@ -531,11 +531,13 @@ int bridge_sync_index(struct bridge_sync *sync)
 		flags |= MAIL_INDEX_SYNC_FLAG_REQUIRE_CHANGES;
 	i_array_init(&sync->index.expunged_uids, 32);
 	sync->index.optimization = sync->mbox->box.index->optimization_set;
+	/* the one that marks the index as deleted is the last that it takes: what
+	   else there is to do is done if the mailbox stays after all */
 	do {
 		ret = bridge_sync_commit(sync, flags);
-	} while (ret > 0);
+	} while (ret > 0 && !sync->mbox->box.delete_sync_check);
 	bridge_sync_hold(sync, FALSE);
 	idmap_rollback(sync->mbox->map);
 	array_free(&sync->index.expunged_uids);
-	return ret;
+	return ret < 0 ? -1 : 0;
 }

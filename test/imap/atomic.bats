@@ -338,3 +338,28 @@ refused() {
 	assert_line --partial 'RFC822.SIZE 46 BODY'
 	refute_output --partial EXPUNGE
 }
+
+@test "a mailbox whose index was lost is deleted; if the store refuses it is there as before" {
+	imap <<-'END'
+		a CREATE Box
+		a append Box one,two (\Seen)
+		a SELECT Box
+	END
+	faults 'DELETE no CANNOT'
+	find "$TMP/state" -name 'dovecot.index*' -delete
+	imap <<-'END'
+		a DELETE Box
+		a SELECT Box
+		a show
+	END
+	assert_line --regexp '^a NO \[CANNOT\]'
+	assert_shows a '1 one \Seen' '2 two \Seen'
+	faults
+	find "$TMP/state" -name 'dovecot.index*' -delete
+	imap <<-'END'
+		a DELETE Box
+		a LIST "" *
+	END
+	assert_line 'a OK Delete completed'
+	refute_line --partial ' Box'
+}
