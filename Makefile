@@ -65,7 +65,14 @@ SEES.launch       = core/base
 SEES.tool         = core
 SEES.tool/serve   = tool
 SEES.tool/export  = tool
-SEES.store        = core
+SEES.plugin/compat  = core
+SEES.plugin/base    = plugin/compat
+SEES.plugin/list    = plugin/base
+SEES.plugin/sync    = plugin/list
+SEES.plugin/change  = plugin/sync
+SEES.plugin/read    = plugin/change
+SEES.plugin/doveadm = plugin/list
+SEES.plugin         = plugin/read plugin/doveadm
 
 # rooms ROOM...: they and all that they see. includes ROOM...: that as flags.
 rooms = $(sort $(foreach room,$(1),$(room) $(call rooms,$(SEES.$(room)))))
@@ -74,11 +81,11 @@ includes = $(patsubst %,-Ibridge/%,$(call rooms,$(1)))
 objects = $(patsubst bridge/%.c,$(B)/%.o,$(wildcard $(1:%=bridge/%.c)))
 
 CORE_OBJ = $(call objects,core/*/*)
-STORE_OBJ = $(call objects,store/*)
+PLUGIN_OBJ = $(call objects,plugin/* plugin/*/*)
 TOOL_OBJ = $(call objects,tool/* tool/*/*)
 DOVECOT_INCLUDE ?= /usr/include/dovecot
 
-$(B)/store/%.o: PLUGIN_FLAGS = -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
+$(B)/plugin/%.o: PLUGIN_FLAGS = -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
 $(B)/%.o: bridge/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(call includes,$(patsubst %/,%,$(dir $*))) \
@@ -92,7 +99,7 @@ $(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/fla
 		$$($(PKG_CONFIG) --cflags --libs libpipeline) -lbsd
 
 # symbols of Dovecot are resolved by the process that loads the plugin
-$(B)/lib20_bridge_plugin.so: $(STORE_OBJ) $(CORE_OBJ)
+$(B)/lib20_bridge_plugin.so: $(PLUGIN_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
 
 $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
@@ -162,7 +169,7 @@ $(B)/under.so: test/lib/under.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
 # a plugin with mistakes, for test/lib/planted
-$(B)/planted.so: test/lib/planted.c $(STORE_OBJ) $(CORE_OBJ)
+$(B)/planted.so: test/lib/planted.c $(PLUGIN_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) $(call includes,core) -Wl,--wrap=caps_init -o $@ \
 		$(filter %.c %.o,$^) $(LIBS_CORE)
 

@@ -45,4 +45,7 @@ compiles() {
 	assert_output --partial 'session.h: No such file'
 	run ! compiles core/map reconcile '#include "session.h"'
 	run ! compiles tool tool '#include "keeper.h"'
+	run ! compiles plugin/list bridge-known '#include "bridge-sync.h"'
+	run ! compiles plugin/sync bridge-sync '#include "bridge-save.h"'
+	run ! compiles plugin/change bridge-copy '#include "bridge-mail.h"'
 }

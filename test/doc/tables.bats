@@ -27,7 +27,7 @@ help_section() { "$DOVEBRIDGE" --help | sed -n "/^$1/,/^\$/{s/^  //p;}"; }
 
 @test "every setting of the plugin is in dovebridge.conf(5), and the other way round" {
 	sed -n '/setting_names\[\] = {/,/^}/s/.*"\(bridge_[a-z_]*\)".*/\1/p' \
-		"$ROOT/bridge/store/bridge-settings.c" | sort >"$TMP/code"
+		"$ROOT/bridge/plugin/compat/bridge-settings.c" | sort >"$TMP/code"
 	grep '^\.It Sy bridge_' "$ROOT/man/dovebridge.conf.5" | awk '{ print $3 }' | sort >"$TMP/page"
 	run diff "$TMP/code" "$TMP/page"
 	assert_success
@@ -35,7 +35,7 @@ help_section() { "$DOVEBRIDGE" --help | sed -n "/^$1/,/^\$/{s/^  //p;}"; }
 
 # of_command COMMAND SOURCE: its columns and options are those of its section.
 of_command() {
-	local source=$ROOT/bridge/store/$2
+	local source=$ROOT/bridge/plugin/doveadm/$2
 	sed -n "/^\\.Ss doveadm bridge $1/,/^\\.S[hs] /{/^\\.Ss doveadm bridge $1/d;p;}" "$ROOT/man/doveadm-bridge.1" >"$TMP/section"
 	sed -n '/_columns\[\] = {/,/^};/p' "$source" | grep -oE '"[a-z]+"' | tr -d '"' | sort -u >"$TMP/code"
 	grep -E '^\.(It )?Sy [a-z]+' "$TMP/section" |
@@ -58,7 +58,7 @@ of_command() {
 
 @test "the events and fields of the plugin are in dovebridge.conf(5), and the other way round" {
 	# the names, then each one's fields
-	sed -n '/^bridge_event_started/,$p' "$ROOT/bridge/store/bridge-event.c" |
+	sed -n '/^bridge_event_started/,$p' "$ROOT/bridge/plugin/base/bridge-event.c" |
 		grep -oE '(set_name|add_int|add_str)\("[a-z_]+"' | sed 's/.*("//; s/"//' >"$TMP/code"
 	sed -n '/^\.Sh EVENTS/,/^\.El/s/^\.It//p' "$ROOT/man/dovebridge.conf.5" |
 		awk -F ' *Ta ' '!/Em/ { if ($1 != "") print $1; print $2 }' | tr -d ' ' >"$TMP/page"

@@ -1,4 +1,4 @@
-/* The brake beyond one list (core/reconcile.c has what one list means).
+/* The brake beyond one list (core/map/reconcile.c has what one list means).
  *
  * What goes with one list because it is little adds up: the header extension
  * "bridge-losses" of the index has how many messages have gone so since when, and a list

@@ -116,7 +116,7 @@ struct bridge_sync_queue {
 						   may be overwritten */
 };
 
-/* Changes that wait for the store (core/flags.h). */
+/* Changes that wait for the store (core/wire/flags.h). */
 struct bridge_sync_marks {
 	bool pushed;		/* left is known */
 	bool left;

@@ -77,7 +77,7 @@ struct bridge_mailbox_list {
 struct bridge_index_header {
 	uint8_t guid[IDMAP_GUID_SIZE];
 	uint32_t generation;
-	uint32_t marks;		/* messages may have marks (core/flags.h) */
+	uint32_t marks;		/* messages may have marks (core/wire/flags.h) */
 	uint32_t listed_uid;	/* the next UID when the store was listed last:
 				   from it on are messages that it was given
 				   since */

@@ -40,7 +40,7 @@ bool bridge_mailbox_has_children(struct bridge_mailbox *mbox)
 }
 
 /* Whether the store has the mailbox at the moment. If it does not, clients are
-   shown what is known of it, read-only (boxes.c). */
+   shown what is known of it, read-only (core/verbs/boxes.c). */
 static bool mailbox_is_there(const struct listing_box *lbox)
 {
 	return lbox != NULL && lbox->missing_since == 0;

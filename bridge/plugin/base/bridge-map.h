@@ -1,4 +1,4 @@
-/* The map of a mailbox (core/idmap.h), and what the index knows of it: see
+/* The map of a mailbox (core/map/idmap.h), and what the index knows of it: see
  * bridge-map.c. */
 #ifndef BRIDGE_MAP_H
 #define BRIDGE_MAP_H
@@ -36,7 +36,7 @@ void bridge_map_stays_in_step(struct bridge_mailbox *mbox,
  * one; 0 if the index does not know. */
 uint32_t bridge_map_listed_uid(struct bridge_mailbox *mbox,
 			       struct mail_index_view *view);
-/* Whether the index says that there are marks (core/flags.h); the second of the index as
+/* Whether the index says that there are marks (core/wire/flags.h); the second of the index as
  * it is now. */
 bool bridge_map_has_marks(struct bridge_mailbox *mbox,
 			  struct mail_index_view *view);
