@@ -97,8 +97,8 @@ int idmap_open(struct idmap *map, struct fault *fault);
 /* Somebody has seen a commit end there, which was synced to the disk, in the map of this
  * GUID and generation. From now on idmap_open fails (INTERNAL) if the file goes on behind
  * a last sound commit that ends before: no crash has torn that, it is damaged, and its
- * UIDs are not to be given out again. A file that ends there is an older copy, and is good.
- * end 0: nothing is known. */
+ * UIDs are not to be given out again. A file that ends there is an older copy, and is
+ * good. end 0: nothing is known. */
 void idmap_expect(struct idmap *map, const unsigned char guid[IDMAP_GUID_SIZE],
 		  uint32_t generation, uint64_t end);
 const struct idmap_header *idmap_header(const struct idmap *map);

@@ -31,8 +31,9 @@ enum reconcile_verdict {
 	RECONCILE_TWICE		/* the id had a line before: a wrong listing */
 };
 
-/* What went with lists of late (reconcile_lost), as it is kept. Two losses that are less
- * than a pause apart are in one window of that length, or in two that follow each other. */
+/* What went with lists of late (reconcile_lost), as it is kept. Two losses that
+ * are less than a pause apart are in one window of that length, or in two that
+ * follow each other. */
 struct reconcile_losses {
 	int64_t since;
 	uint32_t count;		/* in the window that began then */

@@ -67,8 +67,9 @@ int proc_start(const struct proc_settings *set, struct proc **proc_r,
  * take EPIPE for what it is.
  *
  * proc_stderr_read takes what is there, within a bound, and never blocks. Lines
- * above PROC_STDERR_BURST and _RATE become one line "warning: N more lines" a second. stderr_cb is
- * called from proc_stderr_read, proc_stop and proc_free; it must not call them. */
+ * above PROC_STDERR_BURST and _RATE become one line "warning: N more lines" a
+ * second. stderr_cb is called from proc_stderr_read, proc_stop and proc_free; it
+ * must not call them. */
 int proc_fd_in(const struct proc *proc);
 int proc_fd_out(const struct proc *proc);
 int proc_fd_err(const struct proc *proc);

@@ -1,5 +1,5 @@
-/* Ids, of messages and of mailboxes: an id is the bytes that its field decodes to, however
- * that is spelt. */
+/* Ids, of messages and of mailboxes: an id is the bytes that its field decodes to,
+ * however that is spelt. */
 #ifndef BRIDGE_ID_H
 #define BRIDGE_ID_H
 

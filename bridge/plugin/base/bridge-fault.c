@@ -4,7 +4,7 @@
 #include "bridge-fault.h"
 #include "bridge-private.h"
 
-/* protocol.md, "Errors". log: the backend said so in the normal course of
+/* protocol.md, "Errors". normal: the backend says so in the normal course of
    things, which is no news for the admin. */
 static const struct {
 	enum mail_error error;

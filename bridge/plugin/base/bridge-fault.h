@@ -1,7 +1,7 @@
 /* A fault of core/ as Dovecot's errors: the user's text with a MAIL_ERROR_*,
  * the admin's text in the log, once. */
-#ifndef BRIDGE_FAULT_STORE_H
-#define BRIDGE_FAULT_STORE_H
+#ifndef BRIDGE_FAULT_PLUGIN_H
+#define BRIDGE_FAULT_PLUGIN_H
 
 #include "fault.h"
 

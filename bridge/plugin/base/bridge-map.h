@@ -36,8 +36,8 @@ void bridge_map_stays_in_step(struct bridge_mailbox *mbox,
  * one; 0 if the index does not know. */
 uint32_t bridge_map_listed_uid(struct bridge_mailbox *mbox,
 			       struct mail_index_view *view);
-/* Whether the index says that there are marks (core/wire/flags.h); the second of the index as
- * it is now. */
+/* Whether the index says that there are marks (core/wire/flags.h); the second of the
+ * index as it is now. */
 bool bridge_map_has_marks(struct bridge_mailbox *mbox,
 			  struct mail_index_view *view);
 bool bridge_map_index_has_marks(struct bridge_mailbox *mbox);

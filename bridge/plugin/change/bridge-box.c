@@ -132,9 +132,9 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 	return ret < 0 ? -1 : index_storage_mailbox_update(box, &index_update);
 }
 
-/* A store may take CREATE of what it has for well done. It is asked for its mailboxes now:
-   another session may just have deleted this one. Returns 0, -1 with the storage's error
-   set. */
+/* A store may take CREATE of what it has for well done. It is asked for its
+   mailboxes now: another session may just have deleted this one. Returns 0, -1
+   with the storage's error set. */
 static int bridge_box_check_new(struct bridge_mailbox *mbox)
 {
 	const struct listing_box *lbox;
@@ -454,9 +454,9 @@ struct box_locks {
 	size_t count;
 };
 
-/* A save that is in progress ends under the name that it began with, and nobody begins one
-   meanwhile. In the order of names; everybody else holds one lock at the most. Returns
-   0, or -1 and a fault. */
+/* A save that is in progress ends under the name that it began with, and nobody
+   begins one meanwhile. In the order of names; everybody else holds one lock at
+   the most. Returns 0, or -1 and a fault. */
 static int bridge_box_lock(struct bridge_mailbox_list *list, const char *name,
 			   struct box_locks *locks, struct fault *fault)
 {

@@ -136,7 +136,8 @@ static void save_find_all(struct bridge_save_context *ctx, uint32_t next_uid)
 		if (seq != 0) {
 			mail_index_lookup_uid(view, seq, &saved->uid);
 			saved->change = saved_change(NULL,
-				bridge_flags_of(&ctx->mbox->box, view, seq), saved->flags);
+				bridge_flags_of(&ctx->mbox->box, view, seq),
+				saved->flags);
 		}
 	} T_END;
 	mail_index_view_close(&view);

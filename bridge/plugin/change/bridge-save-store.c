@@ -103,7 +103,8 @@ static int save_appends(struct bridge_save_context *ctx, unsigned int n,
 }
 
 /* COPY or MOVE from the nth on, as long as they come from one mailbox and are not
-   too many at once. Returns their number, -1 and a fault: FAULT_NONE if a message is gone. */
+   too many at once. Returns their number, -1 and a fault: FAULT_NONE if a message
+   is gone. */
 static int save_copies(struct bridge_save_context *ctx, unsigned int n,
 		       struct fault *fault)
 {

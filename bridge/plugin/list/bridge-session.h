@@ -1,6 +1,6 @@
 /* The session with a backend: see bridge-session.c. */
-#ifndef BRIDGE_SESSION_STORE_H
-#define BRIDGE_SESSION_STORE_H
+#ifndef BRIDGE_SESSION_PLUGIN_H
+#define BRIDGE_SESSION_PLUGIN_H
 
 #include "bridge-private.h"
 

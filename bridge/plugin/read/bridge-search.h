@@ -1,6 +1,6 @@
 /* Searching: see bridge-search.c. */
-#ifndef BRIDGE_SEARCH_STORE_H
-#define BRIDGE_SEARCH_STORE_H
+#ifndef BRIDGE_SEARCH_PLUGIN_H
+#define BRIDGE_SEARCH_PLUGIN_H
 
 struct mail_search_context *
 bridge_search_init(struct mailbox_transaction_context *t,

@@ -1,7 +1,8 @@
-/* What is known before a list is compared with it: all that the map says; or, if the index
- * is in step with the map, only what a delta names. For that the records of the index are
- * searched for the hashes of the ids that are waiting (they are in memory, 20 bytes
- * each), and the lines of those that are found are read one by one. */
+/* What is known before a list is compared with it: all that the map says; or, if
+ * the index is in step with the map, only what a delta names. For that the records
+ * of the index are searched for the hashes of the ids that are waiting (they are in
+ * memory, 20 bytes each), and the lines of those that are found are read one by
+ * one. */
 #include "lib.h"
 #include "compat.h"
 #include "bridge-map.h"

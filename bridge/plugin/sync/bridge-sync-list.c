@@ -306,7 +306,7 @@ int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 	return ret;
 }
 
-int bridge_sync_state_gone(struct bridge_sync *sync,
+int bridge_sync_stage_gone(struct bridge_sync *sync,
 			   const ARRAY_TYPE(const_string) *ids,
 			   struct fault *fault)
 {

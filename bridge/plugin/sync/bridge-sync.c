@@ -459,7 +459,7 @@ int bridge_sync_gone(struct bridge_mailbox *mbox,
 	int ret;
 
 	bridge_sync_start(&sync, mbox);
-	ret = bridge_sync_state_gone(&sync, ids, &fault);
+	ret = bridge_sync_stage_gone(&sync, ids, &fault);
 	if (ret < 0)
 		(void)bridge_fault_box(&mbox->box, &fault);
 	else

@@ -231,7 +231,7 @@ int bridge_sync_read_list(struct bridge_sync *sync, const char *state,
 			  struct fault *fault);
 /* The store has removed these ids (as spelt) at our own request. Returns as
  * bridge_sync_read_list. */
-int bridge_sync_state_gone(struct bridge_sync *sync,
+int bridge_sync_stage_gone(struct bridge_sync *sync,
 			   const ARRAY_TYPE(const_string) *ids,
 			   struct fault *fault);
 void bridge_sync_list_free(struct bridge_sync *sync);

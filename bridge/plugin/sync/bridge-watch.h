@@ -1,6 +1,6 @@
 /* What happens to a mailbox while a client idles in it. */
-#ifndef BRIDGE_WATCH_STORE_H
-#define BRIDGE_WATCH_STORE_H
+#ifndef BRIDGE_WATCH_PLUGIN_H
+#define BRIDGE_WATCH_PLUGIN_H
 
 #include <stdbool.h>
 
