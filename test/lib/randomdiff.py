@@ -107,7 +107,7 @@ RULES: tuple[Rule, ...] = (
     ("texts for people", rb"(?<= NO )((?:\[[^]]*\])?).*(?=\r\n)", lambda match: match[1]),
     ("ids of a delivery", rb"<[^>]*> \S+ Saved", b"Saved"),
 )  # fmt: skip
-LAZY = re.compile(rb'PREVIEW (?:NIL|"(?:[^"\\]|\\.)*"|\{\d+\}.*)', re.DOTALL)
+QUOTED = re.compile(rb'PREVIEW "(?:[^"\\]|\\.)*"')
 # what an index alone has: keywords that no message has any more, and whether MODSEQs are kept
 NAMES = re.compile(rb"\* (FLAGS|OK \[PERMANENTFLAGS) ")
 MARKS = re.compile(rb"\* OK \[HIGHESTMODSEQ ")
@@ -128,6 +128,14 @@ def pieces(answer: bytes) -> Iterator[tuple[bool, bytes]]:
         if literal:
             yield True, answer[at : at + int(literal[1])]
             at += int(literal[1])
+
+
+def without_preview(answer: bytes) -> bytes:
+    """PREVIEW NIL in place of any."""
+    literal = re.search(rb"PREVIEW \{(\d+)\}\r\n", answer)
+    if literal:
+        return answer[: literal.start()] + b"PREVIEW NIL" + answer[literal.end() + int(literal[1]) :]
+    return QUOTED.sub(b"PREVIEW NIL", answer)
 
 
 def ruled(answer: bytes) -> bytes:
@@ -201,7 +209,7 @@ class Pairs:
                 theirs = theirs[:start] + self.validity(one[1], two[1]) + theirs[end:]
         if "LAZY" in command and b"PREVIEW NIL" in mine + theirs:
             # it is told of what happens to be kept
-            mine, theirs = (LAZY.sub(b"PREVIEW NIL", text) for text in (mine, theirs))
+            mine, theirs = without_preview(mine), without_preview(theirs)
         if self.odd:
             # no store is told such a date (protocol.md 12.6), and a Maildir's cache has 32 bits of it
             mine, theirs = (DATE.sub(b"INTERNALDATE", text) for text in (mine, theirs))

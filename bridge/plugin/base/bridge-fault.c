@@ -4,6 +4,8 @@
 #include "bridge-fault.h"
 #include "bridge-private.h"
 
+#include <ctype.h>
+
 /* protocol.md, "Errors". normal: the backend says so in the normal course of
    things, which is no news for the admin. */
 static const struct {
