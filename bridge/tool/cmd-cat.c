@@ -20,7 +20,7 @@ find_msg(const struct listing *listing, const char *arg)
 {
 	char *wire = tool_wire(arg);
 	struct buf id = { NULL, 0, 0 };
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	size_t i;
 	bool good = id_hash_spelt(view_of(wire), &id, hash) == NULL;
 

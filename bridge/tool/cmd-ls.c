@@ -49,7 +49,7 @@ static void print_date(int64_t date)
 	struct tm tm;
 	char text[40];
 
-	if (date == IDMAP_DATE_UNKNOWN || gmtime_r(&seconds, &tm) == NULL ||
+	if (date == WIRE_DATE_UNKNOWN || gmtime_r(&seconds, &tm) == NULL ||
 	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		printf("\t-");
 	else
@@ -66,7 +66,7 @@ static void print_msgs(const struct listing *listing)
 		if (msg->gone)
 			continue;
 		print_word(msg->id);
-		if (msg->size == IDMAP_SIZE_UNKNOWN)
+		if (msg->size == WIRE_SIZE_UNKNOWN)
 			printf("\t-");
 		else
 			printf("\t%llu", (unsigned long long)msg->size);

@@ -92,7 +92,7 @@ static void make_for(const char *path, const struct passwd *pw)
 
 static void hash_name(char **backend, struct buf *name)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	char cwd[PATH_MAX];
 	struct buf all = { NULL, 0, 0 };
 	const char *slash = strrchr(backend[0], '/');
@@ -103,7 +103,7 @@ static void hash_name(char **backend, struct buf *name)
 		buf_append(&all, backend[i], strlen(backend[i]) + 1);
 	if (getcwd(cwd, sizeof(cwd)) != NULL)
 		buf_append_str(&all, cwd);
-	idmap_hash(view_of_buf(&all), hash);
+	id_hash(view_of_buf(&all), hash);
 	buf_free(&all);
 	for (; *base != '\0'; base++) {
 		bool plain = (*base >= 'a' && *base <= 'z') ||

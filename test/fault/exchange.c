@@ -302,7 +302,7 @@ static void do_fetch(enum fetch_want want, size_t n)
 {
 	static const struct fetch_ask asks[] = {
 		{ { "a", 1 }, 18 },
-		{ { "b%20c", 5 }, IDMAP_SIZE_UNKNOWN },
+		{ { "b%20c", 5 }, WIRE_SIZE_UNKNOWN },
 		{ { "d", 1 }, 18 },
 	};
 	const size_t all = sizeof(asks) / sizeof(*asks);
@@ -411,7 +411,7 @@ static void do_search(void)
 {
 	static const char *const ids[] = { "a", "b c", "d", "nobody" };
 	struct search *search = search_init("INBOX");
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	struct fault fault;
 	size_t i;
 
@@ -421,7 +421,7 @@ static void do_search(void)
 	} else {
 		buf_printf(&said, "ok %d ", search_is_exact(search));
 		for (i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
-			idmap_hash(view_of(ids[i]), hash);
+			id_hash(view_of(ids[i]), hash);
 			buf_printf(&said, "%d", search_has(search, hash));
 		}
 	}

@@ -11,13 +11,13 @@ static void seal(struct buf *text)
 {
 	static const char final[] = "OK full sum=";
 	static const char unknown[] = "OK full sum=?\n";
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	size_t i, len = strlen(unknown);
 
 	if (text->len < len || memcmp(text->p + text->len - len, unknown, len) != 0)
 		return;
 	text->len -= len;
-	idmap_hash(view_of_buf(text), hash);
+	id_hash(view_of_buf(text), hash);
 	buf_append_str(text, final);
 	for (i = 0; i < sizeof(hash); i++)
 		buf_printf(text, "%02x", hash[i]);

@@ -106,13 +106,13 @@ static void look_at(struct idmap *map, const struct idmap_known *known)
 
 	must(idmap_lookup(map, known->uid, &entry, &a, &fault) == 1);
 	must(entry.uid == known->uid && entry.size == known->size &&
-	     memcmp(entry.hash, known->hash, IDMAP_HASH_SIZE) == 0);
+	     memcmp(entry.hash, known->hash, ID_HASH_SIZE) == 0);
 	must(idmap_spelling(map, entry.id) == known->spelling);
 	must(idmap_read_entry(map, idmap_header(map)->generation, known->offset,
 			      known->uid, &again, &b, &fault) == 1);
 	must(view_equals(entry.id, again.id) && entry.date == again.date);
 	flags = idmap_flags_text(map, idmap_known_flags(map, known));
-	must(flags.len <= IDMAP_FLAGS_MAX && view_equals(flags, entry.flags) &&
+	must(flags.len <= WIRE_FLAGS_MAX && view_equals(flags, entry.flags) &&
 	     idmap_flags_list_is_sound(flags));
 	buf_free(&a);
 	buf_free(&b);
@@ -149,7 +149,7 @@ static void say(struct idmap *map, struct buf *out)
 	buf_printf(out, "%u %u %s %lld\n", header->uidvalidity,
 		   header->next_uid, header->state, (long long)idmap_brake(map));
 	for (i = 0; i < count; i++) {
-		for (k = 0; k < IDMAP_HASH_SIZE; k++)
+		for (k = 0; k < ID_HASH_SIZE; k++)
 			buf_printf(out, "%02x", known[i].hash[k]);
 		flags = idmap_flags_text(map, idmap_known_flags(map, &known[i]));
 		buf_printf(out, " %u %llu %lld ", known[i].uid,
@@ -182,7 +182,7 @@ static void change(struct idmap *map)
 	const struct idmap_known *known;
 	struct idmap_entry entry = {
 		.uid = idmap_header(map)->next_uid, .id = view_of("new"),
-		.size = 7, .date = IDMAP_DATE_UNKNOWN, .first_seen = 8,
+		.size = 7, .date = WIRE_DATE_UNKNOWN, .first_seen = 8,
 	};
 	size_t count;
 
@@ -193,7 +193,7 @@ static void change(struct idmap *map)
 		idmap_suspect(map, known[count - 1].uid, 9);
 		idmap_gone(map, known[0].uid);
 	}
-	if (entry.uid < IDMAP_MAX_UID)
+	if (entry.uid < WIRE_UID_MAX)
 		must(idmap_add(map, &entry) > 0);
 	idmap_set_state(map, "fuzzed");
 }

@@ -109,7 +109,7 @@ static void take_message(struct test *test, struct fetch *fetch, size_t n)
 
 static void fetch(struct test *test, enum fetch_want want, size_t most)
 {
-	static const uint64_t sizes[ITEMS] = { IDMAP_SIZE_UNKNOWN, 3, 4 };
+	static const uint64_t sizes[ITEMS] = { WIRE_SIZE_UNKNOWN, 3, 4 };
 	const struct caps *caps = session_caps(test->session, &test->fault);
 	struct fetch_ask asks[ITEMS];
 	struct fetch *fetches[ITEMS];
@@ -149,12 +149,12 @@ static void fetch_headers(struct test *test)
 static void search(struct test *test)
 {
 	struct search *query = search_init("INBOX");
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 
 	must(search_add(query, CAPS_KEY_SUBJECT, view_of("a b")));
 	if (!failed(test, search_run(query, test->session, &test->fault))) {
 		(void)search_is_exact(query);
-		idmap_hash(view_of("a"), hash);
+		id_hash(view_of("a"), hash);
 		(void)search_has(query, hash);
 	}
 	search_deinit(&query);
@@ -204,7 +204,7 @@ static void items_check(struct write_item *items, bool request_failed)
 		if (items[i].fault != NULL)
 			fuzz_fault(items[i].fault);
 		must(!items[i].flags_said ||
-		     items[i].flags.len <= IDMAP_FLAGS_MAX);
+		     items[i].flags.len <= WIRE_FLAGS_MAX);
 	}
 	write_items_free(items, ITEMS);
 }

@@ -74,7 +74,7 @@ static const char *outcome(struct append *append, const struct fault *failed)
 		appended_free(&appended);
 	} else {
 		buf_printf(&shown, "stored as %s", buf_str(&appended.id));
-		if (appended.size != IDMAP_SIZE_UNKNOWN)
+		if (appended.size != WIRE_SIZE_UNKNOWN)
 			buf_printf(&shown, " size=%llu",
 				   (unsigned long long)appended.size);
 		if (appended.uid > 0)
@@ -218,7 +218,7 @@ static void test_long_id(void)
 	int fd = message_file(NAMELESS, "x", 1);
 	struct append_message msg = message_of(fd, 1);
 
-	msg.date = IDMAP_DATE_UNKNOWN;
+	msg.date = WIRE_DATE_UNKNOWN;
 	msg.flags = "a";
 	ok(view_starts(view_of(append_msg(session, &msg)), "stored as %410000"),
 	   "an id of 1024 bytes");
@@ -273,7 +273,7 @@ static void test_lines(void)
 	msg.date = 0;
 	is_str(line_of("", &msg), "APPEND Box FILE size=10 date=0\n",
 	       "a date long ago");
-	msg.date = IDMAP_DATE_UNKNOWN;
+	msg.date = WIRE_DATE_UNKNOWN;
 	is_str(line_of("", &msg), "APPEND Box FILE size=10\n", "no date");
 	msg.size = 4;
 	(void)line_of("inline", &msg);

@@ -335,13 +335,13 @@ static void test_damaged(void)
 static void check_forged(const char *text_start, const char *what)
 {
 	struct buf text = { NULL, 0, 0 };
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	size_t i;
 
 	if (text_start[0] != '!')
 		buf_append_str(&text, "! dovebridge mailboxes 1\n");
 	buf_append_str(&text, text_start);
-	idmap_hash(view_of_buf(&text), hash);
+	id_hash(view_of_buf(&text), hash);
 	buf_append_str(&text, "OK full sum=");
 	for (i = 0; i < sizeof(hash); i++)
 		buf_printf(&text, "%02x", hash[i]);

@@ -64,16 +64,16 @@ static const struct {
 	const char *want;
 } rows[] = {
 	/* octets */
-	{ "say '* DATA a%20b 4' abc OK", IDMAP_SIZE_UNKNOWN, "memory 4 abc\n" },
+	{ "say '* DATA a%20b 4' abc OK", WIRE_SIZE_UNKNOWN, "memory 4 abc\n" },
 	{ "say '* DATA a%20b 4' abc OK", 4, "memory 4 abc\n" },
-	{ "say '* DATA a%20b 0' OK", IDMAP_SIZE_UNKNOWN, "memory 0 " },
+	{ "say '* DATA a%20b 0' OK", WIRE_SIZE_UNKNOWN, "memory 0 " },
 	{ "say '* DATA %61%20%62 3 new=1'; printf abcOK; say", 3,
 	  "memory 3 abc" },
 	{ "say '* DATA a%20b 4' abc OK", 5, "INTERNAL " FILE_OF(
 	  "* DATA a%20b 4", "the length is not the size known before") " (4)" },
 	{ "say '* DATA a%20b 0' OK", 5, "INTERNAL " FILE_OF(
 	  "* DATA a%20b 0", "the length is not the size known before") " (0)" },
-	{ "say '* DATA a%20b 2' abc OK", IDMAP_SIZE_UNKNOWN, "UNAVAILABLE "
+	{ "say '* DATA a%20b 2' abc OK", WIRE_SIZE_UNKNOWN, "UNAVAILABLE "
 	  WHILE("wrote \"c\" to stdout, which is neither \"* \", \"OK\" nor "
 		"\"NO \"; messages belong on stderr") },
 	/* items */
@@ -98,36 +98,36 @@ static const struct {
 	  WHILE("wrote part=header, but the whole message was asked for: "
 		"\"* DATA a%20b 1 part=header\"") },
 	/* files */
-	{ "say \"* FILE a%20b $H/mail\" OK", IDMAP_SIZE_UNKNOWN,
+	{ "say \"* FILE a%20b $H/mail\" OK", WIRE_SIZE_UNKNOWN,
 	  "file 10 at 0 0123456789" },
 	{ "say \"* FILE a%20b $H/mail offset=2 length=3\" OK", 3,
 	  "file 3 at 2 234" },
 	{ "say \"* FILE a%20b $H/mail offset=4\" OK", 6, "file 6 at 4 456789" },
 	{ "say \"* FILE a%20b $H/mail offset=10\" OK", 0, "file 0 at 10 " },
-	{ "say \"* FILE a%20b $H/mail length=0\" OK", IDMAP_SIZE_UNKNOWN,
+	{ "say \"* FILE a%20b $H/mail length=0\" OK", WIRE_SIZE_UNKNOWN,
 	  "file 0 at 0 " },
 	{ "say \"* FILE a%20b $H/%6Dail\" OK", 10, "file 10 at 0 0123456789" },
 	{ "say \"* FILE a%20b $H/mail\" OK", 9, "INTERNAL " FILE_OF(
 	  "* FILE a%20b @/mail", "the length is not the size known before")
 	  " (10)" },
-	{ "say \"* FILE a%20b $H/mail offset=11\" OK", IDMAP_SIZE_UNKNOWN,
+	{ "say \"* FILE a%20b $H/mail offset=11\" OK", WIRE_SIZE_UNKNOWN,
 	  "INTERNAL " FILE_OF("* FILE a%20b @/mail offset=11",
 	  "the offset is beyond the end of the file") },
 	{ "say \"* FILE a%20b $H/mail offset=9 length=2\" OK",
-	  IDMAP_SIZE_UNKNOWN, "INTERNAL " FILE_OF(
+	  WIRE_SIZE_UNKNOWN, "INTERNAL " FILE_OF(
 	  "* FILE a%20b @/mail offset=9 length=2",
 	  "the slice goes beyond the end of the file") },
-	{ "say \"* FILE a%20b $H/mail offset=-1\" OK", IDMAP_SIZE_UNKNOWN,
+	{ "say \"* FILE a%20b $H/mail offset=-1\" OK", WIRE_SIZE_UNKNOWN,
 	  "INTERNAL " WHILE("wrote a number out of range: "
 	  "\"* FILE a%20b @/mail offset=-1\"") },
-	{ "say \"* FILE a%20b $H/mail length=\" OK", IDMAP_SIZE_UNKNOWN,
+	{ "say \"* FILE a%20b $H/mail length=\" OK", WIRE_SIZE_UNKNOWN,
 	  "INTERNAL " WHILE("wrote a number out of range: "
 	  "\"* FILE a%20b @/mail length=\"") },
 	{ "say \"* FILE a%20b $H/mail offset=18446744073709551615\" OK",
-	  IDMAP_SIZE_UNKNOWN, "INTERNAL " WHILE("wrote a number out of range: "
+	  WIRE_SIZE_UNKNOWN, "INTERNAL " WHILE("wrote a number out of range: "
 	  "\"* FILE a%20b @/mail offset=18446744073709551615\"") },
 	{ "say \"* FILE a%20b $H/mail offset=9223372036854775807 length=9\" OK",
-	  IDMAP_SIZE_UNKNOWN, "INTERNAL " FILE_OF(
+	  WIRE_SIZE_UNKNOWN, "INTERNAL " FILE_OF(
 	  "* FILE a%20b @/mail offset=9223372036854775807 length=9",
 	  "the offset is beyond the end of the file") },
 	{ "say '* FILE a%20b' OK", 5, "INTERNAL " WHILE(
@@ -380,7 +380,7 @@ static void test_large(void)
 	is_num(kit_copies(), 1, "but read, so that the copy can go on");
 	(void)!ftruncate(fd, (off_t)WIRE_MESSAGE_MAX + 1);
 	(void)close(fd);
-	ok(strstr(fetch_of(session, "huge", IDMAP_SIZE_UNKNOWN),
+	ok(strstr(fetch_of(session, "huge", WIRE_SIZE_UNKNOWN),
 		  "LIMIT @/backend: \"* FILE huge @/huge\"") != NULL,
 	   "a file beyond the limit of a message");
 	session_deinit(&session);

@@ -49,7 +49,7 @@ static void test_messages(void)
 	idmap_gone(map, 2);
 	idmap_suspect(map, 1, 50);
 	entry = message(3, "x%20%79");
-	idmap_hash(view_of("x y"), entry.hash);
+	id_hash(view_of("x y"), entry.hash);
 	entry.size = 101;
 	(void)idmap_update(map, &entry);
 	(void)commit(map);
@@ -74,13 +74,13 @@ static void test_messages(void)
 static void test_hash(void)
 {
 	/* SHA-256("abc") = ba7816bf 8f01cfea 414140de 5dae2223 ... */
-	static const unsigned char want[IDMAP_HASH_SIZE] =
+	static const unsigned char want[ID_HASH_SIZE] =
 		"\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae"
 		"\x22\x23";
 	struct idmap *map = created(1);
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 
-	idmap_hash(view_of("abc"), hash);
+	id_hash(view_of("abc"), hash);
 	ok(memcmp(hash, want, sizeof(hash)) == 0,
 	   "a hash is the first half of SHA-256");
 	(void)add(map, 1, "a%62c");
@@ -139,7 +139,7 @@ static void test_many_flags(void)
 	ok(commit(map) == 0 && idmap_load(map, &fault) == 0,
 	   "a change longer than a line is split");
 	flags = idmap_flags_text(map, idmap_known_flags(map, known_of(map, 1)));
-	ok(flags.len <= IDMAP_FLAGS_MAX && flags.len > IDMAP_FLAGS_MAX - 10,
+	ok(flags.len <= WIRE_FLAGS_MAX && flags.len > WIRE_FLAGS_MAX - 10,
 	   "flags that do not fit are left out");
 	(void)idmap_compact(map, false, &fault);
 	idmap_deinit(&map);
@@ -147,7 +147,7 @@ static void test_many_flags(void)
 	(void)idmap_open(map, &fault);
 	(void)idmap_load(map, &fault);
 	flags = idmap_flags_text(map, idmap_known_flags(map, known_of(map, 1)));
-	ok(flags.len <= IDMAP_FLAGS_MAX && flags.len > IDMAP_FLAGS_MAX - 10,
+	ok(flags.len <= WIRE_FLAGS_MAX && flags.len > WIRE_FLAGS_MAX - 10,
 	   "as many flags as fit survive a rewrite");
 	idmap_deinit(&map);
 	buf_free(&change);
@@ -220,7 +220,7 @@ static void test_next_uid(void)
 	   fault.code == FAULT_INTERNAL, "any other map does not");
 	is_str(content(map), "20 - 0|19 x -1 -1 77 0 ",
 	       "and nothing of such a commit is there");
-	(void)add(map, IDMAP_MAX_UID, "last");
+	(void)add(map, WIRE_UID_MAX, "last");
 	(void)commit(map);
 	is_str(content_anew(), "4294967295 - 0|19 x -1 -1 77 0 |"
 	       "4294967294 last -1 -1 77 0 ", "the highest UID can be used");
@@ -289,7 +289,7 @@ static void test_misuse(void)
 	ok(commit(map) == 0 && idmap_load(map, &fault) == 0,
 	   "an id may be as long as the limit says");
 	entry = message(1, "other");
-	idmap_hash(view_of("other"), entry.hash);
+	id_hash(view_of("other"), entry.hash);
 	(void)idmap_update(map, &entry);
 	ok(idmap_commit(map, false, &fault) < 0,
 	   "no message gets the id of another");
@@ -349,7 +349,7 @@ static void test_read_entry(void)
 	idmap_flags(map, 1, 2, "+\\Seen");
 	(void)commit(map);
 	entry = message(1, "on%65");
-	idmap_hash(view_of("one"), entry.hash);
+	id_hash(view_of("one"), entry.hash);
 	update = idmap_update(map, &entry);
 	(void)commit(map);
 	idmap_deinit(&map);
@@ -359,7 +359,7 @@ static void test_read_entry(void)
 			    &fault) == 1 && view_is(entry.id, "one") &&
 	   entry.first_seen == 77 && entry.offset == one,
 	   "a message is read at its offset without loading");
-	ok(entry.date == IDMAP_DATE_UNKNOWN && entry.seen_before == 55,
+	ok(entry.date == WIRE_DATE_UNKNOWN && entry.seen_before == 55,
 	   "with when it was seen before, elsewhere");
 	ok(idmap_read_entry(map, generation, two, 2, &entry, &buf,
 			    &fault) == 1 && view_is(entry.id, id),

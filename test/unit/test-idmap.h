@@ -96,8 +96,8 @@ message(uint32_t uid, const char *id)
 	memset(&entry, 0, sizeof(entry));
 	entry.uid = uid;
 	entry.id = view_of(id);
-	entry.size = IDMAP_SIZE_UNKNOWN;
-	entry.date = IDMAP_DATE_UNKNOWN;
+	entry.size = WIRE_SIZE_UNKNOWN;
+	entry.date = WIRE_DATE_UNKNOWN;
 	entry.first_seen = 77;
 	return entry;
 }

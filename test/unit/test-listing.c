@@ -236,10 +236,10 @@ static const char *msgs_of(struct session *session)
 		msg = &listing.msgs[i];
 		buf_printf(&shown, "[%s%.*s", msg->gone ? "-" : "",
 			   (int)msg->id.len, msg->id.p);
-		show_number("s", msg->size, IDMAP_SIZE_UNKNOWN);
-		show_number("v", msg->vsize, IDMAP_SIZE_UNKNOWN);
+		show_number("s", msg->size, WIRE_SIZE_UNKNOWN);
+		show_number("v", msg->vsize, WIRE_SIZE_UNKNOWN);
 		show_number("d", (uint64_t)msg->date,
-			    (uint64_t)IDMAP_DATE_UNKNOWN);
+			    (uint64_t)WIRE_DATE_UNKNOWN);
 		show_number("u", msg->uid, 0);
 		if (msg->flags.p != NULL)
 			buf_printf(&shown, " f%.*s", (int)msg->flags.len,

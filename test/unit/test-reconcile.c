@@ -10,7 +10,7 @@
 /* A message is a letter or any other byte; its hash is made of it. */
 static void letter_hash(unsigned int letter, unsigned char *hash)
 {
-	memset(hash, 0, IDMAP_HASH_SIZE);
+	memset(hash, 0, ID_HASH_SIZE);
 	memcpy(hash, &letter, sizeof(letter));
 }
 
@@ -166,7 +166,7 @@ static size_t parse_known(const char *text, struct idmap_known *known)
 		} else {
 			memset(&known[n], 0, sizeof(known[n]));
 			known[n].uid = (uint32_t)n + 1;
-			known[n].size = IDMAP_SIZE_UNKNOWN;
+			known[n].size = WIRE_SIZE_UNKNOWN;
 			letter_hash((unsigned char)*text, known[n].hash);
 			n++;
 		}
@@ -186,7 +186,7 @@ static size_t parse_items(const char *text, struct reconcile_item *items)
 			items[n - 1].size = (uint64_t)(*text - '0');
 		} else {
 			letter_hash((unsigned char)*text, items[n].hash);
-			items[n].size = IDMAP_SIZE_UNKNOWN;
+			items[n].size = WIRE_SIZE_UNKNOWN;
 			items[n].gone = gone;
 			gone = false;
 			n++;
@@ -275,7 +275,7 @@ static void test_row(size_t row)
 	for (k = 0; k < known_count; k++) {
 		for (i = 0; i < items_count; i++)
 			named[k] |= memcmp(items[i].hash, known[k].hash,
-					   IDMAP_HASH_SIZE) == 0;
+					   ID_HASH_SIZE) == 0;
 	}
 	held = reconcile_held(rec) > 0;
 	if (!ok(strcmp(fates, rows[row].want) == 0 &&
@@ -586,7 +586,7 @@ static void test_random(void)
 		memset(known, 0, sizeof(known));
 		for (i = 0; i < count; i++) {
 			known[i].uid = (uint32_t)i + 1;
-			known[i].size = IDMAP_SIZE_UNKNOWN;
+			known[i].size = WIRE_SIZE_UNKNOWN;
 			known[i].suspect_since = next_random(&seed) % 3 == 0 ?
 				NOW - next_random(&seed) % 120 : 0;
 			letter_hash((unsigned int)i, known[i].hash);

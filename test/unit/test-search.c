@@ -6,9 +6,9 @@ static struct buf shown;
 
 static bool has(const struct search *search, const char *id)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 
-	idmap_hash(view_of(id), hash);
+	id_hash(view_of(id), hash);
 	return search_has(search, hash);
 }
 

@@ -100,7 +100,7 @@ static struct buf shown;
 static const char *fetch_as(struct session *session, enum fetch_want want)
 {
 	struct fetch_ask ask = {
-		.id = view_of("a"), .expected = IDMAP_SIZE_UNKNOWN
+		.id = view_of("a"), .expected = WIRE_SIZE_UNKNOWN
 	};
 	int fd = open(kit_path("copied"), O_RDWR | O_CREAT | O_TRUNC, 0600);
 	struct fetched fetched;

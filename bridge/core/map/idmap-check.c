@@ -7,7 +7,7 @@
 static int by_hash(const void *_a, const void *_b)
 {
 	const struct idmap_known *const *a = _a, *const *b = _b;
-	int ret = memcmp((*a)->hash, (*b)->hash, IDMAP_HASH_SIZE);
+	int ret = memcmp((*a)->hash, (*b)->hash, ID_HASH_SIZE);
 
 	if (ret != 0)
 		return ret;
@@ -43,7 +43,7 @@ int idmap_check(struct idmap *map, void (*found)(void *context, const char *text
 	qsort(sorted, map->count, sizeof(*sorted), by_hash);
 	for (i = 1; i < map->count; i++) {
 		if (memcmp(sorted[i - 1]->hash, sorted[i]->hash,
-			   IDMAP_HASH_SIZE) != 0)
+			   ID_HASH_SIZE) != 0)
 			continue;
 		tell(found, context, sorted[i - 1]->uid, sorted[i]->uid);
 		count += count < INT32_MAX;

@@ -6,7 +6,7 @@
  * set is worked out once and remembered.
  *
  * A set is a list as on the wire, sorted without case, each flag once. It
- * holds at most IDMAP_FLAGS_MAX bytes: a flag that does not fit is left out,
+ * holds at most WIRE_FLAGS_MAX bytes: a flag that does not fit is left out,
  * whether it is added by a caller or by a line of the file, so that both come
  * to the same set. */
 #include "idmap-private.h"
@@ -97,8 +97,8 @@ static int name_cmp(struct view a, struct view b)
 
 /* --- a set being worked on ----------------------------------------------- */
 
-/* A set of IDMAP_FLAGS_MAX bytes has no more names than this. */
-#define NAMES_MAX (IDMAP_FLAGS_MAX / 2 + 1)
+/* A set of WIRE_FLAGS_MAX bytes has no more names than this. */
+#define NAMES_MAX (WIRE_FLAGS_MAX / 2 + 1)
 
 struct names {
 	struct view names[NAMES_MAX];
@@ -131,7 +131,7 @@ static void names_add(struct names *set, struct view name)
 {
 	size_t i, len = set->len + (set->count > 0) + name.len;
 
-	if (len > IDMAP_FLAGS_MAX || names_find(set, name, &i))
+	if (len > WIRE_FLAGS_MAX || names_find(set, name, &i))
 		return;
 	memmove(set->names + i + 1, set->names + i,
 		(set->count - i) * sizeof(set->names[0]));

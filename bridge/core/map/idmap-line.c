@@ -161,17 +161,17 @@ static bool next_size(struct view *line, uint64_t *size_r)
 	if (!word_next(line, &word))
 		return false;
 	if (view_is(word, "-")) {
-		*size_r = IDMAP_SIZE_UNKNOWN;
+		*size_r = WIRE_SIZE_UNKNOWN;
 		return true;
 	}
-	return word_number(word, IDMAP_SIZE_UNKNOWN - 1, size_r);
+	return word_number(word, WIRE_SIZE_UNKNOWN - 1, size_r);
 }
 
 static bool next_date(struct view *line, struct idmap_entry *entry)
 {
 	if (line->len == 0 || line->p[0] != '-')
 		return next_time(line, &entry->date);
-	entry->date = IDMAP_DATE_UNKNOWN;
+	entry->date = WIRE_DATE_UNKNOWN;
 	line->p++;
 	line->len--;
 	if (line->len == 0 || line->p[0] != ' ')
@@ -294,7 +294,7 @@ const char *idmap_parse_message(struct view line, struct idmap_entry *entry_r)
 	memset(entry_r, 0, sizeof(*entry_r));
 	if (!next_is(&line, update ? "U" : "A"))
 		return "a message's line is malformed";
-	if (!next_uid(&line, IDMAP_MAX_UID, &entry_r->uid))
+	if (!next_uid(&line, WIRE_UID_MAX, &entry_r->uid))
 		return "a message's line has a bad UID";
 	if (!word_next(&line, &entry_r->id) || !idmap_id_is_sound(entry_r->id))
 		return "a message's line has a bad id";
@@ -318,7 +318,7 @@ const char *idmap_parse_message(struct view line, struct idmap_entry *entry_r)
 
 const char *idmap_parse_gone(struct view line, uint32_t *uid_r)
 {
-	if (!next_is(&line, "G") || !next_uid(&line, IDMAP_MAX_UID, uid_r) ||
+	if (!next_is(&line, "G") || !next_uid(&line, WIRE_UID_MAX, uid_r) ||
 	    line.len > 0)
 		return "a G line is malformed";
 	return NULL;
@@ -327,8 +327,8 @@ const char *idmap_parse_gone(struct view line, uint32_t *uid_r)
 const char *idmap_parse_flags(struct view line, uint32_t *uid1_r,
 			      uint32_t *uid2_r, struct view *change_r)
 {
-	if (!next_is(&line, "F") || !next_uid(&line, IDMAP_MAX_UID, uid1_r) ||
-	    !next_uid(&line, IDMAP_MAX_UID, uid2_r) || *uid1_r > *uid2_r ||
+	if (!next_is(&line, "F") || !next_uid(&line, WIRE_UID_MAX, uid1_r) ||
+	    !next_uid(&line, WIRE_UID_MAX, uid2_r) || *uid1_r > *uid2_r ||
 	    !word_next(&line, change_r) || line.len > 0 ||
 	    change_r->len > IDMAP_CHANGE_MAX ||
 	    !idmap_flags_change_is_sound(*change_r))
@@ -339,7 +339,7 @@ const char *idmap_parse_flags(struct view line, uint32_t *uid1_r,
 const char *idmap_parse_suspect(struct view line, uint32_t *uid_r,
 				int64_t *since_r)
 {
-	if (!next_is(&line, "B") || !next_uid(&line, IDMAP_MAX_UID, uid_r) ||
+	if (!next_is(&line, "B") || !next_uid(&line, WIRE_UID_MAX, uid_r) ||
 	    !next_time(&line, since_r) || line.len > 0)
 		return "a B line is malformed";
 	return NULL;
@@ -400,7 +400,7 @@ void idmap_write_message(struct buf *buf, char type,
 	buf_append_c(buf, ' ');
 	buf_append_view(buf, entry->id);
 	buf_append_c(buf, ' ');
-	if (entry->size == IDMAP_SIZE_UNKNOWN)
+	if (entry->size == WIRE_SIZE_UNKNOWN)
 		buf_append_c(buf, '-');
 	else
 		write_number(buf, entry->size);

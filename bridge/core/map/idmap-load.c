@@ -15,7 +15,7 @@ void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],
 		const struct idmap_entry *entry,
 		unsigned char guid_r[IDMAP_GUID_SIZE])
 {
-	unsigned char both[IDMAP_GUID_SIZE + IDMAP_HASH_SIZE];
+	unsigned char both[IDMAP_GUID_SIZE + ID_HASH_SIZE];
 	struct view view = { (const char *)both, sizeof(both) };
 
 	if (entry->has_guid) {
@@ -23,8 +23,8 @@ void idmap_guid(const unsigned char mailbox_guid[IDMAP_GUID_SIZE],
 		return;
 	}
 	memcpy(both, mailbox_guid, IDMAP_GUID_SIZE);
-	memcpy(both + IDMAP_GUID_SIZE, entry->hash, IDMAP_HASH_SIZE);
-	idmap_hash(view, guid_r);
+	memcpy(both + IDMAP_GUID_SIZE, entry->hash, ID_HASH_SIZE);
+	id_hash(view, guid_r);
 }
 
 uint32_t idmap_spelling(const struct idmap *map, struct view id)
@@ -137,7 +137,7 @@ static const char *replay_update(struct idmap *map, struct view line,
 	known = idmap_find(map, update.uid);
 	if (known == NULL)
 		return NULL;
-	if (memcmp(known->hash, update.hash, IDMAP_HASH_SIZE) != 0)
+	if (memcmp(known->hash, update.hash, ID_HASH_SIZE) != 0)
 		return "a U line gives a message the id of another";
 	update.offset = offset;
 	known_line(map, known, &update, line.len);

@@ -81,7 +81,7 @@ static void stage_forget(struct idmap *map)
 /* What is wrong with an entry that is to be written; NULL if nothing is. */
 static const char *entry_check(const struct idmap_entry *entry)
 {
-	if (entry->uid == 0 || entry->uid > IDMAP_MAX_UID)
+	if (entry->uid == 0 || entry->uid > WIRE_UID_MAX)
 		return "a message with a UID out of range";
 	if (!idmap_id_is_sound(entry->id))
 		return "a message with a malformed id";
@@ -134,7 +134,7 @@ uint64_t idmap_update(struct idmap *map, const struct idmap_entry *entry)
 	reason = entry_check(entry);
 	known = idmap_find(map, entry->uid);
 	if (reason == NULL && known != NULL &&
-	    memcmp(known->hash, entry->hash, IDMAP_HASH_SIZE) != 0)
+	    memcmp(known->hash, entry->hash, ID_HASH_SIZE) != 0)
 		reason = "a message with the id of another";
 	if (reason != NULL) {
 		stage_refuse(map, reason);
@@ -152,7 +152,7 @@ void idmap_gone(struct idmap *map, uint32_t uid)
 
 	if (!stage_begin(map))
 		return;
-	if (uid == 0 || uid > IDMAP_MAX_UID) {
+	if (uid == 0 || uid > WIRE_UID_MAX) {
 		stage_refuse(map, "a UID out of range is gone");
 		return;
 	}
@@ -167,7 +167,7 @@ void idmap_suspect(struct idmap *map, uint32_t uid, int64_t since)
 
 	if (!stage_begin(map))
 		return;
-	if (uid == 0 || uid > IDMAP_MAX_UID || since < 0) {
+	if (uid == 0 || uid > WIRE_UID_MAX || since < 0) {
 		stage_refuse(map, "a UID or a time out of range is suspect");
 		return;
 	}
@@ -221,13 +221,13 @@ void idmap_flags(struct idmap *map, uint32_t uid1, uint32_t uid2,
 
 	if (!stage_begin(map))
 		return;
-	if (uid1 == 0 || uid1 > uid2 || uid1 > IDMAP_MAX_UID ||
+	if (uid1 == 0 || uid1 > uid2 || uid1 > WIRE_UID_MAX ||
 	    !idmap_flags_change_is_sound(rest)) {
 		stage_refuse(map, "a malformed change of flags");
 		return;
 	}
-	if (uid2 > IDMAP_MAX_UID)
-		uid2 = IDMAP_MAX_UID;
+	if (uid2 > WIRE_UID_MAX)
+		uid2 = WIRE_UID_MAX;
 	if (change[0] == '=') {
 		stage_change(map, uid1, uid2, rest);
 		return;

@@ -28,11 +28,11 @@ struct idmap_header {
 /* One message, as its line says it. */
 struct idmap_entry {
 	uint32_t uid;
-	unsigned char hash[IDMAP_HASH_SIZE];	/* idmap_hash of the decoded id */
+	unsigned char hash[ID_HASH_SIZE];	/* id_hash of the decoded id */
 	struct view id;		/* as the backend spelt it last */
-	uint64_t size;		/* exact bytes, IDMAP_SIZE_UNKNOWN */
+	uint64_t size;		/* exact bytes, WIRE_SIZE_UNKNOWN */
 	int64_t date;		/* seconds since the epoch as listed, or
-				   IDMAP_DATE_UNKNOWN */
+				   WIRE_DATE_UNKNOWN */
 	int64_t first_seen;	/* when the bridge first saw it, here */
 	int64_t seen_before;	/* of a copy: when it was first seen where it was
 				   copied from, if there was no date; else 0 */
@@ -42,14 +42,14 @@ struct idmap_entry {
 	unsigned char guid[IDMAP_GUID_SIZE];	/* that GUID */
 	struct view flags;	/* local flags and keywords: wire form list
 				   "$Work,\Flagged,\Seen", sorted without case,
-				   "" = none. At most IDMAP_FLAGS_MAX bytes: a
+				   "" = none. At most WIRE_FLAGS_MAX bytes: a
 				   flag that does not fit is left out */
 };
 
 /* What is kept in memory of a message that is loaded: a mailbox may have
  * millions, so the rest, its id above all, stays in the file. */
 struct idmap_known {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	uint64_t size;
 	uint64_t offset;
 	int64_t suspect_since;	/* missing in a full list that the brake held

@@ -110,7 +110,7 @@ struct reconciler {
 	uint64_t *slots;
 	size_t size;		/* a power of two */
 	size_t used;
-	unsigned char (*hashes)[IDMAP_HASH_SIZE];	/* of the lines */
+	unsigned char (*hashes)[ID_HASH_SIZE];	/* of the lines */
 	size_t lines, lines_alloc;
 };
 
@@ -143,7 +143,7 @@ static uint64_t *slot_find(const struct reconciler *rec,
 	while (rec->slots[i] != SLOT_FREE &&
 	       (rec->slots[i] >> 32 != tag ||
 		memcmp(hash_of(rec, (uint32_t)rec->slots[i]), hash,
-		       IDMAP_HASH_SIZE) != 0))
+		       ID_HASH_SIZE) != 0))
 		i = (i + 1) & (rec->size - 1);
 	return &rec->slots[i];
 }
@@ -220,7 +220,7 @@ void reconcile_deinit(struct reconciler **_rec)
 
 static bool is_other_size(uint64_t known, uint64_t listed)
 {
-	return known != IDMAP_SIZE_UNKNOWN && listed != IDMAP_SIZE_UNKNOWN &&
+	return known != WIRE_SIZE_UNKNOWN && listed != WIRE_SIZE_UNKNOWN &&
 		known != listed;
 }
 
@@ -232,7 +232,7 @@ static void line_enter(struct reconciler *rec, uint64_t *slot,
 		rec->hashes = mem_grow(rec->hashes, rec->lines_alloc,
 				       sizeof(*rec->hashes));
 	}
-	memcpy(rec->hashes[rec->lines], hash, IDMAP_HASH_SIZE);
+	memcpy(rec->hashes[rec->lines], hash, ID_HASH_SIZE);
 	*slot = slot_of(hash, (uint32_t)(rec->known_count + rec->lines++));
 	/* at most two thirds full */
 	if (++rec->used >= rec->size - rec->size / 3)

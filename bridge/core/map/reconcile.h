@@ -13,8 +13,8 @@
 
 /* One line of a listing: MSG, or GONE. */
 struct reconcile_item {
-	unsigned char hash[IDMAP_HASH_SIZE];
-	uint64_t size;		/* IDMAP_SIZE_UNKNOWN if not listed */
+	unsigned char hash[ID_HASH_SIZE];
+	uint64_t size;		/* WIRE_SIZE_UNKNOWN if not listed */
 	bool gone;		/* * GONE id */
 };
 

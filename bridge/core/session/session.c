@@ -15,11 +15,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-uint64_t session_now_msecs(void)
-{
-	return clock_msecs();
-}
-
 /* --- init and deinit ------------------------------------------------------- */
 
 static const char *text_copy(struct session *session, const char *text)

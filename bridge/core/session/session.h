@@ -223,7 +223,4 @@ void session_fault_item(struct session *session,
 			const struct session_request *request,
 			const struct wire_line *line, struct fault *fault);
 
-/* clock_msecs() */
-uint64_t session_now_msecs(void);
-
 #endif

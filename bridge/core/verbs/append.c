@@ -118,7 +118,7 @@ static void append_make_line(struct append *ctx, const struct caps *caps)
 	buf_printf(line, " size=%llu", (unsigned long long)ctx->size);
 	if (ctx->flags[0] != '\0')
 		buf_printf(line, " flags=%s", ctx->flags);
-	if (ctx->date != IDMAP_DATE_UNKNOWN)
+	if (ctx->date != WIRE_DATE_UNKNOWN)
 		buf_printf(line, " date=%lld", (long long)ctx->date);
 	if (caps->key)
 		buf_printf(line, " key=%s", ctx->key);
@@ -170,7 +170,7 @@ static int append_option(struct appended *appended, struct view field)
 	if (view_is(key, "size"))
 		return wire_number(value, WIRE_MESSAGE_MAX, &appended->size);
 	if (view_is(key, "uid")) {
-		if (wire_number(value, IDMAP_MAX_UID, &number) < 0 ||
+		if (wire_number(value, WIRE_UID_MAX, &number) < 0 ||
 		    number == 0)
 			return -1;
 		appended->uid = (uint32_t)number;
@@ -315,6 +315,6 @@ void append_end(struct append **_append)
 void appended_free(struct appended *appended)
 {
 	buf_free(&appended->id);
-	appended->size = IDMAP_SIZE_UNKNOWN;
+	appended->size = WIRE_SIZE_UNKNOWN;
 	appended->uid = 0;
 }

@@ -27,7 +27,7 @@
  *	* BOX Old/2020 flags=\Archive missing=1700000000
  *	OK full sum=32 hexadecimal digits
  *
- * sum is that of idmap_hash() over all lines before it. A file whose sum is
+ * sum is that of id_hash() over all lines before it. A file whose sum is
  * another one, or that is no such answer, is damaged: it is not used, and written
  * anew. A new one is written beside it, synced, and renamed over it: it is there
  * whole or not at all.
@@ -47,7 +47,7 @@
 
 #define MAGIC "! dovebridge mailboxes 1\n"
 #define FINAL "OK full sum="
-#define SUM_LEN (2 * IDMAP_HASH_SIZE)
+#define SUM_LEN (2 * ID_HASH_SIZE)
 #define ASK_MAX 3		/* lists, while other sessions write the file */
 
 /* Which file it is; all 0 if there is none. */
@@ -152,10 +152,10 @@ static bool identity_is(const struct file_identity *a,
 
 static void append_sum(struct buf *text)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	size_t i;
 
-	idmap_hash(view_of_buf(text), hash);
+	id_hash(view_of_buf(text), hash);
 	buf_append_str(text, FINAL);
 	for (i = 0; i < sizeof(hash); i++)
 		buf_printf(text, "%02x", hash[i]);
@@ -347,9 +347,9 @@ static void keep(struct update *update, struct listing_box *box, int64_t since)
 }
 
 /* The numbers of mailboxes serve as their hashes. */
-static void set_hash(unsigned char hash[IDMAP_HASH_SIZE], uint64_t number)
+static void set_hash(unsigned char hash[ID_HASH_SIZE], uint64_t number)
 {
-	memset(hash, 0, IDMAP_HASH_SIZE);
+	memset(hash, 0, ID_HASH_SIZE);
 	memcpy(hash, &number, sizeof(number));
 }
 
@@ -360,14 +360,14 @@ judge(const struct update *update, const size_t *refs, size_t count,
       const bool *listed, const struct reconcile_policy *policy)
 {
 	struct idmap_known *known = mem_new(count, sizeof(*known));
-	struct reconcile_item item = { .size = IDMAP_SIZE_UNKNOWN };
+	struct reconcile_item item = { .size = WIRE_SIZE_UNKNOWN };
 	struct reconciler *rec;
 	size_t i, k;
 
 	for (i = 0; i < count; i++) {
 		known[i].uid = (uint32_t)i + 1;
 		set_hash(known[i].hash, i);
-		known[i].size = IDMAP_SIZE_UNKNOWN;
+		known[i].size = WIRE_SIZE_UNKNOWN;
 		known[i].suspect_since =
 			update->known->boxes[refs[i]].missing_since;
 	}

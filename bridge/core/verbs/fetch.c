@@ -49,7 +49,7 @@ static void fetch_failed(struct fetch *ctx, enum fault_code code,
 
 static bool fetch_is_expected(const struct fetch_item *item, uint64_t size)
 {
-	if (item->expected == IDMAP_SIZE_UNKNOWN)
+	if (item->expected == WIRE_SIZE_UNKNOWN)
 		return true;
 	return item->fetched.header_only ? size <= item->expected :
 		size == item->expected;

@@ -15,7 +15,7 @@ enum fetch_want {
 struct fetch_ask {
 	struct view id;		/* as the backend spelt it */
 	uint64_t expected;	/* the size that is known, or
-				   IDMAP_SIZE_UNKNOWN; a header is not held
+				   WIRE_SIZE_UNKNOWN; a header is not held
 				   to it, only never larger */
 };
 

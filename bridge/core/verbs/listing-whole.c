@@ -17,7 +17,7 @@ static void collect_text(struct collector *ctx, struct listing_msg *msg)
 	const struct listing_msg *last = listing->count == 0 ? NULL :
 		&listing->msgs[listing->count - 1];
 
-	ctx->bytes += sizeof(*msg) + IDMAP_HASH_SIZE + msg->id.len;
+	ctx->bytes += sizeof(*msg) + ID_HASH_SIZE + msg->id.len;
 	msg->id = arena_add(&listing->text, msg->id);
 	if (msg->flags.p == NULL)
 		return;

@@ -90,7 +90,7 @@ static int msg_option(struct listing_msg *msg, struct view field)
 		if (number <= WIRE_DATE_MAX)
 			msg->date = (int64_t)number;
 	} else if (view_is(key, "uid")) {
-		if (wire_number(value, IDMAP_MAX_UID, &number) < 0 ||
+		if (wire_number(value, WIRE_UID_MAX, &number) < 0 ||
 		    number == 0)
 			return -1;
 		msg->uid = (uint32_t)number;
@@ -109,8 +109,8 @@ static int msgs_item(struct session_request *request,
 	msg.gone = view_is(line->keyword, "GONE");
 	if (!msg.gone && !view_is(line->keyword, "MSG"))
 		return listing_other(&ctx->others, line, error_r);
-	msg.size = msg.vsize = IDMAP_SIZE_UNKNOWN;
-	msg.date = IDMAP_DATE_UNKNOWN;
+	msg.size = msg.vsize = WIRE_SIZE_UNKNOWN;
+	msg.date = WIRE_DATE_UNKNOWN;
 	if (line->count == 0 ||
 	    id_hash_spelt(line->fields[0], &ctx->id, msg.hash) != NULL)
 		return wire_fail(error_r, "an item without a proper id",

@@ -52,12 +52,12 @@ listing_box_find(const struct listing_boxes *boxes, struct view name);
 
 /* One * MSG or * GONE. */
 struct listing_msg {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	struct view id;		/* as spelt */
 	struct view flags;	/* as spelt; p is NULL if not said */
-	uint64_t size;		/* IDMAP_SIZE_UNKNOWN */
-	uint64_t vsize;		/* IDMAP_SIZE_UNKNOWN */
-	int64_t date;		/* IDMAP_DATE_UNKNOWN */
+	uint64_t size;		/* WIRE_SIZE_UNKNOWN */
+	uint64_t vsize;		/* WIRE_SIZE_UNKNOWN */
+	int64_t date;		/* WIRE_DATE_UNKNOWN */
 	uint32_t uid;		/* 0 = not said */
 	bool gone;
 };

@@ -9,7 +9,7 @@
 struct search {
 	struct session_request request;
 	bool keys[CAPS_KEY_COUNT];	/* in the line */
-	unsigned char (*hits)[IDMAP_HASH_SIZE];	/* sorted, once answered */
+	unsigned char (*hits)[ID_HASH_SIZE];	/* sorted, once answered */
 	size_t count, alloc, max;
 	struct buf id;
 	bool exact;
@@ -17,7 +17,7 @@ struct search {
 
 static int hit_cmp(const void *a, const void *b)
 {
-	return memcmp(a, b, IDMAP_HASH_SIZE);
+	return memcmp(a, b, ID_HASH_SIZE);
 }
 
 static int search_item(struct session_request *request,
@@ -25,7 +25,7 @@ static int search_item(struct session_request *request,
 		       struct wire_error *error_r)
 {
 	struct search *search = (struct search *)request;
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 
 	if (line->count == 0 ||
 	    id_hash_spelt(line->fields[0], &search->id, hash) != NULL)
@@ -158,7 +158,7 @@ bool search_is_exact(const struct search *search)
 }
 
 bool search_has(const struct search *search,
-		const unsigned char hash[IDMAP_HASH_SIZE])
+		const unsigned char hash[ID_HASH_SIZE])
 {
 	return search->count > 0 &&
 		bsearch(hash, search->hits, search->count,

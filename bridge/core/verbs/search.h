@@ -27,8 +27,8 @@ int search_run(struct search *search, struct session *session,
 /* After that: whether all hits match (OK), or have to be looked at (OK maybe).
  * Whatever is no hit does not match, either way. */
 bool search_is_exact(const struct search *search);
-/* Whether the message whose id has this idmap_hash is a hit. */
+/* Whether the message whose id has this id_hash is a hit. */
 bool search_has(const struct search *search,
-		const unsigned char hash[IDMAP_HASH_SIZE]);
+		const unsigned char hash[ID_HASH_SIZE]);
 
 #endif

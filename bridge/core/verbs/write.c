@@ -131,13 +131,13 @@ static int item_option(struct write_item *item, enum verb_id verb,
 
 	if (verb == VERB_STORE) {
 		if (!given || !view_is(key, "flags") ||
-		    value.len > IDMAP_FLAGS_MAX)
+		    value.len > WIRE_FLAGS_MAX)
 			return 0;
 		buf_clear(&item->flags);
 		buf_append_view(&item->flags, value);
 		item->flags_said = true;
 	} else if (view_is(key, "uid")) {
-		if (wire_number(value, IDMAP_MAX_UID, &number) < 0 ||
+		if (wire_number(value, WIRE_UID_MAX, &number) < 0 ||
 		    number == 0)
 			return -1;
 		item->uid = (uint32_t)number;

@@ -31,7 +31,7 @@ struct write_item {
 	struct fault *fault;	/* of UNKNOWN and FAILED, else NULL; it takes
 				   more than 2 KiB */
 	struct buf flags;	/* STORE: what they are now, if flags_said; at
-				   most IDMAP_FLAGS_MAX bytes, else not said */
+				   most WIRE_FLAGS_MAX bytes, else not said */
 	bool flags_said;
 	struct buf new_id;	/* COPY, MOVE: the id in dest */
 	uint32_t uid;		/* COPY, MOVE: uid=, 0 = not said */
@@ -82,7 +82,7 @@ struct append_message {
 	uint64_t size;		/* of the message, at most WIRE_MESSAGE_MAX */
 	const char *flags;	/* wire form list, "" = none */
 	int64_t date;		/* seconds since the epoch, or
-				   IDMAP_DATE_UNKNOWN */
+				   WIRE_DATE_UNKNOWN */
 	const char *key;	/* APPEND_KEY_MIN to _MAX of A-Z a-z 0-9 _ -:
 				   the same in each try of one save */
 };
@@ -91,7 +91,7 @@ struct append_message {
 struct appended {
 	struct buf id;		/* as the backend spells it */
 	uint64_t size;		/* size= of a store that rewrites messages, else
-				   IDMAP_SIZE_UNKNOWN */
+				   WIRE_SIZE_UNKNOWN */
 	uint32_t uid;		/* uid=, 0 = not said */
 };
 

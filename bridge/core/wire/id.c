@@ -2,7 +2,7 @@
 
 #include <sha2.h>
 
-void idmap_hash(struct view id, unsigned char hash_r[IDMAP_HASH_SIZE])
+void id_hash(struct view id, unsigned char hash_r[ID_HASH_SIZE])
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	SHA2_CTX ctx;
@@ -10,11 +10,11 @@ void idmap_hash(struct view id, unsigned char hash_r[IDMAP_HASH_SIZE])
 	SHA256Init(&ctx);
 	SHA256Update(&ctx, (const uint8_t *)id.p, id.len);
 	SHA256Final(digest, &ctx);
-	memcpy(hash_r, digest, IDMAP_HASH_SIZE);
+	memcpy(hash_r, digest, ID_HASH_SIZE);
 }
 
 const char *id_hash_spelt(struct view spelt, struct buf *scratch,
-			  unsigned char hash_r[IDMAP_HASH_SIZE])
+			  unsigned char hash_r[ID_HASH_SIZE])
 {
 	struct view id = spelt;
 
@@ -28,7 +28,7 @@ const char *id_hash_spelt(struct view spelt, struct buf *scratch,
 		return "an id is too long";
 	if (id.len == 0 || view_is(spelt, "-"))
 		return "an id is missing";
-	idmap_hash(id, hash_r);
+	id_hash(id, hash_r);
 	return NULL;
 }
 

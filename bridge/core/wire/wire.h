@@ -11,15 +11,15 @@
 #define WIRE_ID_MAX 1024		/* bytes of an id, decoded */
 #define WIRE_NAME_MAX 1024		/* bytes of a mailbox name, decoded */
 #define WIRE_STATE_MAX 16384		/* bytes of a state, as spelt */
-#define IDMAP_FLAGS_MAX 4096		/* bytes of one message's flags */
+#define WIRE_FLAGS_MAX 4096		/* bytes of one message's flags */
 #define WIRE_MESSAGE_MAX 2147483647	/* bytes of a message, 2^31-1 */
 #define WIRE_DATE_MAX UINT32_MAX	/* the last that Dovecot can keep: its
 					   indexes have 32 bits for one */
-#define IDMAP_MAX_UID 4294967294U	/* 2^32-2 */
+#define WIRE_UID_MAX 4294967294U	/* 2^32-2 */
 
 /* What was not said of a message. */
-#define IDMAP_SIZE_UNKNOWN UINT64_MAX
-#define IDMAP_DATE_UNKNOWN (-1)
+#define WIRE_SIZE_UNKNOWN UINT64_MAX
+#define WIRE_DATE_UNKNOWN (-1)
 
 enum wire_kind {
 	WIRE_ITEM,		/* "* KEYWORD ..." */

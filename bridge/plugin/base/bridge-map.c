@@ -250,7 +250,7 @@ uint64_t bridge_map_seen_size(struct bridge_mailbox *mbox,
 
 	mail_index_lookup_ext(view, seq, mbox->size_ext_id, &data, NULL);
 	if (data == NULL)
-		return IDMAP_SIZE_UNKNOWN;
+		return WIRE_SIZE_UNKNOWN;
 	memcpy(&size, data, sizeof(size));
-	return size == 0 ? IDMAP_SIZE_UNKNOWN : size - 1;
+	return size == 0 ? WIRE_SIZE_UNKNOWN : size - 1;
 }

@@ -59,7 +59,7 @@ bridge_map_record(struct bridge_mailbox *mbox, struct mail_index_view *view,
 int bridge_map_entry(struct bridge_mailbox *mbox, struct mail_index_view *view,
 		     uint32_t seq, uint32_t uid, struct idmap_entry *entry_r,
 		     struct buf *buf, struct fault *fault);
-/* The size that an earlier FETCH showed; IDMAP_SIZE_UNKNOWN if there was
+/* The size that an earlier FETCH showed; WIRE_SIZE_UNKNOWN if there was
  * none. */
 uint64_t bridge_map_seen_size(struct bridge_mailbox *mbox,
 			      struct mail_index_view *view, uint32_t seq);

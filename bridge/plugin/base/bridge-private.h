@@ -90,7 +90,7 @@ struct bridge_index_header {
 /* Its record: which message this is, and where its line stands in the map of
    that generation (0 = beyond 4 GiB or unknown). */
 struct bridge_index_record {
-	uint8_t hash[IDMAP_HASH_SIZE];
+	uint8_t hash[ID_HASH_SIZE];
 	uint32_t offset;
 };
 

@@ -97,7 +97,7 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
 		saved->size = entry.size;
 		saved->date = entry.date;
-		if (entry.date == IDMAP_DATE_UNKNOWN)
+		if (entry.date == WIRE_DATE_UNKNOWN)
 			saved->seen_before = entry.seen_before > 0 ?
 				entry.seen_before : entry.first_seen;
 		T_BEGIN {

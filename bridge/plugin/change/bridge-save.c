@@ -92,8 +92,8 @@ struct bridge_saved *bridge_save_add(struct bridge_save_context *ctx)
 	saved->has_guid = data->guid != NULL && *data->guid != '\0';
 	if (saved->has_guid)
 		mail_generate_guid_128_hash(data->guid, saved->guid);
-	saved->date = IDMAP_DATE_UNKNOWN;
-	saved->size = saved->stored_size = IDMAP_SIZE_UNKNOWN;
+	saved->date = WIRE_DATE_UNKNOWN;
+	saved->size = saved->stored_size = WIRE_SIZE_UNKNOWN;
 	mail_index_append(t->itrans, data->uid, &saved->seq);
 	mail_index_update_flags(t->itrans, saved->seq, MODIFY_REPLACE,
 				data->flags & ENUM_NEGATE(MAIL_RECENT));
@@ -250,7 +250,7 @@ int bridge_save_finish(struct mail_save_context *_ctx)
 		bridge_save_flush(ctx);
 		saved = array_back(&ctx->saved);
 		index_mail_cache_parse_deinit(_ctx->dest_mail,
-			saved->date == IDMAP_DATE_UNKNOWN ? (time_t)-1 :
+			saved->date == WIRE_DATE_UNKNOWN ? (time_t)-1 :
 			(time_t)saved->date, !ctx->failed);
 		if (ctx->failed)
 			bridge_save_drop_last(ctx);
@@ -289,7 +289,7 @@ static uint64_t bridge_save_size_now(const struct bridge_saved *saved,
 				     struct mail_save_context *_ctx)
 {
 	if (saved->src != NULL || _ctx->data.output == NULL ||
-	    saved->size != IDMAP_SIZE_UNKNOWN)
+	    saved->size != WIRE_SIZE_UNKNOWN)
 		return saved->size;
 	(void)o_stream_flush(_ctx->data.output);
 	return _ctx->data.output->offset - saved->spooled_at;
@@ -299,7 +299,7 @@ int bridge_save_get_size(struct mail *mail, uoff_t *size_r)
 {
 	*size_r = bridge_save_size_now(bridge_save_find(mail),
 				       mail->transaction->save_ctx);
-	if (*size_r != IDMAP_SIZE_UNKNOWN)
+	if (*size_r != WIRE_SIZE_UNKNOWN)
 		return 0;
 	mail_storage_set_error(mail->box->storage, MAIL_ERROR_NOTPOSSIBLE,
 			       "Size not known yet");
@@ -344,7 +344,7 @@ bridge_save_to_map(struct bridge_save_context *ctx, struct bridge_saved *saved)
 	entry.id = view_of(saved->id);
 	entry.has_guid = saved->has_guid;
 	memcpy(entry.guid, saved->guid, sizeof(entry.guid));
-	entry.size = saved->stored_size != IDMAP_SIZE_UNKNOWN ?
+	entry.size = saved->stored_size != WIRE_SIZE_UNKNOWN ?
 		saved->stored_size : saved->size;
 	entry.date = saved->date;
 	entry.first_seen = saved->saved_at != 0 ? saved->saved_at :
@@ -363,7 +363,7 @@ bridge_save_to_index(struct bridge_save_context *ctx,
 	struct buf decoded = { NULL, 0, 0 };
 
 	(void)wire_decode(view_of(saved->id), &decoded);
-	idmap_hash(view_of_buf(&decoded), rec.hash);
+	id_hash(view_of_buf(&decoded), rec.hash);
 	buf_free(&decoded);
 	rec.offset = saved->offset <= UINT32_MAX ? (uint32_t)saved->offset : 0;
 	mail_index_update_ext(ctx->ctx.transaction->itrans, saved->seq,
@@ -378,7 +378,7 @@ static void bridge_save_check_rewritten(struct bridge_save_context *ctx)
 	const uint32_t not_known = 0;
 
 	array_foreach(&ctx->saved, saved) {
-		if (saved->stored_size == IDMAP_SIZE_UNKNOWN ||
+		if (saved->stored_size == WIRE_SIZE_UNKNOWN ||
 		    saved->stored_size == saved->size || saved->src != NULL)
 			continue;
 		mail_cache_transaction_reset(t->cache_trans);

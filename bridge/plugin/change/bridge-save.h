@@ -15,11 +15,11 @@ struct bridge_saved {
 	char *flags;		/* wire form list, all of them */
 	char *change;		/* what of them the store does not know when it
 				   has taken the message; NULL = nothing */
-	int64_t date;		/* IDMAP_DATE_UNKNOWN: the store knows it, or
+	int64_t date;		/* WIRE_DATE_UNKNOWN: the store knows it, or
 				   nobody can tell it to it */
 	int64_t saved_at;	/* 0 = now */
 	int64_t seen_before;	/* as in struct idmap_entry */
-	uint64_t size;		/* of the bytes; IDMAP_SIZE_UNKNOWN */
+	uint64_t size;		/* of the bytes; WIRE_SIZE_UNKNOWN */
 
 	/* spooled: size bytes of the transaction's file */
 	uint64_t spooled_at;

@@ -183,7 +183,7 @@ map_print_message(struct map_cmd *cmd, const struct idmap *map,
 	doveadm_print(map_name(cmd));
 	doveadm_print_num(entry->uid);
 	doveadm_print(map_word(entry->id));
-	doveadm_print(entry->size == IDMAP_SIZE_UNKNOWN ? UNKNOWN :
+	doveadm_print(entry->size == WIRE_SIZE_UNKNOWN ? UNKNOWN :
 		      t_strdup_printf("%"PRIu64, entry->size));
 	doveadm_print(map_word(view_of_buf(&flags)));
 	doveadm_print(map_word(view_of_buf(&pending)));

@@ -171,9 +171,9 @@ static bool ahead_add(struct bridge_ahead *ahead, struct mail_index_view *view,
 	entry->seq = seq;
 	entry->want = want;
 	entry->guessed = guessed;
-	entry->expected = map_entry.size != IDMAP_SIZE_UNKNOWN ?
+	entry->expected = map_entry.size != WIRE_SIZE_UNKNOWN ?
 		map_entry.size : bridge_map_seen_size(mbox, view, seq);
-	entry->bytes = entry->expected != IDMAP_SIZE_UNKNOWN &&
+	entry->bytes = entry->expected != WIRE_SIZE_UNKNOWN &&
 		want == FETCH_FULL ? entry->expected : AHEAD_BYTES_GUESS;
 	ahead->count++;
 	return TRUE;

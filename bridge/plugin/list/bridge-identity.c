@@ -49,7 +49,7 @@
    it shows what is plain ASCII, for people; it never has a "=". */
 static const char *folder_of(const char *name, const char *id)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	string_t *dir = t_str_new(128);
 	const char *p;
 
@@ -62,7 +62,7 @@ static const char *folder_of(const char *name, const char *id)
 			str_append_c(dir, '-');
 	}
 	str_append(dir, id != NULL ? "id=" : ".");
-	idmap_hash(view_of(id != NULL ? id : name), hash);
+	id_hash(view_of(id != NULL ? id : name), hash);
 	binary_to_hex_append(dir, hash, sizeof(hash));
 	return str_c(dir);
 }

@@ -18,7 +18,7 @@
 struct bridge_kept {
 	struct bridge_mailbox *mbox;
 	uint32_t uid;
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	struct fetched fetched;
 	uoff_t vsize;		/* UOFF_T_MAX = not counted */
 };
@@ -87,7 +87,7 @@ bool bridge_kept_has(struct mail *mail)
 	size = bridge_map_seen_size(mbox, mail->transaction->view, mail->seq);
 	return rec != NULL &&
 		memcmp(kept->hash, rec->hash, sizeof(kept->hash)) == 0 &&
-		(size == IDMAP_SIZE_UNKNOWN || size == kept->fetched.size);
+		(size == WIRE_SIZE_UNKNOWN || size == kept->fetched.size);
 }
 
 bool bridge_kept_get(struct mail *mail, struct fetched *fetched_r)

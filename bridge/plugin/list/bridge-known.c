@@ -9,6 +9,7 @@
 #include "bridge-owner.h"
 #include "bridge-paths.h"
 #include "bridge-private.h"
+#include "clock.h"
 
 /* How long a list of all mailboxes waits for one of several stores: that was never
    listed, that was, and that took too long a while ago. Later it is waited for anew: it
@@ -179,7 +180,7 @@ static int
 known_refresh_once(struct bridge_mailbox_list *list, bool force,
 		   struct fault *fault)
 {
-	uint64_t start = session_now_msecs();
+	uint64_t start = clock_msecs();
 
 	if (!force && timeval_cmp(&list->hung_timeval, &ioloop_timeval) == 0)
 		return fault_set(fault, FAULT_UNAVAILABLE, FAULT_SCOPE_BACKEND,
@@ -188,7 +189,7 @@ known_refresh_once(struct bridge_mailbox_list *list, bool force,
 	if (known_ask(list, force, UINT_MAX, fault) == 0)
 		return 0;
 	if (known_is_late(list) ||
-	    session_now_msecs() - start >= LIST_KNOWN_MSECS)
+	    clock_msecs() - start >= LIST_KNOWN_MSECS)
 		list->hung_timeval = ioloop_timeval;
 	return -1;
 }
@@ -219,7 +220,7 @@ static int known_ask_patiently(struct bridge_mailbox_list *list,
 			       struct fault *fault)
 {
 	unsigned int msecs = known_patience(list);
-	uint64_t start = session_now_msecs();
+	uint64_t start = clock_msecs();
 	int ret = known_ask(list, FALSE, msecs, fault);
 
 	if (ret > 0)
@@ -227,7 +228,7 @@ static int known_ask_patiently(struct bridge_mailbox_list *list,
 				"%s: has not answered \"LIST\" for %u ms",
 				list->set.argv[0], msecs);
 	if (ret != 0 && msecs != LIST_LATE_MSECS &&
-	    session_now_msecs() - start >= LIST_KNOWN_MSECS)
+	    clock_msecs() - start >= LIST_KNOWN_MSECS)
 		list->late_since = time(NULL);
 	return ret;
 }

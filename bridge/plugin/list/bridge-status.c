@@ -9,6 +9,7 @@
 #include "bridge-private.h"
 #include "bridge-status.h"
 
+#include "clock.h"
 #include "file.h"
 
 #include <dirent.h>
@@ -169,7 +170,7 @@ static void status_write(struct bridge_mailbox_list *list)
 	string_t *text;
 	pool_t pool;
 
-	status->written_msecs = session_now_msecs();
+	status->written_msecs = clock_msecs();
 	if (status->failed)
 		return;
 	if (status->path == NULL) {
@@ -246,7 +247,7 @@ void bridge_status_report(struct bridge_mailbox_list *list,
 		status_finished(list, report, &now);
 		break;
 	}
-	if (now || session_now_msecs() - status->written_msecs >=
+	if (now || clock_msecs() - status->written_msecs >=
 	    STATUS_PAUSE_MSECS) T_BEGIN {
 		status_write(list);
 	} T_END;

@@ -139,12 +139,12 @@ int bridge_mail_get_physical_size(struct mail *_mail, uoff_t *size_r)
 	if (bridge_mail_is_decoded(_mail))
 		return bridge_mail_get_decoded_size(_mail, size_r);
 	if (data->physical_size == UOFF_T_MAX &&
-	    bridge_mail_seen_size(_mail) != IDMAP_SIZE_UNKNOWN)
+	    bridge_mail_seen_size(_mail) != WIRE_SIZE_UNKNOWN)
 		data->physical_size = bridge_mail_seen_size(_mail);
 	if (data->physical_size == UOFF_T_MAX) {
 		if (bridge_mail_entry(_mail, &entry) < 0)
 			return -1;
-		if (entry.entry.size != IDMAP_SIZE_UNKNOWN)
+		if (entry.entry.size != WIRE_SIZE_UNKNOWN)
 			data->physical_size = entry.entry.size;
 		buf_free(&entry.buf);
 	}
@@ -293,7 +293,7 @@ static int bridge_mail_ask(struct mail *mail, enum fetch_want want,
 	if (bridge_mail_entry(mail, &entry) < 0)
 		return -1;
 	ask.id = entry.entry.id;
-	ask.expected = entry.entry.size != IDMAP_SIZE_UNKNOWN ?
+	ask.expected = entry.entry.size != WIRE_SIZE_UNKNOWN ?
 		entry.entry.size : bridge_mail_seen_size(mail);
 	ret = fetch_message(mbox->list->session, mbox->wire_name, want, &ask,
 			    fetched_r, fault);
@@ -322,7 +322,7 @@ static void bridge_mail_size_differs(struct mail *mail,
 
 	if (bridge_mail_entry(mail, &entry) < 0)
 		return;
-	listed = entry.entry.size != IDMAP_SIZE_UNKNOWN;
+	listed = entry.entry.size != WIRE_SIZE_UNKNOWN;
 	buf_free(&entry.buf);
 	if (listed) {
 		mbox->relist = TRUE;
@@ -478,7 +478,7 @@ static int bridge_mail_find_date(struct mail *mail, time_t *date_r)
 		entry.entry.first_seen;
 	buf_free(&entry.buf);
 	/* an older version put larger ones into the map */
-	if (listed != IDMAP_DATE_UNKNOWN && listed <= (int64_t)WIRE_DATE_MAX) {
+	if (listed != WIRE_DATE_UNKNOWN && listed <= (int64_t)WIRE_DATE_MAX) {
 		*date_r = (time_t)listed;
 		return 0;
 	}

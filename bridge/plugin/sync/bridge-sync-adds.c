@@ -135,7 +135,7 @@ bool bridge_adds_carried(struct bridge_sync *sync, const uint8_t *hash,
 static uint32_t
 line_vsize(const struct bridge_sync *sync, const struct listing_msg *msg)
 {
-	uint64_t vsize = msg->vsize == IDMAP_SIZE_UNKNOWN && sync->crlf ?
+	uint64_t vsize = msg->vsize == WIRE_SIZE_UNKNOWN && sync->crlf ?
 		msg->size : msg->vsize;
 
 	return vsize >= UINT32_MAX ? 0 : (uint32_t)vsize + 1;

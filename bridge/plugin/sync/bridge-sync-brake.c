@@ -108,7 +108,7 @@ static bool brake_is_alive(struct bridge_sync *sync)
 
 	for (i = 0; i < sync->adds.samples_count; i++) {
 		asks[i].id = view_of_buf(&sync->adds.samples[i]);
-		asks[i].expected = IDMAP_SIZE_UNKNOWN;
+		asks[i].expected = WIRE_SIZE_UNKNOWN;
 	}
 	return i > 0 && brake_asks(sync, asks, i, FALSE);
 }
@@ -133,7 +133,7 @@ static bool brake_are_gone(struct bridge_sync *sync)
 					    sync->known.msgs[k].uid, &entry,
 					    &bufs[count], &fault) > 0;
 			asks[count].id = entry.id;
-			asks[count++].expected = IDMAP_SIZE_UNKNOWN;
+			asks[count++].expected = WIRE_SIZE_UNKNOWN;
 		}
 	}
 	gone = gone && brake_asks(sync, asks, count, TRUE);

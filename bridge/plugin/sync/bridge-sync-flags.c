@@ -151,7 +151,7 @@ static void bridge_sync_seed_keyword(struct bridge_sync *sync,
 		if (len > 0)
 			buf_append_c(seed, ',');
 		wire_encode_elem(view_of(keyword), seed);
-		if (seed->len <= IDMAP_FLAGS_MAX)
+		if (seed->len <= WIRE_FLAGS_MAX)
 			return;
 		seed->len = len;
 	}

@@ -436,7 +436,7 @@ static int bridge_sync_apply(struct bridge_sync *sync, uint32_t count)
 			  "left out: a mailbox has at most %d, a message %d "
 			  "bytes of flags", sync->mbox->list->set.argv[0],
 			  sync->list.excess_keywords, BRIDGE_KEYWORDS_MAX,
-			  IDMAP_FLAGS_MAX);
+			  WIRE_FLAGS_MAX);
 	sync->index.walked = TRUE;
 	return 0;
 }

@@ -53,7 +53,7 @@ static bool line_table_has(const struct line_table *table,
 
 	for (; table->slots[slot] != 0; slot = (slot + 1) & table->mask) {
 		if (memcmp(table->lines[table->slots[slot] - 1].hash, hash,
-			   IDMAP_HASH_SIZE) == 0)
+			   ID_HASH_SIZE) == 0)
 			return TRUE;
 	}
 	return FALSE;

@@ -68,7 +68,7 @@ line_listed(struct bridge_sync *sync, size_t known,
 	    const struct listing_msg *msg)
 {
 	const struct idmap_known *entry = &sync->known.msgs[known];
-	uint64_t size = msg->size == IDMAP_SIZE_UNKNOWN ? entry->size :
+	uint64_t size = msg->size == WIRE_SIZE_UNKNOWN ? entry->size :
 		msg->size;
 
 	if (entry->suspect_since != 0)
@@ -321,7 +321,7 @@ int bridge_sync_stage_gone(struct bridge_sync *sync,
 		buf_clear(&decoded);
 		msg.id = view_of(id);
 		(void)wire_decode(msg.id, &decoded);
-		idmap_hash(view_of_buf(&decoded), msg.hash);
+		id_hash(view_of_buf(&decoded), msg.hash);
 		ret = list_msg(sync, &msg, &error);
 		if (ret < 0)
 			break;

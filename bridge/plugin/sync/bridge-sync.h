@@ -44,7 +44,7 @@ struct bridge_sync_move {
 
 /* Flags of a message of a map that another one takes the place of. */
 struct bridge_carried {
-	uint8_t hash[IDMAP_HASH_SIZE];
+	uint8_t hash[ID_HASH_SIZE];
 	struct view flags;	/* a set, with its marks */
 };
 

@@ -35,6 +35,7 @@
 #include "bridge-session.h"
 #include "bridge-watch.h"
 
+#include "clock.h"
 #include "file.h"
 #include "proc.h"
 #include "watch.h"
@@ -300,7 +301,7 @@ static void bridge_watch_wait(struct bridge_watch *w)
 
 static void bridge_watch_answered(struct bridge_watch *w, bool changed)
 {
-	unsigned int msecs = watch_pace_msecs(&w->pace, session_now_msecs());
+	unsigned int msecs = watch_pace_msecs(&w->pace, clock_msecs());
 
 	if (msecs > 0 && !w->mbox->list->pace_logged) {
 		w->mbox->list->pace_logged = TRUE;

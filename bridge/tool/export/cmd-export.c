@@ -36,7 +36,7 @@ struct export {
 	unsigned long long boxes, boxes_failed, boxes_partial;
 
 	/* of the mailbox: what the store said is gone */
-	unsigned char (*lost)[IDMAP_HASH_SIZE];
+	unsigned char (*lost)[ID_HASH_SIZE];
 	size_t lost_count;
 };
 
@@ -92,8 +92,8 @@ static void export_lost(struct export *export, const struct listing_msg *msg)
 	if ((export->lost_count & (export->lost_count - 1)) == 0)
 		export->lost = mem_grow(export->lost, export->lost_count == 0 ?
 					1 : 2 * export->lost_count,
-					IDMAP_HASH_SIZE);
-	memcpy(export->lost[export->lost_count++], msg->hash, IDMAP_HASH_SIZE);
+					ID_HASH_SIZE);
+	memcpy(export->lost[export->lost_count++], msg->hash, ID_HASH_SIZE);
 }
 
 static void export_msg(struct export *export, struct maildir *md,
@@ -134,7 +134,7 @@ static void export_msg(struct export *export, struct maildir *md,
 
 static int hash_cmp(const void *a, const void *b)
 {
-	return memcmp(a, b, IDMAP_HASH_SIZE);
+	return memcmp(a, b, ID_HASH_SIZE);
 }
 
 /* How many of the lost messages the store goes on listing. A disk that is not
@@ -151,7 +151,7 @@ static size_t still_listed(const struct export *export,
 	for (i = 0; i < listing->count; i++) {
 		msg = &listing->msgs[i];
 		if (!msg->gone && bsearch(msg->hash, export->lost,
-					  export->lost_count, IDMAP_HASH_SIZE,
+					  export->lost_count, ID_HASH_SIZE,
 					  hash_cmp) != NULL)
 			count++;
 	}
@@ -166,7 +166,7 @@ static void check_lost(struct export *export, const struct listing_box *box)
 
 	if (export->lost_count == 0)
 		return;
-	qsort(export->lost, export->lost_count, IDMAP_HASH_SIZE, hash_cmp);
+	qsort(export->lost, export->lost_count, ID_HASH_SIZE, hash_cmp);
 	if (!export->stopped &&
 	    listing_msgs(export->session, box->wire, &listing, &fault) == 0) {
 		listed = still_listed(export, &listing);

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
-#define HASH_DIGITS (2 * IDMAP_HASH_SIZE)
+#define HASH_DIGITS (2 * ID_HASH_SIZE)
 #define OUR_MARK ".dovebridge"
 #define IDENTITY_FILE "dovebridge-mailbox"	/* the hash of its id= */
 
@@ -160,16 +160,16 @@ bool maildir_flags(struct maildir *md, const char *flags, struct buf *out)
 }
 
 static void msg_hash(const struct maildir *md, const struct listing_msg *msg,
-		     unsigned char hash_r[IDMAP_HASH_SIZE])
+		     unsigned char hash_r[ID_HASH_SIZE])
 {
 	struct buf text = { NULL, 0, 0 };
 
-	memcpy(hash_r, msg->hash, IDMAP_HASH_SIZE);
+	memcpy(hash_r, msg->hash, ID_HASH_SIZE);
 	if (!md->another)
 		return;
-	buf_append(&text, msg->hash, IDMAP_HASH_SIZE);
-	buf_append(&text, md->identity, IDMAP_HASH_SIZE);
-	idmap_hash(view_of_buf(&text), hash_r);
+	buf_append(&text, msg->hash, ID_HASH_SIZE);
+	buf_append(&text, md->identity, ID_HASH_SIZE);
+	id_hash(view_of_buf(&text), hash_r);
 	buf_free(&text);
 }
 
@@ -178,14 +178,14 @@ static void msg_name(const struct maildir *md, const struct listing_msg *msg,
 		     const char *letters, uint64_t size, int64_t lf,
 		     struct buf *out)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	size_t i;
 
 	msg_hash(md, msg, hash);
 
-	buf_printf(out, "%lld.", msg->date == IDMAP_DATE_UNKNOWN ? 0LL :
+	buf_printf(out, "%lld.", msg->date == WIRE_DATE_UNKNOWN ? 0LL :
 		   (long long)msg->date);
-	for (i = 0; i < IDMAP_HASH_SIZE; i++)
+	for (i = 0; i < ID_HASH_SIZE; i++)
 		buf_printf(out, "%02x", hash[i]);
 	buf_printf(out, OUR_MARK ",S=%llu", (unsigned long long)size);
 	if (lf >= 0)
@@ -202,7 +202,7 @@ static int hex_digit(char c)
 }
 
 /* Is this one of our names? */
-static bool name_hash(const char *name, unsigned char hash_r[IDMAP_HASH_SIZE])
+static bool name_hash(const char *name, unsigned char hash_r[ID_HASH_SIZE])
 {
 	const char *p = strchr(name, '.');
 	int high, low;
@@ -211,7 +211,7 @@ static bool name_hash(const char *name, unsigned char hash_r[IDMAP_HASH_SIZE])
 	if (p == NULL || strlen(p + 1) < HASH_DIGITS + strlen(OUR_MARK) ||
 	    strncmp(p + 1 + HASH_DIGITS, OUR_MARK, strlen(OUR_MARK)) != 0)
 		return false;
-	for (i = 0; i < IDMAP_HASH_SIZE; i++) {
+	for (i = 0; i < ID_HASH_SIZE; i++) {
 		high = hex_digit(p[1 + 2 * i]);
 		low = hex_digit(p[2 + 2 * i]);
 		if (high < 0 || low < 0)
@@ -227,7 +227,7 @@ static int have_cmp(const void *a, const void *b)
 {
 	const struct maildir_have *one = a, *two = b;
 
-	return memcmp(one->hash, two->hash, IDMAP_HASH_SIZE);
+	return memcmp(one->hash, two->hash, ID_HASH_SIZE);
 }
 
 /* What is behind ",S=" in our name. */
@@ -238,11 +238,11 @@ static uint64_t name_size(const char *name)
 	uint64_t size;
 
 	if (p == NULL)
-		return IDMAP_SIZE_UNKNOWN;
+		return WIRE_SIZE_UNKNOWN;
 	digits.p = p + strlen(OUR_MARK ",S=");
 	digits.len = strspn(digits.p, "0123456789");
 	return wire_number(digits, WIRE_MESSAGE_MAX, &size) < 0 ?
-		IDMAP_SIZE_UNKNOWN : size;
+		WIRE_SIZE_UNKNOWN : size;
 }
 
 static void have_add(struct maildir *md, const unsigned char *hash,
@@ -255,14 +255,14 @@ static void have_add(struct maildir *md, const unsigned char *hash,
 		md->have = mem_grow(md->have, md->have_count == 0 ? 1 :
 				    2 * md->have_count, sizeof(*have));
 	have = &md->have[md->have_count++];
-	memcpy(have->hash, hash, IDMAP_HASH_SIZE);
+	memcpy(have->hash, hash, ID_HASH_SIZE);
 	have->size = size;
 }
 
 /* Remember our messages in a folder, or remove them. */
 static int scan(struct maildir *md, int fd, bool remove_them)
 {
-	unsigned char hash[IDMAP_HASH_SIZE];
+	unsigned char hash[ID_HASH_SIZE];
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), ret = 0;
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
 	struct dirent *d;
@@ -394,7 +394,7 @@ static int identity_write(struct maildir *md)
 
 /* Returns 1; 0 if there is none, -1 and errno. */
 static int identity_read(const struct maildir *md,
-			 unsigned char first_r[IDMAP_HASH_SIZE])
+			 unsigned char first_r[ID_HASH_SIZE])
 {
 	int error, fd = openat(md->fd, IDENTITY_FILE, O_RDONLY | O_NOFOLLOW |
 			       O_NONBLOCK | O_CLOEXEC);
@@ -402,23 +402,23 @@ static int identity_read(const struct maildir *md,
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	got = read(fd, first_r, IDMAP_HASH_SIZE);
+	got = read(fd, first_r, ID_HASH_SIZE);
 	error = got < 0 ? errno : EBADMSG;
 	(void)close(fd);
 	errno = error;
-	return got == IDMAP_HASH_SIZE ? 1 : -1;
+	return got == ID_HASH_SIZE ? 1 : -1;
 }
 
 int maildir_mailbox(struct maildir *md, const char *identity)
 {
-	unsigned char first[IDMAP_HASH_SIZE];
+	unsigned char first[ID_HASH_SIZE];
 	int ret = identity_read(md, first);
 
-	idmap_hash(view_of(identity == NULL ? "-" : identity), md->identity);
+	id_hash(view_of(identity == NULL ? "-" : identity), md->identity);
 	if (ret == 0)
 		return identity_write(md);
 	md->another = ret > 0 &&
-		memcmp(first, md->identity, IDMAP_HASH_SIZE) != 0;
+		memcmp(first, md->identity, ID_HASH_SIZE) != 0;
 	return ret < 0 ? -1 : 0;
 }
 
@@ -436,8 +436,8 @@ bool maildir_has(const struct maildir *md, const struct listing_msg *msg)
 		have--;
 	for (; have < end && have_cmp(have, &key) == 0; have++) {
 		if (have->size == msg->size ||
-		    have->size == IDMAP_SIZE_UNKNOWN ||
-		    msg->size == IDMAP_SIZE_UNKNOWN)
+		    have->size == WIRE_SIZE_UNKNOWN ||
+		    msg->size == WIRE_SIZE_UNKNOWN)
 			return true;
 	}
 	return false;
@@ -474,7 +474,7 @@ static int write_msg(int fd, const struct listing_msg *msg,
 	*lf_r = ret < 0 ? -1 : count_lf(fd);
 	if (*lf_r < 0)
 		ret = -1;
-	if (ret == 0 && msg->date != IDMAP_DATE_UNKNOWN)
+	if (ret == 0 && msg->date != WIRE_DATE_UNKNOWN)
 		ret = futimens(fd, times);
 	if (ret == 0)
 		ret = fsync(fd);

@@ -9,15 +9,15 @@
 
 /* One message that is there. */
 struct maildir_have {
-	unsigned char hash[IDMAP_HASH_SIZE];
-	uint64_t size;		/* IDMAP_SIZE_UNKNOWN */
+	unsigned char hash[ID_HASH_SIZE];
+	uint64_t size;		/* WIRE_SIZE_UNKNOWN */
 };
 
 struct maildir {
 	int fd, cur_fd, tmp_fd;
 	struct maildir_have *have;	/* what is there, sorted */
 	size_t have_count;
-	unsigned char identity[IDMAP_HASH_SIZE];	/* of the mailbox */
+	unsigned char identity[ID_HASH_SIZE];	/* of the mailbox */
 	bool another;		/* it is not the first that was copied here */
 	struct maildir_keywords keywords;
 	bool changed;
