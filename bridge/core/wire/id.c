@@ -18,6 +18,7 @@ const char *id_hash_spelt(struct view spelt, struct buf *scratch,
 {
 	struct view id = spelt;
 
+	memset(hash_r, 0, ID_HASH_SIZE);
 	if (memchr(spelt.p, '%', spelt.len) != NULL) {
 		buf_clear(scratch);
 		if (wire_decode(spelt, scratch) < 0)

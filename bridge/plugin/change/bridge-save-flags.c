@@ -102,13 +102,12 @@ saved_find(struct bridge_save_context *ctx, const struct bridge_saved *saved,
 	   struct mail_index_view *view, uint32_t seq)
 {
 	uint8_t hash[ID_HASH_SIZE];
-	struct buf decoded = { NULL, 0, 0 };
+	struct buf scratch = { NULL, 0, 0 };
 	const struct bridge_index_record *rec;
 	const struct bridge_index_header *hdr;
 
-	(void)wire_decode(view_of(saved->id), &decoded);
-	id_hash(view_of_buf(&decoded), hash);
-	buf_free(&decoded);
+	(void)id_hash_spelt(view_of(saved->id), &scratch, hash);
+	buf_free(&scratch);
 	for (; seq <= mail_index_view_get_messages_count(view); seq++) {
 		rec = bridge_map_record(ctx->mbox, view, seq, &hdr);
 		if (rec != NULL &&

@@ -29,8 +29,7 @@
 #include "bridge-private.h"
 #include "bridge-save.h"
 #include "bridge-transaction.h"
-
-#include "rmtree.h"
+#include "file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -114,23 +113,6 @@ static void bridge_save_drop_last(struct bridge_save_context *ctx)
 	array_pop_back(&ctx->saved);
 }
 
-/* Returns the descriptor, -1 and errno. Not every file system has files that never
-   had a name (NFS has none). */
-static int bridge_save_open_file(const char *dir)
-{
-	char *path;
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
-		return fd;
-	path = t_strdup_noconst(t_strconcat(dir, "/"RMTREE_PREFIX"save.XXXXXX",
-					    NULL));
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
-	return fd;
-}
-
 /* Returns 0, -1 with the storage's error set. */
 static int bridge_save_open(struct bridge_save_context *ctx)
 {
@@ -138,7 +120,7 @@ static int bridge_save_open(struct bridge_save_context *ctx)
 	const char *dir = session_settings(ctx->mbox->list->session)->tmp_dir;
 
 	if (ctx->spool_fd < 0)
-		ctx->spool_fd = bridge_save_open_file(dir);
+		ctx->spool_fd = file_unnamed(dir);
 	if (ctx->spool_fd >= 0)
 		return 0;
 	if (!mail_storage_set_error_from_errno(box->storage))
@@ -360,11 +342,10 @@ bridge_save_to_index(struct bridge_save_context *ctx,
 		     const struct bridge_saved *saved)
 {
 	struct bridge_index_record rec;
-	struct buf decoded = { NULL, 0, 0 };
+	struct buf scratch = { NULL, 0, 0 };
 
-	(void)wire_decode(view_of(saved->id), &decoded);
-	id_hash(view_of_buf(&decoded), rec.hash);
-	buf_free(&decoded);
+	(void)id_hash_spelt(view_of(saved->id), &scratch, rec.hash);
+	buf_free(&scratch);
 	rec.offset = saved->offset <= UINT32_MAX ? (uint32_t)saved->offset : 0;
 	mail_index_update_ext(ctx->ctx.transaction->itrans, saved->seq,
 			      ctx->mbox->ext_id, &rec, NULL);

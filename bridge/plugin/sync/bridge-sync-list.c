@@ -312,21 +312,19 @@ int bridge_sync_stage_gone(struct bridge_sync *sync,
 {
 	struct listing_msg msg = { .gone = TRUE };
 	struct listing_end end = { .full = FALSE };
-	struct buf decoded = { NULL, 0, 0 };
+	struct buf scratch = { NULL, 0, 0 };
 	struct wire_error error;
 	const char *id;
 	int ret = 0;
 
 	array_foreach_elem(ids, id) {
-		buf_clear(&decoded);
 		msg.id = view_of(id);
-		(void)wire_decode(msg.id, &decoded);
-		id_hash(view_of_buf(&decoded), msg.hash);
+		(void)id_hash_spelt(msg.id, &scratch, msg.hash);
 		ret = list_msg(sync, &msg, &error);
 		if (ret < 0)
 			break;
 	}
-	buf_free(&decoded);
+	buf_free(&scratch);
 	if (ret == 0)
 		ret = list_take(sync, FALSE, &error);
 	if (ret < 0)
