@@ -8,7 +8,7 @@ endif
 PKG_CONFIG ?= pkg-config
 B = build
 
-# gcc's and clang's alike; test/lib/lint adds what one of them has alone. No
+# gcc's and clang's alike; test/run/lint adds what one of them has alone. No
 # -Wswitch-enum: Dovecot's enums are long, and grow.
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wmissing-declarations -Wnested-externs -Wredundant-decls \
@@ -107,7 +107,7 @@ $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
 
 # --- packages and demo -------------------------------------------------------
 # DEPS=: leaves the packages of the machine alone.
-DEPS = test/lib/deps
+DEPS = test/run/deps
 
 deps:				## install the packages that are missing (test/packages)
 	@$(DEPS) build run test
@@ -115,7 +115,7 @@ deps:				## install the packages that are missing (test/packages)
 demo:				## install what is missing, build, read an archive over IMAP
 	@$(DEPS) build run
 	@$(MAKE) --no-print-directory -s all
-	@test/lib/demo
+	@test/run/demo
 
 # --- tests -------------------------------------------------------------------
 # For all of them: V=1 shows every test, JOBS=N runs N files at once.
@@ -124,7 +124,7 @@ UNIT = $(patsubst test/unit/%.c,$(B)/test/%,$(wildcard test/unit/test-*.c))
 FUZZERS = $(patsubst test/fuzz/fuzz-%.c,%,$(wildcard test/fuzz/fuzz-*.c))
 REPLAYS = $(FUZZERS:%=$(B)/fuzz/replay-%)
 BATS = $(sort $(shell find test backends -name '*.bats'))
-RUN_TESTS = test/lib/run-tests
+RUN_TESTS = test/run/run-tests
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --vgdb=no \
@@ -146,13 +146,13 @@ unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/fault/exchange
 check:				## build, then run all tests
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory all unit bench-programs $(B)/test/sysfault.so
-	test/lib/staged $(RUN_TESTS) $(UNIT) $(REPLAYS) $(BATS)
+	test/run/staged $(RUN_TESTS) $(UNIT) $(REPLAYS) $(BATS)
 
 check-unit: unit		## the unit tests in C alone
 	$(RUN_TESTS) $(UNIT) $(REPLAYS)
 
 check-bats: all bench-programs $(B)/test/sysfault.so	## the tests in bats alone; BATS=FILE for one of them
-	test/lib/staged $(RUN_TESTS) $(BATS)
+	test/run/staged $(RUN_TESTS) $(BATS)
 
 check-asan:			## the unit tests under the address and UB sanitizers
 	@$(DEPS) build test
@@ -165,11 +165,11 @@ check-asan:			## the unit tests under the address and UB sanitizers
 UNDER_BATS = $(filter-out test/imap/soak.bats test/imap/kill.bats test/imap/large.bats, \
 	$(wildcard $(foreach subject,imap fault pop3 lmtp doveadm,test/$(subject)/*.bats)))
 
-$(B)/under.so: test/lib/under.c $(B)/flags
+$(B)/under.so: test/run/under.c $(B)/flags
 	$(CC) $(ALL_CFLAGS) -fvisibility=default -shared $(ALL_LDFLAGS) -o $@ $<
 
-# a plugin with mistakes, for test/lib/planted
-$(B)/planted.so: test/lib/planted.c $(PLUGIN_OBJ) $(CORE_OBJ)
+# a plugin with mistakes, for test/run/planted
+$(B)/planted.so: test/run/planted.c $(PLUGIN_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) $(call includes,core) -Wl,--wrap=caps_init -o $@ \
 		$(filter %.c %.o,$^) $(LIBS_CORE)
 
@@ -177,16 +177,16 @@ check-asan-plugin: all bench-programs $(B)/fault/exchange $(B)/under.so	## the p
 	@$(DEPS) build run test dev
 	@$(MAKE) --no-print-directory B=build/under CC=clang HARDEN= CFLAGS='-O1 -g $(SANITIZE)' \
 		build/under/lib20_bridge_plugin.so build/under/planted.so
-	test/lib/staged test/lib/planted asan build/under/planted.so
-	test/lib/staged test/lib/under asan $(RUN_TESTS) $(UNDER_BATS)
+	test/run/staged test/run/planted asan build/under/planted.so
+	test/run/staged test/run/under asan $(RUN_TESTS) $(UNDER_BATS)
 
 # whole IMAP sessions, and what the other protocols do
 VALGRIND_BATS = test/imap/whole.bats test/pop3/pop3.bats
 
 check-valgrind-plugin: all bench-programs $(B)/under.so $(B)/planted.so	## whole IMAP sessions under valgrind
 	@$(DEPS) build run test dev
-	test/lib/staged test/lib/planted valgrind build/planted.so
-	test/lib/staged test/lib/under valgrind $(RUN_TESTS) $(VALGRIND_BATS)
+	test/run/staged test/run/planted valgrind build/planted.so
+	test/run/staged test/run/under valgrind $(RUN_TESTS) $(VALGRIND_BATS)
 
 check-valgrind: unit		## the unit tests under valgrind
 	@$(DEPS) build test dev
@@ -194,14 +194,14 @@ check-valgrind: unit		## the unit tests under valgrind
 
 lint:				## compilers, linters and the rules of HACKING.md
 	@$(DEPS) build test dev
-	@MAKE='$(MAKE)' $(RUN_TESTS) test/lib/lint
+	@MAKE='$(MAKE)' $(RUN_TESTS) test/run/lint
 
 MATRIX_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 faults:				## every fault at every place of every exchange; ONLY=copy:nul:7
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all unit
-	test/lib/staged test/fault/matrix $(MATRIX_OPTIONS)
+	test/run/staged test/fault/matrix $(MATRIX_OPTIONS)
 
 SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
 
@@ -213,23 +213,23 @@ $(B)/test/sysfault.so: test/lib/sysfault.c $(B)/flags
 kills:				## each system call that changes a file of ours fails, or is the last; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all $(B)/test/sysfault.so
-	test/lib/staged test/lib/kills.py $(SOAK_OPTIONS) $(ONLY:%=--only '%') $(STORES)
-	$(if $(ONLY),,test/lib/staged test/lib/damage.py $(if $(SEED),--seed $(SEED)) $(STORES))
+	test/run/staged test/lib/kills.py $(SOAK_OPTIONS) $(ONLY:%=--only '%') $(STORES)
+	$(if $(ONLY),,test/run/staged test/lib/damage.py $(if $(SEED),--seed $(SEED)) $(STORES))
 
 soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/lib/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+	test/run/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
 races:				## the same, all at once, with deliveries and delays; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/lib/staged test/lib/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+	test/run/staged test/lib/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
 differ:				## random commands, before Dovecot's maildir and the bridge, 10 minutes; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/lib/staged test/lib/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
+	test/run/staged test/lib/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
 
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
 FUZZ_CORE = $(filter-out $(B)/core/session/proc%.o,$(CORE_OBJ))
@@ -268,7 +268,7 @@ bench-programs: $(BENCH)
 bench:				## measure the storages side by side; SIZE=100k ROWS=open REPS=3
 	@$(DEPS) build run
 	@$(MAKE) --no-print-directory -s all bench-programs
-	@test/lib/staged test/bench/bench $(BENCH_OPTIONS)
+	@test/run/staged test/bench/bench $(BENCH_OPTIONS)
 
 # --- install -----------------------------------------------------------------
 BACKEND_FILES = $(sort $(shell find backends -type f ! -name '*.bats' ! -name '*.pyc'))

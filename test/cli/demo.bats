@@ -2,15 +2,15 @@ load ../lib/common
 
 # demo [TREE]: what the demo of a tree says.
 demo() {
-	run -0 --separate-stderr "${1-$ROOT}/test/lib/demo" </dev/null
+	run -0 --separate-stderr "${1-$ROOT}/test/run/demo" </dev/null
 }
 
 # small_tree DIR: a copy of what the demo needs.
 small_tree() {
-	mkdir -p "$1/build" "$1/backends" "$1/test/lib" "$1/test/data"
+	mkdir -p "$1/build" "$1/backends" "$1/test/run" "$1/test/data"
 	cp "$ROOT"/build/dovebridge* "$ROOT"/build/*.so "$1/build"
 	cp -r "$ROOT/backends/eml-dir" "$1/backends"
-	cp "$ROOT/test/lib/demo" "$1/test/lib"
+	cp "$ROOT/test/run/demo" "$1/test/run"
 	cp -r "$ROOT/test/data/archive" "$1/test/data"
 }
 
@@ -115,14 +115,14 @@ mbsync_copies() {
 @test "before the build the demo says what is missing" {
 	small_tree "$TMP/tree"
 	rm "$TMP/tree/build/lib20_bridge_plugin.so"
-	run -1 "$TMP/tree/test/lib/demo"
+	run -1 "$TMP/tree/test/run/demo"
 	assert_output 'demo: build/lib20_bridge_plugin.so is not there: run make first'
 }
 
 @test "when the archive cannot be served, the demo fails and shows the log" {
 	small_tree "$TMP/tree"
 	printf '#!/bin/sh\necho broken >&2\nexit 1\n' >"$TMP/tree/backends/eml-dir/eml-dir"
-	run -1 "$TMP/tree/test/lib/demo"
+	run -1 "$TMP/tree/test/run/demo"
 	assert_line --partial 'demo: failed: '
 	assert_line --partial 'broken'
 }

@@ -1,4 +1,4 @@
-# HACKING.md's "Layers": what a room may include, and test/lib/circles: who needs whom, by
+# HACKING.md's "Layers": what a room may include, and test/run/circles: who needs whom, by
 # symbols.
 
 load ../lib/common
@@ -14,7 +14,7 @@ object() {
 	object mid 'void a_one(void); void b_one(void); void b_one(void) { a_one(); }'
 	object high 'void b_one(void); void c_one(void); void c_one(void) { b_one(); }'
 	object other 'void b_one(void); void d_one(void); void d_one(void) { b_one(); }'
-	run -1 "$ROOT/test/lib/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o "$TMP"/other.o
+	run -1 "$ROOT/test/run/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o "$TMP"/other.o
 	assert_output '3 files need one another:
   high needs mid: b_one
   low needs high: c_one
@@ -26,7 +26,7 @@ object() {
 	object mid 'void a_one(void); void b_one(void); void b_one(void) { a_one(); }'
 	object high 'void a_one(void); void b_one(void); void c_one(void);
 		void c_one(void) { a_one(); b_one(); }'
-	run -0 "$ROOT/test/lib/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o
+	run -0 "$ROOT/test/run/circles" "$TMP"/low.o "$TMP"/mid.o "$TMP"/high.o
 	refute_output
 }
 

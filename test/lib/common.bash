@@ -7,7 +7,7 @@
 #	$AS		the user that backends run as here: nobody as root, else me
 #
 # Tests run as root and as an ordinary user alike. As root dovebridge becomes
-# nobody, so what a backend must read has to be readable to all: $TMP is. "${UNDER[@]}" are variables that test/lib/under needs; for env -i.
+# nobody, so what a backend must read has to be readable to all: $TMP is. "${UNDER[@]}" are variables that test/run/under needs; for env -i.
 
 bats_require_minimum_version 1.5.0
 bats_load_library bats-support

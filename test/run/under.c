@@ -1,11 +1,11 @@
 /* Preloaded into tests, it has Dovecot's mail processes run with a sanitizer's library,
  * or under valgrind, whoever starts them: Dovecot's master and `dovebridge imap` start
- * them with an environment of their own. test/lib/under sets the variables; those that
+ * them with an environment of their own. test/run/under sets the variables; those that
  * begin with UNDER_ are for this file:
  *
  *	UNDER_PRELOAD	what LD_PRELOAD is for them
  *	UNDER_WRAPPER	a command that runs them; words without quotes
- *	UNDER_PLANT	what test/lib/planted.c has them do wrong
+ *	UNDER_PLANT	what test/run/planted.c has them do wrong
  *
  * Limits of memory are not set: sanitizers reserve terabytes of address space. */
 #include <dlfcn.h>

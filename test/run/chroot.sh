@@ -15,7 +15,7 @@
 set -eu
 
 RELEASE=bookworm
-tree=$(cd "$(dirname "$0")/.." && pwd)
+tree=$(cd "$(dirname "$0")/../.." && pwd)
 
 # sources: this machine's, those of the release alone.
 sources() {

@@ -1,4 +1,4 @@
-/* Linked into the plugin that test/lib/planted tries, and into no other: a mistake that
+/* Linked into the plugin that test/run/planted tries, and into no other: a mistake that
  * is made when a copy of the backend has been started, with the rights of the user.
  * UNDER_PLANT says which. */
 #include "caps.h"
