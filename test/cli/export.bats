@@ -17,7 +17,7 @@ teardown_file() {
 setup() {
 	common_setup
 	OUT=$TMP/out
-	BACKEND=$ROOT/test/lib/backend.py
+	BACKEND=$ROOT/test/stores/backend.py
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
 }

@@ -366,7 +366,7 @@ ends_with() {
 }
 
 @test "what goes wrong in the backend is logged to stderr" {
-	serve a -- "$ROOT/test/lib/backend.py" --fault unavailable@BOXES "$ROOT/test/data/archive"
+	serve a -- "$ROOT/test/stores/backend.py" --fault unavailable@BOXES "$ROOT/test/data/archive"
 	run curl -sS "imap://127.0.0.1:$IMAP/INBOX?ALL" -u "$AS:$PASSWORD"
 	wait_until 120 grep -q 'try again later' "$TMP/a.err"
 }

@@ -183,7 +183,7 @@ assert_quiet() {
 # over_maildir: from here on backends/maildir is the store, on $TMP/db/Maildir.
 over_maildir() {
 	STORE=("$ROOT/backends/maildir/maildir" "$TMP/db/Maildir" --create --no-fsync)
-	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/db" -- "${STORE[@]}")
+	BACKEND=("$ROOT/test/stores/filter.py" "$TMP/db" -- "${STORE[@]}")
 	FAR=$TMP/db/Maildir
 	"$DOVEBRIDGE" ls -- "${STORE[@]}" >/dev/null
 }

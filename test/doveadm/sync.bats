@@ -311,7 +311,7 @@ conflict() {
 	save INBOX near1 near2
 	there save INBOX far
 	writable "$TMP/user/db"
-	sed -i "s|bridge_command = |&'$ROOT/test/lib/filter.py' --without $1 $TMP/user/db -- |" "$TMP/conf"
+	sed -i "s|bridge_command = |&'$ROOT/test/stores/filter.py' --without $1 $TMP/user/db -- |" "$TMP/conf"
 }
 
 # stays: the store has what it had, and so it is after another run.

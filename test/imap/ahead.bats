@@ -11,7 +11,7 @@ setup() {
 	done
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/backend.py" --trace "$TMP/trace" --batch 100)
+	BACKEND=("$ROOT/test/stores/backend.py" --trace "$TMP/trace" --batch 100)
 }
 
 read_all() {
@@ -153,7 +153,7 @@ fetches() { grep '^FETCH' "$TMP/trace" | sed 's/[^ ]* [^ ]* [^ ]* //; s/\.eml//g
 }
 
 @test "a backend that takes one id at a time is never sent two" {
-	BACKEND=("$ROOT/test/lib/backend.py" --trace "$TMP/trace" "$TMP/mail")
+	BACKEND=("$ROOT/test/stores/backend.py" --trace "$TMP/trace" "$TMP/mail")
 	read_all
 	[ "$(fetches | wc -l)" -eq 12 ]
 	run -1 grep ' .*eml .*eml' "$TMP/trace"

@@ -5,7 +5,7 @@ load store
 
 setup() {
 	common_setup
-	BACKEND=("$ROOT/test/lib/opstore.py" "$TMP/steps")
+	BACKEND=("$ROOT/test/stores/opstore.py" "$TMP/steps")
 	printf '%s\n' 'box INBOX' 'box Post flags=\Sent' 'box Old/2020' \
 		'box Shelf flags=\Noselect' 'box Shelf/A ro' 'add Shelf/A m1' >"$TMP/steps"
 }

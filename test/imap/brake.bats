@@ -92,7 +92,7 @@ load store
 	mail a b c
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/backend.py" --remove-dynamic --trace "$TMP/trace" "$TMP/mail")
+	BACKEND=("$ROOT/test/stores/backend.py" --remove-dynamic --trace "$TMP/trace" "$TMP/mail")
 	imap <<-'END'
 		a SELECT INBOX
 		! rm "$TMP"/mail/*.eml
@@ -293,7 +293,7 @@ renamed() {
 	mail {01..40}
 	mkdir "$TMP/filter"
 	chmod 777 "$TMP/filter"
-	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/filter" -- "${BACKEND[@]}")
+	BACKEND=("$ROOT/test/stores/filter.py" "$TMP/filter" -- "${BACKEND[@]}")
 	imap <<-END
 		a SELECT INBOX
 		a NOOP

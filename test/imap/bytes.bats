@@ -32,7 +32,7 @@ check() {
 	assert_success
 }
 
-BACKEND=$ROOT/test/lib/backend.py
+BACKEND=$ROOT/test/stores/backend.py
 EML=$ROOT/backends/eml-dir/eml-dir
 
 @test "imaplib gets 1,000 messages byte for byte, delivered as DATA" {

@@ -139,7 +139,7 @@ saved() {
 @test "what was moved through the bridge was saved when it was moved" {
 	conf '' <<-END
 		plugin {
-		  bridge_command = $ROOT/test/lib/backend.py --without COPY --without MOVE --over '$ROOT/backends/sqlite/sqlite $TMP/user/mail.sqlite' $TMP
+		  bridge_command = $ROOT/test/stores/backend.py --without COPY --without MOVE --over '$ROOT/backends/sqlite/sqlite $TMP/user/mail.sqlite' $TMP
 		}
 	END
 	saved 'a MOVE 1 Trash'

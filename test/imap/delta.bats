@@ -2,13 +2,13 @@
 load store
 
 # Lists since a state, and what is kept under a mailbox's id. The store is a
-# history, one step a line (test/lib/opstore.py); $TMP/trace has the requests.
+# history, one step a line (test/stores/opstore.py); $TMP/trace has the requests.
 
 setup() {
 	common_setup
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/opstore.py" "$TMP/steps" --trace "$TMP/trace")
+	BACKEND=("$ROOT/test/stores/opstore.py" "$TMP/steps" --trace "$TMP/trace")
 	steps 'box INBOX' 'add INBOX m1' 'add INBOX m2' 'add INBOX m3' 'add INBOX m4'
 }
 

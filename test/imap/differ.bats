@@ -5,7 +5,7 @@ load ../lib/common
 
 DIFFCHECK=$ROOT/test/lib/diffcheck.py
 EML=$ROOT/backends/eml-dir/eml-dir
-BACKEND=$ROOT/test/lib/backend.py
+BACKEND=$ROOT/test/stores/backend.py
 
 setup_file() {
 	STORES=$(mktemp -d "${TMPDIR:-/tmp}/dovebridge-differ.XXXXXX")

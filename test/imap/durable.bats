@@ -259,7 +259,7 @@ load store
 
 @test "a file written anew with another length is a new message when the list gives sizes" {
 	mail a b c
-	BACKEND=("$ROOT/test/lib/backend.py" --size --remove-dynamic "$TMP/mail")
+	BACKEND=("$ROOT/test/stores/backend.py" --size --remove-dynamic "$TMP/mail")
 	imap <<-'END'
 		a SELECT INBOX
 		a UID STORE 2 +FLAGS.SILENT (\Flagged)

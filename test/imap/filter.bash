@@ -1,4 +1,4 @@
-# A store to read and to write, behind test/lib/filter.py: load filter
+# A store to read and to write, behind test/stores/filter.py: load filter
 
 # shellcheck source=test/imap/store.bash
 load "${BASH_SOURCE[0]%/*}/store.bash"
@@ -12,7 +12,7 @@ setup() {
 # filtered OPTION...: options of filter.py. BACKEND is backends/sqlite behind it.
 filtered() {
 	STORE=("$ROOT/backends/sqlite/sqlite" "$TMP/db/mail.sqlite" --synchronous off)
-	BACKEND=("$ROOT/test/lib/filter.py" "$@" "$TMP/db" -- "${STORE[@]}")
+	BACKEND=("$ROOT/test/stores/filter.py" "$@" "$TMP/db" -- "${STORE[@]}")
 }
 
 # faults LINE...: what goes wrong from now on; without a line nothing does.

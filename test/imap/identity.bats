@@ -2,14 +2,14 @@
 load store
 
 # Mailboxes whose id only the OK of LIST box gives, or gives otherwise than BOX. The
-# store is a history, one step a line (test/lib/opstore.py); $TMP/trace has the
+# store is a history, one step a line (test/stores/opstore.py); $TMP/trace has the
 # requests.
 
 setup() {
 	common_setup
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/opstore.py" "$TMP/steps" --trace "$TMP/trace")
+	BACKEND=("$ROOT/test/stores/opstore.py" "$TMP/steps" --trace "$TMP/trace")
 	steps 'box INBOX' 'box Old' 'okid Old 7' 'add Old x1' 'add Old x2'
 }
 

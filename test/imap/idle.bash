@@ -1,7 +1,7 @@
 # What the tests of IDLE share: load idle
 #
 # The store is backends/sqlite, which others write to with SQL, behind
-# test/lib/watchfilter.py, which says how WATCH is answered, and keeps a trace of the
+# test/stores/watchfilter.py, which says how WATCH is answered, and keeps a trace of the
 # requests in $TMP/db/trace. poll=3600 proves that it was not the safety net that
 # told the client; "within 25" is for a machine that does much else, and no poll.
 
@@ -25,7 +25,7 @@ teardown() {
 store() {
 	local poll=(--caps poll=3600)
 	if [ "${1-}" = --no-poll ]; then poll=() && shift; fi
-	BACKEND=("$ROOT/test/lib/watchfilter.py" --trace "$TMP/db/trace" "${poll[@]}" "$@"
+	BACKEND=("$ROOT/test/stores/watchfilter.py" --trace "$TMP/db/trace" "${poll[@]}" "$@"
 		-- "$ROOT/backends/sqlite/sqlite" "$TMP/db/mail.sqlite")
 }
 

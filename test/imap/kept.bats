@@ -9,7 +9,7 @@ setup() {
 	mkdir -p "$TMP/mail/Other"
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/backend.py" --trace "$TMP/trace" --batch 100 "$TMP/mail")
+	BACKEND=("$ROOT/test/stores/backend.py" --trace "$TMP/trace" --batch 100 "$TMP/mail")
 }
 
 # with_parts NAME...: messages of two parts.

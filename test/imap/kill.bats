@@ -52,7 +52,7 @@ kills() {
 
 @test "a killed session leaves no backend behind" {
 	mail a
-	BACKEND=("$ROOT/test/lib/backend.py" --self "$TMP/pid/self" "$TMP/mail")
+	BACKEND=("$ROOT/test/stores/backend.py" --self "$TMP/pid/self" "$TMP/mail")
 	writable "$TMP/pid"
 	imap <<-'END'
 		a SELECT INBOX

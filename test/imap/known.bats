@@ -9,7 +9,7 @@ setup() {
 	common_setup
 	: >"$TMP/trace"
 	chmod 666 "$TMP/trace"
-	BACKEND=("$ROOT/test/lib/opstore.py" "$TMP/steps" --trace "$TMP/trace")
+	BACKEND=("$ROOT/test/stores/opstore.py" "$TMP/steps" --trace "$TMP/trace")
 	steps 'box INBOX' 'add INBOX m1' 'box Work id=7' 'add Work w1' 'add Work w2' 'box Old/2020' \
 		'box Sent flags=\Sent' 'add Sent s1' 'box Shelf ro'
 	export LIST_FILE=$TMP/state/mail/dovebridge-mailboxes

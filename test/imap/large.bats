@@ -2,14 +2,14 @@
 load store
 
 # Mailboxes of very many messages, whose list is never held in memory. The store
-# is test/lib/longlist.py, and $TMP/list says what it lists.
+# is test/stores/longlist.py, and $TMP/list says what it lists.
 
 MILLION=1000000
 
 setup() {
 	common_setup
 	writable "$TMP/store"
-	BACKEND=("$ROOT/test/lib/longlist.py" "$TMP/store/list")
+	BACKEND=("$ROOT/test/stores/longlist.py" "$TMP/store/list")
 }
 
 # listed STEP...: what the store lists from now on.

@@ -246,7 +246,7 @@ crypt_conf() {
 	cp "$TMP/user/crypted/new"/* "$TMP/store/a.eml"
 	chmod 644 "$TMP/store/a.eml"
 	run -1 grep -a hidden "$TMP/store/a.eml"
-	sed -i "s,'$ROOT/backends/eml-dir/eml-dir',$ROOT/test/lib/backend.py --header," "$TMP/conf"
+	sed -i "s,'$ROOT/backends/eml-dir/eml-dir',$ROOT/test/stores/backend.py --header," "$TMP/conf"
 	imap <<-'END'
 		a SELECT INBOX
 		a FETCH 1 (ENVELOPE BODY.PEEK[HEADER.FIELDS (SUBJECT)])
@@ -493,7 +493,7 @@ virtual() {
 	virtual
 	cat >>"$TMP/conf" <<-END
 		plugin {
-		  bridge_command = "'$ROOT/test/lib/watchfilter.py' --caps poll=1 -- '$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
+		  bridge_command = "'$ROOT/test/stores/watchfilter.py' --caps poll=1 -- '$ROOT/backends/eml-dir/eml-dir' '$TMP/store'"
 		}
 	END
 	mail a Work/b
@@ -631,7 +631,7 @@ virtual() {
 		  fts = xapian
 		  fts_xapian = partial=3 full=20 verbose=0
 		  lazy_expunge = Expunged
-		  bridge_command = "'$ROOT/test/lib/opstore.py' '$TMP/steps'"
+		  bridge_command = "'$ROOT/test/stores/opstore.py' '$TMP/steps'"
 		}
 	END
 	mkdir -p "$TMP/virtual/All"

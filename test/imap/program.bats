@@ -9,7 +9,7 @@ setup() {
 	writable "$TMP/db"
 	STORE=("$ROOT/backends/sqlite/sqlite" "$TMP/db/mail.sqlite" --synchronous off)
 	BACKEND=("$TMP/program")
-	export FILTER=$ROOT/test/lib/filter.py STORE_COMMAND="${STORE[*]}" OPSTORE=$ROOT/test/lib/opstore.py
+	export FILTER=$ROOT/test/stores/filter.py STORE_COMMAND="${STORE[*]}" OPSTORE=$ROOT/test/stores/opstore.py
 	program
 }
 

@@ -17,7 +17,7 @@ setup() {
 
 # late VERB: while $TMP/late/on is there, answers to VERB are a second late.
 late() {
-	BACKEND=("$ROOT/test/lib/backend.py" --once "$TMP/late/on" --fault "slow=1@$1" --over "$SQLITE $DB" "$TMP/db")
+	BACKEND=("$ROOT/test/stores/backend.py" --once "$TMP/late/on" --fault "slow=1@$1" --over "$SQLITE $DB" "$TMP/db")
 	LATE="touch '$TMP/late/on'"
 	SOON="rm '$TMP/late/on'"
 	# the store has done what it was asked for, and its answer is late

@@ -12,7 +12,7 @@ for name, data in sqlite3.connect(sys.argv[1]).execute("SELECT name, data FROM m
 }
 
 without_id() {
-	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/db" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
+	BACKEND=("$ROOT/test/stores/filter.py" "$TMP/db" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
 	in_store() { find "$TMP/db/mail" -path '*/[cn]*/*' -type f ! -name '.*' -printf '%h %p\n' | while read -r folder file; do
 		folder=${folder#"$TMP/db/mail"} folder=${folder%/*} folder=${folder#/.}
 		echo "${folder:-INBOX} $(head -n 1 "$file")"; done | sort; }

@@ -32,9 +32,9 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 import corpus
+from base import ROOT
 from imapclient import STOP_SECS
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 IMAP_PROGRAM = "/usr/lib/dovecot/imap"
 ANSWER_SECS = 180  # longer than anything that is asked for
 SHOWN_BYTES = 600  # of an answer, on each side of the place where two part

@@ -36,9 +36,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Iterator, NoReturn, Sequence
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from base import ROOT
+
 DOVEBRIDGE = os.path.join(ROOT, "build", "dovebridge")
-BACKEND = os.path.join(ROOT, "test", "lib", "backend.py")
+BACKEND = os.path.join(ROOT, "test", "stores", "backend.py")
 
 MESSAGES = {"INBOX": 24, "Other": 20}  # so many that the brake cares
 ANSWER_SECS = 180  # no command takes so long, whatever the backend does

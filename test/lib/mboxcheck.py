@@ -19,9 +19,9 @@ import sys
 import time
 from collections.abc import Iterator
 
+from base import ROOT
 from wireclient import Client, option
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 MBOX = f"{ROOT}/backends/mbox/mbox"
 CONF = """
 log_path = {work}/log

@@ -1,7 +1,7 @@
 # What the tests of privileges share, on top of common: as whom a backend runs,
 # and what it got. Load it after common.
 #
-#	$SEEN		where test/lib/witness writes, one file for each copy
+#	$SEEN		where test/stores/witness writes, one file for each copy
 #	$WITNESS	the words before a backend that make it a witness
 
 seen_setup() {
@@ -9,7 +9,7 @@ seen_setup() {
 	rm -rf "$SEEN"
 	writable "$SEEN"
 	# shellcheck disable=SC2034	# for the tests
-	WITNESS=("$ROOT/test/lib/witness" "$SEEN")
+	WITNESS=("$ROOT/test/stores/witness" "$SEEN")
 }
 
 needs_root() {

@@ -467,7 +467,7 @@ class World:
         os.mkdir(f"{folder}/filter")
         os.chmod(f"{folder}/filter", 0o1777)
         self.faults("")
-        backend = [f"{ROOT}/test/lib/filter.py", f"{folder}/filter", "--"]
+        backend = [f"{ROOT}/test/stores/filter.py", f"{folder}/filter", "--"]
         backend += [f"{tree}/backends/{program}", path.format(f"{folder}/stores/%u"), *options]
         # with an index of it, a list may lack what was just made
         plain = ("mail_plugins =", "mailbox_list_index = no", f"mail_location = maildir:{folder}/maildir/state/%u/Maildir")

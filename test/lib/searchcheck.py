@@ -22,8 +22,8 @@ from random import Random
 
 import corpus
 import diffcheck
+from base import ROOT
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 SQLITE = os.path.join(ROOT, "backends", "sqlite", "sqlite")
 sys.path.insert(0, os.path.dirname(SQLITE))
 

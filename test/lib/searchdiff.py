@@ -23,10 +23,10 @@ import subprocess
 import sys
 from random import Random
 
+from base import ROOT
 from imapclient import Session
 from wireclient import Client, encode
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 FOLDER = os.path.join(ROOT, "backends", "sqlite")
 IMAP = "/usr/lib/dovecot/imap"
 sys.path.insert(0, FOLDER)

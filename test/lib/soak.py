@@ -100,7 +100,7 @@ class World(Commands):
         self.transcript = open(f"{folder}/transcript", "w", encoding="utf-8")
         os.mkdir(f"{folder}/filter")
         self.path = f"{folder}/store"
-        backend = [f"{ROOT}/test/lib/filter.py", "--without", options.without]
+        backend = [f"{ROOT}/test/stores/filter.py", "--without", options.without]
         jitter = JITTER_SECS * (options.races and not options.rounds)
         backend += ["--jitter", f"{jitter}:{options.seed}", f"{folder}/filter", "--"]
         backend += [f"{ROOT}/backends/{name}/{name}", self.path, *STORES[name][1:]]

@@ -18,7 +18,7 @@ several() {
 		mkdir -p "$TMP/db/$user"
 		chmod 777 "$TMP/db/$user"
 	done
-	start_dovecot --protocols 'imap lmtp' -- "$ROOT/test/lib/filter.py" "${filter[@]}" "$TMP/db/%u" -- \
+	start_dovecot --protocols 'imap lmtp' -- "$ROOT/test/stores/filter.py" "${filter[@]}" "$TMP/db/%u" -- \
 		"$ROOT/backends/sqlite/sqlite" --synchronous off "${store[@]}" "$TMP/db/%u/mail.sqlite"
 }
 

@@ -261,7 +261,7 @@ assert_all() {
 }
 
 @test "mail that is on its way into a mailbox while that is renamed is there, and nowhere else" {
-	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/db" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
+	BACKEND=("$ROOT/test/stores/filter.py" "$TMP/db" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/mail")
 	sieve <<<'require "fileinto"; fileinto "Work";'
 	server
 	box Work

@@ -19,7 +19,7 @@ peak() {
 
 # endless KIND COMMAND...: the same, of a backend that answers endlessly.
 endless() {
-	BACKEND=("$ROOT/test/lib/endless.py" "$1" "$TMP/db/trace")
+	BACKEND=("$ROOT/test/stores/endless.py" "$1" "$TMP/db/trace")
 	peak "${@:2}"
 }
 
@@ -147,7 +147,7 @@ FETCH='FETCH 1 (BODY.PEEK[HEADER.FIELDS (SUBJECT)])'
 }
 
 @test "a SEARCH with more keys than a request can have, and with a key that is longer" {
-	BACKEND=("$ROOT/test/lib/endless.py" none)
+	BACKEND=("$ROOT/test/stores/endless.py" none)
 	peak 'SELECT INBOX' 'SEARCH SUBJECT s<4000* SUBJECT s>' 'SEARCH SUBJECT {60000+}\n<60000*s>' 'SEARCH <300*OR SUBJECT s >ALL' 'NOOP'
 	assert_line --regexp '^NOOP: OK'
 	assert_within 64 10

@@ -5,7 +5,7 @@ load ../lib/common
 setup() {
 	common_setup
 	writable "$TMP/db" "$TMP/filter"
-	BACKEND=("$ROOT/test/lib/filter.py" "$TMP/filter" -- "$ROOT/backends/sqlite/sqlite" "$TMP/db/mail.sqlite")
+	BACKEND=("$ROOT/test/stores/filter.py" "$TMP/filter" -- "$ROOT/backends/sqlite/sqlite" "$TMP/db/mail.sqlite")
 }
 
 # In modified UTF-7: DEL raw, DEL, NUL, ESC, LF, CSI, a line separator, a letter that is

@@ -64,7 +64,7 @@ session() {
 	writable "$TMP/x"
 	DOVEBRIDGE=$TMP/bare
 	run --separate-stderr "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- \
-		"$DOVEBRIDGE" imap --state "$TMP/x/state" -- "$ROOT/test/lib/witness" "$TMP/x" "${BACKEND[@]}" <<-'END'
+		"$DOVEBRIDGE" imap --state "$TMP/x/state" -- "$ROOT/test/stores/witness" "$TMP/x" "${BACKEND[@]}" <<-'END'
 		a APPEND INBOX {12+}
 		Subject: one
 		a SELECT INBOX

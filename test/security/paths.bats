@@ -1,15 +1,15 @@
 # Files that a backend names: what is none of its user's, or no plain file, is refused,
-# and nothing waits, crashes, or shows half a message. test/lib/paths.py has the cases.
+# and nothing waits, crashes, or shows half a message. test/stores/paths.py has the cases.
 load ../lib/common
 
 setup() {
 	common_setup
 	writable "$TMP/odd"
-	BACKEND=("$ROOT/test/lib/paths.py" "$TMP/odd/files")
+	BACKEND=("$ROOT/test/stores/paths.py" "$TMP/odd/files")
 }
 
 @test "each odd path is refused, or is a file that the user may read: by IMAP, and nothing is logged as a crash" {
-	"$ROOT/test/lib/paths.py" --list >"$TMP/cases"
+	"$ROOT/test/stores/paths.py" --list >"$TMP/cases"
 	while read -r name _; do
 		printf '%s SELECT %s\n%s FETCH 1 BODY.PEEK[]\n' "$name" "$name" "$name"
 	done <"$TMP/cases" >"$TMP/script"
@@ -37,7 +37,7 @@ setup() {
 		refused:6[0-9] | refused:7[0-9] | own:0 | whole:*) ;;
 		*) fail "$name, which is $fate: $status $output" ;;
 		esac
-	done < <("$ROOT/test/lib/paths.py" --list)
+	done < <("$ROOT/test/stores/paths.py" --list)
 }
 
 # A mailbox with one message of 8 MB, and a client that reads no more than its start

@@ -1,9 +1,9 @@
 # What a backend says stands in logs, on terminals and in IMAP answers. It begins no
-# line there, and is nothing that a terminal obeys. test/lib/nasty.py has the strings,
+# line there, and is nothing that a terminal obeys. test/stores/nasty.py has the strings,
 # and the places where a backend can say them.
 load ../lib/beside
 
-NASTY=$ROOT/test/lib/nasty.py
+NASTY=$ROOT/test/stores/nasty.py
 PLACES=(names ids keywords states caps no fail stderr stray)
 
 # judge NAME FILE [=bidi]: nothing in it that is for terminals, no line that a string

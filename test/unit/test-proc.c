@@ -1338,7 +1338,7 @@ static void stage_make(void)
 	(void)snprintf(tmp_dir, sizeof(tmp_dir), "%s/tmp", stage);
 	copy_file(from != NULL ? from : "build/dovebridge-launch", launcher);
 	copy_file("/proc/self/exe", self_path);
-	copy_file("test/lib/showself.sh", script_path);
+	copy_file("test/stores/showself.sh", script_path);
 	write_file("keep", "keep", 0644);
 	(void)mkdir(tmp_dir, 0700);
 	if (geteuid() == 0) {

@@ -36,6 +36,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Callable, NoReturn
 
+import base  # noqa: F401: it finds faults
 import faults
 
 HANG_SECS = 300  # a hang ends some day, so that a failed test leaves nothing behind
