@@ -135,13 +135,13 @@ $(B)/test/%: test/unit/%.c $(CORE_OBJ) $(B)/flags
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP $(call includes,core) -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
-# what test/fault/matrix drives
-$(B)/fault/%: test/fault/%.c $(CORE_OBJ) $(B)/flags
+# what test/campaign/faults drives
+$(B)/campaign/%: test/campaign/%.c $(CORE_OBJ) $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP $(call includes,core) -Itest/unit -o $@ $< \
 		$(CORE_OBJ) $(LIBS_CORE)
 
-unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/fault/exchange
+unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/campaign/exchange
 
 check:				## build, then run all tests
 	@$(DEPS) build run test
@@ -173,7 +173,7 @@ $(B)/planted.so: test/run/planted.c $(PLUGIN_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) $(call includes,core) -Wl,--wrap=caps_init -o $@ \
 		$(filter %.c %.o,$^) $(LIBS_CORE)
 
-check-asan-plugin: all bench-programs $(B)/fault/exchange $(B)/under.so	## the plugin in Dovecot under the same
+check-asan-plugin: all bench-programs $(B)/campaign/exchange $(B)/under.so	## the plugin in Dovecot under the same
 	@$(DEPS) build run test dev
 	@$(MAKE) --no-print-directory B=build/under CC=clang HARDEN= CFLAGS='-O1 -g $(SANITIZE)' \
 		build/under/lib20_bridge_plugin.so build/under/planted.so
@@ -201,35 +201,35 @@ MATRIX_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 faults:				## every fault at every place of every exchange; ONLY=copy:nul:7
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all unit
-	test/run/staged test/fault/matrix $(MATRIX_OPTIONS)
+	test/run/staged test/campaign/faults $(MATRIX_OPTIONS)
 
 SOAK_OPTIONS = $(if $(SEED),--seed $(SEED)) $(if $(SECS),--secs $(SECS))
 
 # LD_PRELOAD of the tests that count system calls, and let them fail
-$(B)/test/sysfault.so: test/lib/sysfault.c $(B)/flags
+$(B)/test/sysfault.so: test/campaign/sysfault.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Wvla -Wredundant-decls,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -shared -fvisibility=default -o $@ $< -ldl
 
 kills:				## each system call that changes a file of ours fails, or is the last; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all $(B)/test/sysfault.so
-	test/run/staged test/lib/kills.py $(SOAK_OPTIONS) $(ONLY:%=--only '%') $(STORES)
-	$(if $(ONLY),,test/run/staged test/lib/damage.py $(if $(SEED),--seed $(SEED)) $(STORES))
+	test/run/staged test/campaign/kills.py $(SOAK_OPTIONS) $(ONLY:%=--only '%') $(STORES)
+	$(if $(ONLY),,test/run/staged test/campaign/damage.py $(if $(SEED),--seed $(SEED)) $(STORES))
 
 soak:				## sessions, a third process and kills at random, 10 minutes; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/run/staged test/lib/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+	test/run/staged test/campaign/soak.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
 races:				## the same, all at once, with deliveries and delays; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/run/staged test/lib/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
+	test/run/staged test/campaign/soak.py --races $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir)
 
 differ:				## random commands, before Dovecot's maildir and the bridge, 10 minutes; SEED=1 SECS=60
 	@$(DEPS) build run test
 	@$(MAKE) --no-print-directory -s all
-	test/run/staged test/lib/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
+	test/run/staged test/campaign/randomdiff.py $(SOAK_OPTIONS) $(or $(STORES),sqlite maildir sqlite--uids)
 
 # Each fuzzer is built twice: for libFuzzer, and to replay its corpus (test/fuzz/fuzz.h).
 FUZZ_CORE = $(filter-out $(B)/core/session/proc%.o,$(CORE_OBJ))

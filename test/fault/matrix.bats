@@ -3,7 +3,7 @@ load ../lib/common
 
 # sample PROGRAM N: try N positions, drawn with the seed.
 sample() {
-	run "$ROOT/test/lib/$1" --sample "$2" --seed "${SEED:-1}"
+	run "$ROOT/test/campaign/$1" --sample "$2" --seed "${SEED:-1}"
 	printf '# %s\n' "${lines[0]}" "${lines[-1]}" >&3
 	echo "$output"
 	assert_success
@@ -11,7 +11,7 @@ sample() {
 
 # alone ONLY LINE...: what `make faults ONLY=...` tries.
 alone() {
-	run "$ROOT/test/fault/matrix" --only "$1"
+	run "$ROOT/test/campaign/faults" --only "$1"
 	echo "$output"
 	assert_success
 	assert_equal "$(grep -o '^[a-z]*: [0-9]* positions tried, .*0 failures' <<<"$output")" "$2"
@@ -30,7 +30,7 @@ alone() {
 }
 
 @test "a store that lies when it is asked whether old messages are gone loses none" {
-	run "$ROOT/test/lib/faultimap.py" --only '(NEW:(gone-all|fail-all):0:all|OLD:(still-there|fail-all):0:all|(NEW|OLD):hang:0:start)'
+	run "$ROOT/test/campaign/faultimap.py" --only '(NEW:(gone-all|fail-all):0:all|OLD:(still-there|fail-all):0:all|(NEW|OLD):hang:0:start)'
 	echo "$output"
 	assert_line --regexp '^imap: 6 positions tried, 0 failures'
 	assert_success
@@ -43,6 +43,6 @@ alone() {
 }
 
 @test "a fault that there is not is an error" {
-	run -1 "$ROOT/test/fault/matrix" --only 'copy:nonsense:7'
+	run -1 "$ROOT/test/campaign/faults" --only 'copy:nonsense:7'
 	assert_output --partial 'nothing is like that: --only copy:nonsense:7'
 }

@@ -31,7 +31,7 @@ killcheck() {
 
 # kills STORE: a sample of the trials of make kills
 kills() {
-	run --separate-stderr "$ROOT/test/lib/kills.py" --seed "${KILL_SEED:-1}" --trials 60 "$1"
+	run --separate-stderr "$ROOT/test/campaign/kills.py" --seed "${KILL_SEED:-1}" --trials 60 "$1"
 	assert_line --regexp "^$1, seed .* positions tried [1-9][0-9]* of [0-9]+, faults [0-9]+ of [0-9]+, [1-9][0-9]* kills; .* 0 failures"
 	assert_success
 }
@@ -45,7 +45,7 @@ kills() {
 }
 
 @test "a damaged index costs nothing, a damaged map is NO and not guessed at, the clock may go back" {
-	run --separate-stderr "$ROOT/test/lib/damage.py" --seed "${KILL_SEED:-1}" --tries 3 --kinds 16 sqlite
+	run --separate-stderr "$ROOT/test/campaign/damage.py" --seed "${KILL_SEED:-1}" --tries 3 --kinds 16 sqlite
 	assert_line --regexp '^sqlite, seed .*: 16 kinds of damage, 0 failures'
 	assert_success
 }

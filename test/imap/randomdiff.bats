@@ -6,7 +6,7 @@ load ../lib/common
 # rounds SEED COUNT STORE: no answer differs.
 rounds() {
 	if ! id -un >/dev/null 2>&1; then skip 'Dovecot needs a user with a name'; fi
-	run "$ROOT/test/lib/randomdiff.py" --seed "$1" --rounds "$2" "$3"
+	run "$ROOT/test/campaign/randomdiff.py" --seed "$1" --rounds "$2" "$3"
 	assert_output --regexp "$3, seed $1: $2 rounds, [0-9]+ commands, 0 differences\$"
 	assert_success
 }

@@ -4,7 +4,7 @@
 load ../lib/common
 
 # soak STORE [OPTION...]: a seed of one's own in $SOAK_SEED.
-soak() { run --separate-stderr "$ROOT/test/lib/soak.py" --seed "${SOAK_SEED:-1}" "$@"; }
+soak() { run --separate-stderr "$ROOT/test/campaign/soak.py" --seed "${SOAK_SEED:-1}" "$@"; }
 
 # catches FAULT TEXT: in a store that lies so the checker finds that.
 catches() {

@@ -46,10 +46,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import randomcommands
+from base import ROOT
 from diffcheck import NORMALISED, excerpt
 from diffcheck import Session as Answers
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 STORES = {
     "sqlite": ["sqlite/sqlite", "{}.db", "--synchronous", "off"],
     "maildir": ["maildir/maildir", "{}", "--create", "--no-fsync"],

@@ -1,7 +1,7 @@
 """What an answer means by protocol.md: a second reader beside that of core/.
 
 meaning() says what a caller must be told of the bytes of an answer, in the words of
-test/fault/exchange.c, or raises Refused (they break a rule, so nothing of them may be
+test/campaign/exchange.c, or raises Refused (they break a rule, so nothing of them may be
 believed) or Unfinished (the final line has not come).
 """
 

@@ -27,7 +27,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from faultcheck import BACKEND, DOVEBRIDGE, ROOT, Answer, Failure, Imap, check, message_of
+from base import ROOT
+from faultcheck import BACKEND, DOVEBRIDGE, Answer, Failure, Imap, check, message_of
 
 SQLITE = os.path.join(ROOT, "backends", "sqlite", "sqlite")
 BOXES = {"INBOX": 30, "Other": 24, "Old/sub": 4}  # so many that the brake cares

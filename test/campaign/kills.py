@@ -54,12 +54,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import soakclient
+from base import ROOT
 from corpus import normalise
 from soak import become_nobody
 from soakclient import Answer, Client, Dead, Violation, parse, uid_set, uids_of
 from soakmodel import Maildir, Sqlite, text_of, token_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 IMAP = "/usr/lib/dovecot/imap"
 STORES = {"sqlite": (Sqlite, "--synchronous", "off"), "maildir": (Maildir, "--no-fsync", "--create")}
 ERRORS = "ENOSPC EIO EROFS EDQUOT EACCES".split()

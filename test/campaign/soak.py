@@ -58,12 +58,12 @@ import tempfile
 import time
 from collections import Counter
 
+from base import ROOT
 from soakclient import Client, Dead, Seen, Violation
 from soakcommands import FEW, MANY, Command, Commands
 from soakmodel import BOXES, FLEETING, Add, Maildir, Message, Model, Round, Sqlite, text_of
 from soakrace import USER, Delivery, delays
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 STORES = {"sqlite": (Sqlite, "--synchronous", "off"), "maildir": (Maildir, "--no-fsync", "--create")}
 NAMES, THIRD = "abc", "the third process"
 DELETIONS = 4  # of the third process between two checks in a mailbox: the brake has no say

@@ -4,7 +4,7 @@
     faultmatrix.py [--sample N --seed S] [--only NAME:FAULT:AT] [--jobs N]
 
 EXCHANGES has an answer for each verb. Each fault of faults.py is put at each place of
-it, test/fault/exchange plays that to core/session and tells what a caller was told.
+it, test/campaign/exchange.c plays that to core/session and tells what a caller was told.
 That must be what meaning.py, a second reader of protocol.md, makes of the bytes: an
 answer that breaks a rule, or never ends, is a fault (and of a write UNCERTAIN),
 everything else is believed as it stands. Whatever came before, the next request is
@@ -27,11 +27,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import base
 import faults
 from meaning import Refused, Unfinished, meaning
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EXCHANGE = os.path.join(ROOT, "build", "fault", "exchange")
+EXCHANGE = os.path.join(base.ROOT, "build", "campaign", "exchange")
 DEADLINE_MSECS = 50
 PATIENT_MSECS = 30_000  # where it is not the deadline that is looked at
 SLOW_MSECS = 20_000  # nothing takes longer, on a busy machine, but
@@ -104,11 +104,11 @@ def positions() -> list[Position]:
 
 
 class Player:
-    """A process of test/fault/exchange."""
+    """A process of test/campaign/exchange.c."""
 
     def __init__(self, name: str) -> None:
         self.name, self.exchange = name, EXCHANGES[name]
-        self.process = subprocess.Popen([EXCHANGE, name], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([EXCHANGE, name], cwd=base.ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdin and self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout
         word, _, self.stage = self.line().partition(" ")

@@ -27,7 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import faultimap
-from faultcheck import DOVEBRIDGE, ROOT, Failure, Imap, check
+from base import ROOT
+from faultcheck import DOVEBRIDGE, Failure, Imap, check
 from faultimap import Asked, Position, Stage, arm, check_store, check_view, digest, disarm
 from soak import become_nobody
 

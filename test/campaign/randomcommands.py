@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+import base  # noqa: F401: it finds corpus
 import corpus
 from diffcheck import BINARY, BINARY_MORE, PARTIALS, SEARCH_KEYS, SEARCH_TEXTS, SECTIONS, SORT_KEYS
 

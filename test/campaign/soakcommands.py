@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
+import base  # noqa: F401: it finds corpus
 from corpus import normalise
 from soakclient import Answer, Client, Seen, Violation, uid_set, uids_of
 from soakmodel import FLAGS, Add, Message, Model, Round, text_of

@@ -16,9 +16,9 @@ import subprocess
 import time
 from typing import TextIO
 
+from base import ROOT
 from soakclient import ANSWER_SECS, Answer
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 USER = "soak"
 SERVER = f"{ROOT}/test/lib/dovecot-server"
 # where others may come between: locks, what is written, what is made visible
