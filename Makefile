@@ -181,7 +181,7 @@ check-asan-plugin: all bench-programs $(B)/campaign/exchange $(B)/under.so	## th
 	test/run/staged test/run/under asan $(RUN_TESTS) $(UNDER_BATS)
 
 # whole IMAP sessions, and what the other protocols do
-VALGRIND_BATS = test/imap/whole.bats test/pop3/pop3.bats
+VALGRIND_BATS = test/imap/whole-sessions.bats test/pop3/pop3.bats
 
 check-valgrind-plugin: all bench-programs $(B)/under.so $(B)/planted.so	## whole IMAP sessions under valgrind
 	@$(DEPS) build run test dev
