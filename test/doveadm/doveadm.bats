@@ -1,5 +1,5 @@
 # doveadm on a bridge, as the user and without a daemon.
-load ../lib/beside
+load ../lib/conf
 
 # shown QUERY...: what doveadm fetch shows of messages: UID, subject, flags but
 # \Recent.
@@ -175,7 +175,7 @@ shown() {
 
 # in_backup COMMAND...: with the Maildir that was backed up into as the store.
 in_backup() {
-	# shellcheck disable=SC2034	# doveadm of beside.bash has it
+	# shellcheck disable=SC2034	# doveadm of conf.bash has it
 	local DOVEADM=(-o "mail_location=maildir:$TMP/user/backup")
 	"$@"
 }

@@ -1,5 +1,5 @@
 # doveadm bridge map: shows and checks the maps of a user's mailboxes.
-load ../lib/beside
+load ../lib/conf
 
 # store [LINE...]: sqlite is the store; lines for the plugin section.
 store() {
@@ -460,7 +460,7 @@ named_files() {
 
 @test "a user without a bridge is told so" {
 	store
-	# shellcheck disable=SC2034	# doveadm of beside.bash has it
+	# shellcheck disable=SC2034	# doveadm of conf.bash has it
 	DOVEADM=(-o "mail_location=maildir:$TMP/user/other")
 	doveadm bridge map
 	assert_failure 68

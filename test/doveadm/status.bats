@@ -1,6 +1,6 @@
 # doveadm bridge status: how sessions with the backend fare, and what is wrong when
 # a user has no mail.
-load ../lib/beside
+load ../lib/conf
 
 # store PROGRAM [LINE...]: the backend; lines for the plugin section.
 store() {

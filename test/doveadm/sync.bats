@@ -1,5 +1,5 @@
 # doveadm sync (dsync): both ways between a bridge and a maildir, $TMP/user/other.
-load ../lib/beside
+load ../lib/conf
 
 # store [OPTION...]: sqlite with these options is the store.
 store() {
@@ -12,7 +12,7 @@ store() {
 
 # there COMMAND...: with the maildir instead of the bridge.
 there() {
-	# shellcheck disable=SC2034	# doveadm of beside.bash has it
+	# shellcheck disable=SC2034	# doveadm of conf.bash has it
 	local DOVEADM=(-o "mail_location=maildir:$TMP/user/other")
 	"$@"
 }

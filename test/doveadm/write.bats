@@ -1,5 +1,5 @@
 # doveadm, dovecot-lda and LMTP on a store that can be written to.
-load ../lib/beside
+load ../lib/conf
 
 # rw_conf [PLUGINS]: as conf, with backends/sqlite.
 rw_conf() {

@@ -1,6 +1,6 @@
 # Mailboxes that Dovecot makes, or thinks are there, in a store that has CREATE; and names
 # that are taken. A Maildir beside it must do the same.
-load ../lib/beside
+load ../lib/conf
 
 # both PLUGINS: $TMP/conf with what is on stdin; sqlite serves, or Maildir if LOCATION is so.
 both() {

@@ -1,6 +1,6 @@
 # A Maildir with the INBOX, and a namespace Archive/ whose store does not work: it hides
 # nothing else, and of it is shown what is known.
-load ../lib/beside
+load ../lib/conf
 
 # archive: Archive/ is served by $TMP/store/program.
 archive() {

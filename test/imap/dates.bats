@@ -1,6 +1,6 @@
 # INTERNALDATE and the save date: what cannot be kept is never shown as another date,
 # and what was moved just now was saved just now.
-load ../lib/beside
+load ../lib/conf
 
 # store: sqlite is the store.
 store() {
@@ -38,7 +38,7 @@ lists() {
 
 # there COMMAND...: with a maildir instead of the bridge.
 there() {
-	# shellcheck disable=SC2034	# doveadm of beside.bash has it
+	# shellcheck disable=SC2034	# doveadm of conf.bash has it
 	local DOVEADM=(-o "mail_location=maildir:$TMP/user/other")
 	"$@"
 }

@@ -1,5 +1,5 @@
 # Two bridge namespaces beside a maildir namespace.
-load ../lib/beside
+load ../lib/conf
 
 three() {
 	mkdir -p "$TMP/second"

@@ -1,5 +1,5 @@
 # Other plugins of Dovecot beside ours.
-load ../lib/beside
+load ../lib/conf
 
 # reads [COMMAND...]: LIST, SELECT, FETCH, SEARCH and STORE say what they say
 # without plugins. The command comes before them.

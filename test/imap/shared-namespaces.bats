@@ -1,5 +1,5 @@
 # Namespaces that show one store twice, or somebody else's.
-load ../lib/beside
+load ../lib/conf
 
 # one CONF: $TMP/conf over sqlite, with more namespaces.
 one() {

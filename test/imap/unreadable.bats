@@ -1,5 +1,5 @@
 # A message that cannot be read at the moment, here and in a Maildir.
-load ../lib/beside
+load ../lib/conf
 
 # Both have two messages, the first of which is not readable to the user.
 two_stores() {

@@ -1,5 +1,5 @@
 # Flags that a Sieve script adds to a copy were lost when the store made the copy.
-load ../lib/beside
+load ../lib/conf
 
 @test "flags that imapsieve adds to a copy are there, in the store, too" {
 	needs_module lib95_imap_sieve_plugin.so dovecot-sieve

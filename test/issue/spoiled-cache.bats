@@ -1,6 +1,6 @@
 # Versions that showed the header of a message alone made Dovecot remember that it has no
 # body, for good (test/imap/header.bats is about those that do not).
-load ../lib/beside
+load ../lib/conf
 
 # spoiled: a mailbox of one message, of which a wrong subject is remembered.
 spoiled() {

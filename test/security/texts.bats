@@ -1,7 +1,7 @@
 # What a backend says stands in logs, on terminals and in IMAP answers. It begins no
 # line there, and is nothing that a terminal obeys. test/stores/nasty.py has the strings,
 # and the places where a backend can say them.
-load ../lib/beside
+load ../lib/conf
 
 NASTY=$ROOT/test/stores/nasty.py
 PLACES=(names ids keywords states caps no fail stderr stray)

@@ -1,5 +1,5 @@
 # A Dovecot configuration of one's own, for doveadm and imap without a master:
-# load ../lib/beside
+# load ../lib/conf
 #
 #	$TMP/store	what eml-dir serves here; mail MAILBOX/NAME... fills it
 #	$TMP/user	the user's home: bridge/ has the state, Maildir/ is empty
