@@ -533,10 +533,9 @@ class World:
             for path in glob.glob(f"{self.folder}/bridge/state/{bridge.user}/**/dovecot.index*", recursive=True):
                 os.unlink(path)
         elif line in ("busy", "well"):
-            # a copy of a store with UIDs is listed with the flags that wait to go, and those
-            # stay names of the mailbox
-            if self.pairs.uids:
-                self.pairs.apart.add(NAMES)
+            # what the store copies has the flags that wait to go, and those stay names of the
+            # mailbox
+            self.pairs.apart.add(NAMES)
             self.faults("STORE no BUSY" if line == "busy" else "")
         elif line == "tick":
             TICKS.append(int(time.time()) + 1)
