@@ -88,11 +88,6 @@ programs_in() {
 	[ "$(wc -l <"$PROGRAMS/eml-folders")" -le 20 ]
 }
 
-@test "README.md prints the same first backend" {
-	run -0 "$DOCRUN" block eml-folders "$BATS_TEST_DIRNAME/../../README.md"
-	[ "$output" = "$(cat "$PROGRAMS/eml-folders")" ]
-}
-
 @test "the mbox backend has at most 40 lines" {
 	[ "$(wc -l <"$PROGRAMS/mbox.py")" -le 40 ]
 }

@@ -10,6 +10,7 @@
         --fixture DIR                   copied for each transcript; it is /srv/mail there
         --sh SHELL                      runs programs that begin with #!/bin/sh
         --only NAME                     transcripts of this backend
+    docrun.py console FILE              runs the ```console blocks in the working directory
     docrun.py table verbs|codes FILE    prints a table, a row a line, cells separated by tabs
     docrun.py rules FILE                prints "NUMBER<TAB>first line" of every numbered rule
 
@@ -25,6 +26,12 @@ arguments: /srv/mail, the copy of the fixture, and /run/bridge-1, BRIDGE_TMP. In
 replies they are turned back before the comparison. Nothing else is let pass. After
 the last line standard input is closed: the backend must write no more, and exit
 with 0.
+
+A console block is what a reader types and sees:
+
+    $ COMMAND        run by sh
+    >MORE            goes on with the command of the line before
+    LINE             must come back on standard output; a CR at its end is not shown
 """
 import argparse
 import os
@@ -39,6 +46,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEADLINE_SECS = 10.0
+CONSOLE_SECS = 120.0
 STORE, TMP = "/srv/mail", "/run/bridge-1"
 PROJECT = Path(__file__).resolve().parents[2]
 TABLES = {"verbs": "request", "codes": "code"}
@@ -222,6 +230,36 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def console_steps(block: Block) -> list[tuple[str, list[str]]]:
+    """Each command, and the lines that it prints."""
+    steps: list[tuple[str, list[str]]] = []
+    for line in block.lines:
+        if line.startswith("$ "):
+            steps.append((line.removeprefix("$ "), []))
+        elif not steps:
+            raise Failure(f"{block.line}: a console block begins with a command")
+        elif line.startswith(">"):
+            steps[-1] = (steps[-1][0] + "\n" + line.removeprefix(">"), steps[-1][1])
+        else:
+            steps[-1][1].append(line)
+    return steps
+
+
+def console(path: Path) -> None:
+    """Run what a reader types; say what is printed other than as written."""
+    steps = [step for block in blocks(path) if block.words[:1] == ["console"]
+             for step in console_steps(block)]
+    if not steps:
+        raise Failure(f"{path} has no console block")
+    for command, expected in steps:
+        shown = subprocess.run(["sh", "-ec", command], check=True, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, timeout=CONSOLE_SECS).stdout
+        got = [line.removesuffix("\r") for line in shown.decode().split("\n")[:-1]]
+        if got != expected:
+            raise Failure("\n    ".join([f"{path}: {command}", *expected, "printed", *got]))
+    print(f"{len(steps)} commands")
+
+
 def table(which: str, path: Path) -> None:
     """The table whose first column is called so; cells keep their Markdown."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -262,6 +300,8 @@ def arguments() -> argparse.Namespace:
     command.add_argument("--fixture", type=Path)
     command.add_argument("--sh")
     command.add_argument("--only")
+    command = commands.add_parser("console")
+    command.add_argument("file", type=Path)
     command = commands.add_parser("table")
     command.add_argument("which", choices=sorted(TABLES))
     command.add_argument("file", type=Path)
@@ -279,6 +319,8 @@ def main() -> None:
             print_block(options.name, options.file)
         elif options.command == "run":
             run(options)
+        elif options.command == "console":
+            console(options.file)
         elif options.command == "table":
             table(options.which, options.file)
         else:
