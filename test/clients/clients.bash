@@ -5,6 +5,9 @@
 # `dovebridge imap` through a pipe, or, after serve, to a Dovecot with a login
 # ("joe", "secret"). What is between bridge and store is in $TMP/db/trace. While a client
 # runs, `bash $TMP/somebody put INBOX one` is put below; flag and remove likewise.
+#
+# A client that does odd things to mail is also run with Dovecot's maildir, and must do
+# the same there.
 
 # shellcheck source=test/imap/filter.bash
 load ../imap/filter
