@@ -302,7 +302,6 @@ void append_end(struct append **_append)
 		return;
 	if (!session_withdraw(append->session, &append->request))
 		(void)session_wait(append->session, &append->request);
-	append_remove_file(append);
 	appended_free(&append->appended);
 	session_request_free(&append->request);
 	buf_free(&append->path);
