@@ -19,7 +19,7 @@ struct serve_conf {
 void serve_conf_option(struct serve_conf *conf, const char *arg);
 /* Exit if the backend cannot be written into a file. */
 void serve_conf_check(const struct serve_conf *conf);
-/* After tool_become: exit if this user is none for Dovecot. */
+/* After tool_become: exit if Dovecot would refuse this user. */
 void serve_conf_check_user(void);
 /* Write the files into dir, for this user alone. Returns the path of
  * dovecot.conf, allocated; exits if they cannot be written. */
