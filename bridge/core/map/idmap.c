@@ -18,23 +18,24 @@
  *	C START NEXT_UID HELD DEAD STATE BODYCRC LINECRC
  *
  * DATE is - if none was told; -TIME if the message is a copy, and that is when it
- * was first seen where it was copied from. UIDs of A lines ascend in the whole file and
- * are below NEXT_UID of their commit; NEXT_UID never falls. Records are replayed
- * in order; U, G, F and B say nothing about a UID that is not there. The hash of
- * a message is that of its decoded id and is worked out when the line is read. A
- * message without a GUID of its own has one made of that hash (idmap_guid). START
- * is the offset at which the transaction begins, that is where the last one ended. HELD is
- * when the brake last held a list back. DEAD estimates how many bytes of the
- * file are superseded. BODYCRC is the CRC-32 of the records, LINECRC that of
- * the commit line up to and including the space before LINECRC.
+ * was first seen where it was copied from. UIDs of A lines ascend in the whole
+ * file and are below NEXT_UID of their commit; NEXT_UID never falls. Records are
+ * replayed in order; U, G, F and B say nothing about a UID that is not there. The
+ * hash of a message is that of its decoded id and is worked out when the line is
+ * read. A message without a GUID of its own has one made of that hash
+ * (idmap_guid). START is the offset at which the transaction begins, that is
+ * where the last one ended. HELD is when the brake last held a list back. DEAD
+ * estimates how many bytes of the file are superseded. BODYCRC is the CRC-32 of
+ * the records, LINECRC that of the commit line up to and including the space
+ * before LINECRC.
  *
  * Writing. Only the holder of PATH.lock writes, and it only appends after the
  * last commit line: what stands behind that is the torn tail of somebody who
- * died, and is cut off when the holder opens the file. Records may reach the
- * file long before their commit line; without it they are such a tail. If writing
+ * died, and is cut off when the holder opens the file. Records may reach the file
+ * long before their commit line; without it they are such a tail. If writing
  * fails the file is cut back to where it was. A new file, and a rewrite
- * (compaction), is written beside the old one under the next generation, synced and
- * renamed over it.
+ * (compaction), is written beside the old one under the next generation, synced
+ * and renamed over it.
  *
  * Crashes. If the process dies, the file ends in a prefix of what it wrote;
  * the commit line comes last, so that either the transaction is whole or it
