@@ -85,6 +85,17 @@ PLUGIN_OBJ = $(call objects,plugin/* plugin/*/*)
 TOOL_OBJ = $(call objects,tool/* tool/*/*)
 DOVECOT_INCLUDE ?= /usr/include/dovecot
 
+# which Dovecot the headers are of, if it is one that the plugin is for
+$(B)/dovecot: $(wildcard $(DOVECOT_INCLUDE)/config.h)
+	@mkdir -p $(@D)
+	@version=$$(sed -n 's/^#define DOVECOT_VERSION "\(.*\)"/\1/p' $(DOVECOT_INCLUDE)/config.h 2>/dev/null); \
+	case $$version in \
+	2.3.1[6-9] | 2.3.1[6-9].* | 2.3.2[0-9] | 2.3.2[0-9].*) echo "$$version" >$@ ;; \
+	*) echo "make: the headers in $(DOVECOT_INCLUDE) are of Dovecot $${version:-(none is there)};" \
+		"the plugin is for 2.3.16 to 2.3.21, as in Debian 12 (dovecot-dev)" >&2; exit 1 ;; \
+	esac
+
+$(PLUGIN_OBJ): | $(B)/dovecot
 $(B)/plugin/%.o: PLUGIN_FLAGS = -DHAVE_CONFIG_H -isystem $(DOVECOT_INCLUDE)
 $(B)/%.o: bridge/%.c $(B)/flags
 	@mkdir -p $(@D)
