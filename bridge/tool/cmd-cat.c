@@ -77,26 +77,14 @@ static int cat_mailbox(struct session *session, const char *name,
 		       const char *id, struct fault *fault)
 {
 	struct listing_boxes boxes;
-	const struct listing_box *box = NULL;
-	struct buf decoded = { NULL, 0, 0 };
-	char *wire = tool_wire(name);
+	const struct listing_box *box;
 	int ret;
 
-	ret = listing_boxes(session, &boxes, fault);
-	if (ret < 0) {
-		free(wire);
+	if (listing_boxes(session, &boxes, fault) < 0)
 		return -1;
-	}
-	if (wire_decode(view_of(wire), &decoded) == 0)
-		box = listing_box_find(&boxes, view_of_buf(&decoded));
-	if (box == NULL)
-		ret = fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
-				"the store lists no mailbox %s", name);
-	else
-		ret = cat_in_box(session, box->wire, id, fault);
+	box = tool_find_box(&boxes, name, fault);
+	ret = box == NULL ? -1 : cat_in_box(session, box->wire, id, fault);
 	listing_boxes_free(&boxes);
-	buf_free(&decoded);
-	free(wire);
 	return ret;
 }
 

@@ -81,21 +81,11 @@ static int ls_mailbox(struct session *session,
 		      const struct listing_boxes *boxes, const char *arg,
 		      bool *partial_r, struct fault *fault)
 {
-	char *wire = tool_wire(arg);
-	struct buf name = { NULL, 0, 0 };
-	const struct listing_box *box = NULL;
+	const struct listing_box *box = tool_find_box(boxes, arg, fault);
 	struct listing listing;
-	int ret;
 
-	if (wire_decode(view_of(wire), &name) == 0)
-		box = listing_box_find(boxes, view_of_buf(&name));
-	free(wire);
-	buf_free(&name);
-	if (box == NULL)
-		return fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
-				 "the store lists no mailbox %s", arg);
-	ret = listing_msgs(session, box->wire, &listing, fault);
-	if (ret < 0)
+	if (box == NULL ||
+	    listing_msgs(session, box->wire, &listing, fault) < 0)
 		return -1;
 	print_msgs(&listing);
 	*partial_r = !listing.end.full;

@@ -1,5 +1,6 @@
 #include "tool.h"
 #include "clock.h"
+#include "names.h"
 #include "words.h"
 
 #include <errno.h>
@@ -458,4 +459,24 @@ char *tool_wire(const char *arg)
 			buf_append_c(&buf, (char)*p);
 	}
 	return buf.p != NULL ? buf.p : mem_strdup("");
+}
+
+const struct listing_box *
+tool_find_box(const struct listing_boxes *boxes, const char *name,
+	      struct fault *fault)
+{
+	struct buf decoded = { NULL, 0, 0 }, composed = { NULL, 0, 0 };
+	const struct listing_box *box = NULL;
+	char *wire = tool_wire(name);
+
+	if (wire_decode(view_of(wire), &decoded) == 0 &&
+	    names_compose(view_of_buf(&decoded), &composed))
+		box = listing_box_find(boxes, view_of_buf(&composed));
+	if (box == NULL)
+		(void)fault_set(fault, FAULT_NOTFOUND, FAULT_SCOPE_MAILBOX,
+				"the store lists no mailbox %s", name);
+	free(wire);
+	buf_free(&decoded);
+	buf_free(&composed);
+	return box;
 }

@@ -2,6 +2,7 @@
 #ifndef BRIDGE_TOOL_H
 #define BRIDGE_TOOL_H
 
+#include "listing.h"
 #include "session.h"
 
 #include <pwd.h>
@@ -86,5 +87,10 @@ int tool_report(const struct fault *fault);
 /* A mailbox name or id as typed, in wire form: what cannot stand there is
  * encoded. Allocated. */
 char *tool_wire(const char *arg);
+/* The mailbox that the store lists under a name as typed, in any normal form of Unicode.
+ * NULL and a fault if there is none. */
+const struct listing_box *
+tool_find_box(const struct listing_boxes *boxes, const char *name,
+	      struct fault *fault);
 
 #endif

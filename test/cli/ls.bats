@@ -86,3 +86,14 @@ load ../lib/common
 		assert_output --partial 'stdin must be a pipe, a socket or a terminal'
 	done
 }
+
+@test "ls and cat find a mailbox whose name is typed in another normal form than the store's" {
+	mkdir -p "$TMP/mail/INBOX" "$TMP/mail/"$'cafe\u0301' "$TMP/mail/"$'\u00fc'
+	printf 'Subject: x\n\n' | tee "$TMP/mail/"$'cafe\u0301/1.eml' >"$TMP/mail/"$'\u00fc/1.eml'
+	for name in $'cafe\u0301' $'caf\u00e9' $'u\u0308' $'\u00fc'; do
+		run -0 --separate-stderr "$DOVEBRIDGE" ls "$name" -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail"
+		assert_output --partial 1.eml
+		run -0 --separate-stderr "$DOVEBRIDGE" cat "$name" 1.eml -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail"
+		assert_output --partial 'Subject: x'
+	done
+}
