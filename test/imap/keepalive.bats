@@ -46,3 +46,31 @@ load store
 		sed -n "/^${names[i]}\$/,/^${names[i]} OK/p" <<<"$output" | grep -q '^\* OK Hang in there'
 	done
 }
+
+@test "who waits for another session's change for longer than 15 seconds hears it, too" {
+	backend <<-END
+		#!/bin/sh
+		while read -r verb box rest; do
+			case \$verb:\$box in
+			CAPS:*) echo '* CAPS 1 STORE APPEND'
+				echo '* FLAGS backend=all' ;;
+			LIST:) printf '* BOX INBOX\n' ;;
+			LIST:*) echo '* MSG 1'; echo 'OK full'; continue ;;
+			APPEND:*) touch "$TMP/db/asked"; sleep 20; echo '* MSG 2' ;;
+			esac
+			echo OK
+		done
+	END
+	writable "$TMP/db"
+	imap <<-END
+		a SELECT INBOX
+		b SELECT INBOX
+		a begin APPEND INBOX {1+}
+		x
+		! until [ -e "$TMP/db/asked" ]; do sleep 0.1; done
+		b STORE 1 +FLAGS (\Flagged)
+		a finish
+	END
+	echo "$output"
+	sed -n '/^b OK \[READ-WRITE\] Select/,/^b OK Store/p' <<<"$output" | grep -q '^\* OK Hang in there'
+}

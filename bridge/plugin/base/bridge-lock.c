@@ -5,6 +5,8 @@
 #include "bridge-lock.h"
 #include "bridge-private.h"
 
+#include "clock.h"
+
 #include <sys/stat.h>
 
 static const enum mailbox_list_path_type folder_types[] = {
@@ -69,12 +71,11 @@ enum bridge_place bridge_lock_place(struct bridge_mailbox *mbox)
 static void lock_waiting(void *context)
 {
 	struct bridge_mailbox *mbox = context;
-	time_t now = time(NULL);
+	uint64_t now = clock_msecs();
 
-	if (ioloop_time == 0 || now - mbox->alive_time <
-	    (time_t)(SESSION_ALIVE_MSECS / 1000))
+	if (ioloop_time == 0 || now - mbox->alive_msecs < SESSION_ALIVE_MSECS)
 		return;
-	mbox->alive_time = now;
+	mbox->alive_msecs = now;
 	compat_notify_alive(mbox->box.storage, mbox->box.list);
 }
 
@@ -106,10 +107,12 @@ enum bridge_lock
 bridge_lock_try(struct bridge_mailbox *mbox, unsigned int wait_msecs,
 		struct fault *fault)
 {
-	int ret = idmap_lock(mbox->map, wait_msecs, lock_waiting, mbox,
-			     fault);
-	enum bridge_place place = bridge_lock_place(mbox);
+	enum bridge_place place;
+	int ret;
 
+	mbox->alive_msecs = clock_msecs();
+	ret = idmap_lock(mbox->map, wait_msecs, lock_waiting, mbox, fault);
+	place = bridge_lock_place(mbox);
 	if (ret == 0 && place == BRIDGE_PLACE_SAME)
 		return BRIDGE_LOCKED;
 	idmap_unlock(mbox->map);
@@ -131,6 +134,7 @@ enum bridge_lock bridge_lock_opened(struct bridge_mailbox *mbox)
 {
 	struct fault fault;
 
+	mbox->alive_msecs = clock_msecs();
 	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
 		       lock_waiting, mbox, &fault) == 0)
 		return BRIDGE_LOCKED;

@@ -135,7 +135,8 @@ struct bridge_mailbox {
 	bool polling;		/* the store is asked for its sake */
 	char *poll_error;	/* what was logged when that failed last; NULL = it
 				   did not */
-	time_t alive_time;	/* the client heard then that we wait for the lock */
+	uint64_t alive_msecs;	/* since then the client has not heard that we wait
+				   for the lock */
 };
 
 #define BRIDGE_MAILBOX(s) \
