@@ -148,3 +148,31 @@ synchronise() {
 	assert_maildir "$MAIL/INBOX" five 'one RS' 'three DFS'
 	assert_quiet "$TMP/log"
 }
+
+@test "mbsync loses no message whose date cannot be kept, whichever side it comes from" {
+	configure
+	put INBOX first
+	put INBOX late
+	sql "UPDATE mail SET date = CASE WHEN $SUBJECT = 'first' THEN 0 ELSE 5000000000 END"
+	synchronise
+	assert_maildir "$MAIL/INBOX" first late
+	mkdir -p "$MAIL/Old"/{cur,new,tmp}
+	local days=(1955-07-17 1969-12-31 1970-01-01 2038-01-20 2106-02-08 2150-01-01) day file
+	for day in "${days[@]}"; do
+		file=$MAIL/Old/cur/$day.here:2,
+		printf 'Subject: %s\nFrom: ada@example.org\nMessage-ID: <%s@example.org>\n\nx\n' "$day" "$day" >"$file"
+		touch -d "$day 10:00 UTC" "$file"
+	done
+	synchronise
+	assert_stored Old "${days[@]}"
+	rm -rf "$MAIL"
+	configure
+	synchronise
+	assert_maildir "$MAIL/Old" "${days[@]}"
+	assert_maildir "$MAIL/INBOX" first late
+	# another run does nothing
+	listen
+	synchronise
+	assert_no_write
+	assert_maildir "$MAIL/INBOX" first late
+}
