@@ -81,9 +81,9 @@ load fault
 }
 
 @test "a second OK after a message is never taken for the answer to what comes next" {
-	# the pause: the OK comes 50 ms later and must be there before the next request
-	fault afterwards@FETCH --verb FETCH --expect OLD --parts seen,fresh --pause 2 --lines 3 --no-request \
-		--log 'wrote "OK" to stdout after its answer to "FETCH INBOX full 00[234].eml"'
+	# the OK comes 50 ms later, before the next request, or while one that was sent ahead waits
+	fault afterwards@FETCH --verb FETCH --expect OLD --parts seen,fresh --pause 0.2 --any-lines --no-request \
+		--log 'wrote "(OK|\* DATA 00[2-6].eml [0-9]+)" to stdout after its answer to "FETCH INBOX full 00[2-6].eml"'
 }
 
 @test "a CR in the line before the message: NO, and the log names it" {

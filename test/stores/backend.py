@@ -853,6 +853,8 @@ class Backend:
         write(reply.render())
         if reply.then is not None:
             reply.then()
+            if self.options.once:
+                trace(f"{self.options.once}.then", b".")  # for who waits for what comes late
 
     def firing(self, verb: str) -> list[Trigger]:
         self.seen[verb] += 1
