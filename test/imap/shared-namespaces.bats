@@ -215,3 +215,20 @@ logins() {
 	END
 	assert_line --regexp '^a OK.* Select completed'
 }
+
+@test "a mailbox that is made below another one has its rights" {
+	shared
+	logins <<-'END'
+		a LOGIN ann secret
+		a CREATE Work
+		a SETACL Work bo lrs
+		a CREATE Work/sub
+		a append Work/sub one
+		b LOGIN bo secret
+		b SELECT shared/ann/Work/sub
+		b show
+	END
+	assert_shows b '1 one'
+	run grep -E 'Panic|Fatal|Error' "$TMP/dovecot/log"
+	assert_output ''
+}

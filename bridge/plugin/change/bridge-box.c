@@ -176,6 +176,9 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 			   &fault) < 0)
 		return bridge_fault_box(box, &fault);
 	mbox->list->boxes = NULL;
+	/* acl (2.3.19) puts the rights of the parent there before it is opened. The
+	   store has it in any case; what fails is logged. */
+	(void)mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_CONTROL);
 	return update == NULL ? 0 : bridge_box_update(box, update);
 }
 
