@@ -232,3 +232,21 @@ logins() {
 	run grep -E 'Panic|Fatal|Error' "$TMP/dovecot/log"
 	assert_output ''
 }
+
+@test "a mailbox made anew has no rights of one that the store lost" {
+	shared
+	logins <<-'END'
+		a LOGIN ann secret
+		a CREATE Work
+		a SETACL Work bo lrs
+		! rm -r "$TMP/db/ann/.Work"
+		a CREATE Work
+		a append Work secret
+		a GETACL Work
+		b LOGIN bo secret
+		b SELECT shared/ann/Work
+	END
+	assert_line --regexp '^a OK \[APPENDUID'
+	refute_line --regexp '^\* ACL Work.* bo '
+	assert_line --regexp '^b NO'
+}

@@ -133,8 +133,9 @@ int bridge_box_update(struct mailbox *box, const struct mailbox_update *update)
 }
 
 /* A store may take CREATE of what it has for well done. It is asked for its
-   mailboxes now: another session may just have deleted this one. Returns 0, -1
-   with the storage's error set. */
+   mailboxes now: another session may just have deleted this one. Returns 1 if there is
+   none, 0 if one is known that is missing or cannot be selected, -1 with the storage's
+   error set. */
 static int bridge_box_check_new(struct bridge_mailbox *mbox)
 {
 	const struct listing_box *lbox;
@@ -145,49 +146,14 @@ static int bridge_box_check_new(struct bridge_mailbox *mbox)
 		return -1;
 	}
 	lbox = listing_box_find(mbox->list->boxes, view_of(mbox->box.name));
-	if (lbox == NULL || lbox->missing_since != 0 ||
-	    (bridge_known_flags(lbox) &
+	if (lbox == NULL)
+		return 1;
+	if (lbox->missing_since != 0 || (bridge_known_flags(lbox) &
 	     (MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0)
 		return 0;
 	mail_storage_set_error(mbox->box.storage, MAIL_ERROR_EXISTS,
 			       "Mailbox already exists");
 	return -1;
-}
-
-int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
-		      bool directory)
-{
-	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
-	const struct caps *caps;
-	struct fault fault;
-
-	/* "CREATE a/" says that mailboxes below a will be made: a store needs no
-	   a for that */
-	if (directory)
-		return 0;
-	/* before there is a mailbox that dsync takes for another one */
-	caps = session_caps(mbox->list->session, &fault);
-	if (caps != NULL && caps->uids && update != NULL &&
-	    update->uid_validity != 0)
-		return bridge_fault_own_uids(box);
-	if (bridge_box_check_new(mbox) < 0)
-		return -1;
-	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
-			   &fault) < 0)
-		return bridge_fault_box(box, &fault);
-	mbox->list->boxes = NULL;
-	/* acl (2.3.19) puts the rights of the parent there before it is opened. The
-	   store has it in any case; what fails is logged. */
-	(void)mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_CONTROL);
-	return update == NULL ? 0 : bridge_box_update(box, update);
-}
-
-int bridge_mailbox_make(struct bridge_mailbox *mbox)
-{
-	if (bridge_box_create(&mbox->box, NULL, FALSE) < 0 &&
-	    mailbox_get_last_mail_error(&mbox->box) != MAIL_ERROR_EXISTS)
-		return -1;
-	return bridge_mailbox_find(mbox);
 }
 
 /* --- what is kept here --------------------------------------------------- */
@@ -220,6 +186,21 @@ static void bridge_box_remove_folder(struct mailbox_list *list,
 		e_error(list->ns->user->event, "bridge: %s", error);
 }
 
+/* What a mailbox of this name left that is not the store's any more: its rights, among
+   others, were given to that one. */
+static void bridge_box_remove_earlier(struct mailbox_list *list,
+				      const char *name)
+{
+	const char *path;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(path_types); i++) {
+		path = path_by_name(list, name, path_types[i]);
+		if (path != NULL)
+			bridge_box_remove_folder(list, path);
+	}
+}
+
 int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
 {
 	const char *path;
@@ -229,10 +210,8 @@ int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
 		if (mailbox_list_get_path(list, name, path_types[i],
 					  &path) > 0)
 			bridge_box_remove_folder(list, path);
-		path = path_by_name(list, name, path_types[i]);
-		if (path != NULL)
-			bridge_box_remove_folder(list, path);
 	}
+	bridge_box_remove_earlier(list, name);
 	return 0;
 }
 
@@ -240,6 +219,48 @@ int bridge_list_delete_dir(struct mailbox_list *list ATTR_UNUSED,
 			   const char *name ATTR_UNUSED)
 {
 	return 0;
+}
+
+/* --- CREATE -------------------------------------------------------------- */
+
+int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
+		      bool directory)
+{
+	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(box);
+	const struct caps *caps;
+	struct fault fault;
+	int is_new;
+
+	/* "CREATE a/" says that mailboxes below a will be made: a store needs no
+	   a for that */
+	if (directory)
+		return 0;
+	/* before there is a mailbox that dsync takes for another one */
+	caps = session_caps(mbox->list->session, &fault);
+	if (caps != NULL && caps->uids && update != NULL &&
+	    update->uid_validity != 0)
+		return bridge_fault_own_uids(box);
+	is_new = bridge_box_check_new(mbox);
+	if (is_new < 0)
+		return -1;
+	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
+			   &fault) < 0)
+		return bridge_fault_box(box, &fault);
+	mbox->list->boxes = NULL;
+	if (is_new > 0 && !box->opened)
+		bridge_box_remove_earlier(box->list, box->name);
+	/* acl (2.3.19) puts the rights of the parent there before it is opened. The
+	   store has it in any case; what fails is logged. */
+	(void)mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_CONTROL);
+	return update == NULL ? 0 : bridge_box_update(box, update);
+}
+
+int bridge_mailbox_make(struct bridge_mailbox *mbox)
+{
+	if (bridge_box_create(&mbox->box, NULL, FALSE) < 0 &&
+	    mailbox_get_last_mail_error(&mbox->box) != MAIL_ERROR_EXISTS)
+		return -1;
+	return bridge_mailbox_find(mbox);
 }
 
 /* --- DELETE -------------------------------------------------------------- */
