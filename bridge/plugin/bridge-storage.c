@@ -7,6 +7,7 @@
 #include "bridge-fault.h"
 #include "bridge-identity.h"
 #include "bridge-kept.h"
+#include "bridge-known.h"
 #include "bridge-lock.h"
 #include "bridge-mail.h"
 #include "bridge-mailbox.h"
@@ -91,6 +92,11 @@ bridge_mailbox_alloc(struct mail_storage *storage, struct mailbox_list *list,
 	   OK: for us what was changed there is lost with the session */
 	ibox = INDEX_STORAGE_CONTEXT(&mbox->box);
 	ibox->index_flags |= MAIL_INDEX_OPEN_FLAG_NEVER_IN_MEMORY;
+	/* acl (2.3.19) asks next where it lies, for the rights to it, once for all: not
+	   where another mailbox of this name lay. With each list this is done for the
+	   other two, which stay where they are. */
+	if (*mbox->box.name != '\0' && !mbox->box.inbox_user)
+		bridge_known_expire(mbox->list);
 	return &mbox->box;
 }
 

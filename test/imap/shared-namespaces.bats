@@ -71,19 +71,21 @@ plugin {
 # --- type = shared: another user's mail --------------------------------------------
 
 OPTIONS=()	# of dovecot-server
+STORE=()	# another one than the backend maildir; %u is whose it is
 
 # shared [LINE...]: a Dovecot in which everybody may see what others have given rights to.
 shared() {
 	local line lines=()
 	for line; do lines+=(--conf "$line"); done
 	writable "$TMP/db"
+	[ ${#STORE[@]} -gt 0 ] || STORE=("$ROOT/backends/maildir/maildir" --create "$TMP/db/%u")
 	# the launcher lies beside the plugin, where its link leads
 	start_dovecot "${OPTIONS[@]}" --conf "mail_plugin_dir = $TMP/modules" --conf 'mail_plugins = bridge acl' \
 		--conf 'protocol imap {' --conf '  mail_plugins = bridge acl imap_acl' --conf '}' \
 		--conf 'plugin {' --conf '  acl = vfile' --conf "  acl_shared_dict = file:$TMP/db/shared" --conf '}' \
 		--conf 'namespace {' --conf '  type = shared' --conf '  prefix = shared/%%u/' --conf '  separator = /' \
 		--conf "  location = bridge:$TMP/dovecot/state/%%u/mail" --conf '  subscriptions = no' --conf '  list = children' --conf '}' \
-		"${lines[@]}" -- "$ROOT/backends/maildir/maildir" --create "$TMP/db/%u"
+		"${lines[@]}" -- "${STORE[@]}"
 }
 
 # logins <script: as imap, each session begins with LOGIN.
@@ -249,4 +251,31 @@ logins() {
 	assert_line --regexp '^a OK \[APPENDUID'
 	refute_line --regexp '^\* ACL Work.* bo '
 	assert_line --regexp '^b NO'
+}
+
+@test "rights of a mailbox that was renamed are not those of a new one that has its name" {
+	STORE=("$ROOT/backends/sqlite/sqlite" "$TMP/db/%u.sqlite")
+	# acl itself would remember them for 30 seconds
+	shared 'plugin {' '  acl = vfile::cache_secs=0' '}'
+	logins <<-'END'
+		a LOGIN ann secret
+		a CREATE Work
+		a SETACL Work bo lrs
+		a append Work one
+		b LOGIN bo secret
+		b SELECT shared/ann/Work
+		b show
+		b SELECT INBOX
+		a RENAME Work Old
+		a CREATE Work
+		a append Work secret
+		! sleep 1.1 # a list counts for a second
+		b SELECT shared/ann/Work
+		c LOGIN bo secret
+		c SELECT shared/ann/Old
+		c show
+	END
+	assert_shows b '1 one'
+	assert_line --regexp '^b NO .*shared/ann/Work'
+	assert_shows c '1 one'
 }

@@ -292,10 +292,21 @@ int bridge_known_show(struct bridge_mailbox_list *list)
 
 /* --- one of them --------------------------------------------------------- */
 
+static bool known_is_fresh(const struct bridge_mailbox_list *list)
+{
+	return list->boxes != NULL && list->boxes_time == ioloop_time;
+}
+
+void bridge_known_expire(struct bridge_mailbox_list *list)
+{
+	if (!known_is_fresh(list))
+		list->boxes = NULL;
+}
+
 int bridge_known_lookup(struct bridge_mailbox_list *list, const char *name,
 			const struct listing_box **box_r)
 {
-	if (list->boxes != NULL && list->boxes_time == ioloop_time) {
+	if (known_is_fresh(list)) {
 		*box_r = listing_box_find(list->boxes, view_of(name));
 		if (*box_r != NULL && (*box_r)->missing_since == 0)
 			return 0;

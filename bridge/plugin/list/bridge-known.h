@@ -9,6 +9,9 @@
  * this second that lists it is used again. Returns 0, -1 with the list's error set. */
 int bridge_known_lookup(struct bridge_mailbox_list *list, const char *name,
 			const struct listing_box **box_r);
+/* Forget the list, unless it is an answer of this second: who wants it next asks the
+ * store. */
+void bridge_known_expire(struct bridge_mailbox_list *list);
 /* Ask the store for its mailboxes. force: what it does not list is gone. Returns
  * 0, -1 with the list's error set. */
 int bridge_known_refresh(struct bridge_mailbox_list *list, bool force);
