@@ -34,11 +34,16 @@ fetch_mail() {
 		chown -R "$AS" "$HOME"
 		as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
 	fi
+	local before
+	before=$(sql "SELECT $SUBJECT FROM mail")
+	rm -rf "$TMP/before"
+	cp -a "$HOME" "$TMP/before"
 	client "${as[@]}" getmail --rcfile getmailrc
 	# on a busy machine getmail now and then waits for ever amid a mailbox, and did so with
 	# Dovecot's own maildir (2 of 30 runs); what it has got is not known to it then
-	if [ "$status" -eq 124 ] && [ "$2" = false ] && [ -z "${AGAIN-}" ]; then
-		rm -rf "$HOME/.getmail" "$HOME/Mail"
+	if [ "$status" -eq 124 ] && [ "$(sql "SELECT $SUBJECT FROM mail")" = "$before" ] && [ -z "${AGAIN-}" ]; then
+		rm -rf "$HOME"
+		mv "$TMP/before" "$HOME"
 		AGAIN=1 fetch_mail "$@"
 		return
 	fi
