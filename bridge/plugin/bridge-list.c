@@ -352,9 +352,9 @@ struct mailbox_list bridge_mailbox_list = {
 		.iter_deinit = bridge_list_iter_deinit,
 		.subscriptions_refresh = mailbox_list_subscriptions_refresh,
 		.set_subscribed = bridge_list_set_subscribed,
-		.delete_mailbox = bridge_list_delete_mailbox,
-		.delete_dir = bridge_list_delete_dir,
+		.delete_mailbox = bridge_box_delete_folders,
+		.delete_dir = bridge_box_delete_dir,
 		.delete_symlink = bridge_list_delete_symlink,
-		.rename_mailbox = bridge_list_rename_mailbox,
+		.rename_mailbox = bridge_box_rename_mailbox,
 	}
 };

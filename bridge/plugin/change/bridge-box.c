@@ -201,7 +201,7 @@ static void bridge_box_remove_earlier(struct mailbox_list *list,
 	}
 }
 
-int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
+int bridge_box_delete_folders(struct mailbox_list *list, const char *name)
 {
 	const char *path;
 	unsigned int i;
@@ -215,8 +215,8 @@ int bridge_list_delete_mailbox(struct mailbox_list *list, const char *name)
 	return 0;
 }
 
-int bridge_list_delete_dir(struct mailbox_list *list ATTR_UNUSED,
-			   const char *name ATTR_UNUSED)
+int bridge_box_delete_dir(struct mailbox_list *list ATTR_UNUSED,
+			  const char *name ATTR_UNUSED)
 {
 	return 0;
 }
@@ -256,7 +256,7 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 	return update == NULL ? 0 : bridge_box_update(box, update);
 }
 
-int bridge_mailbox_make(struct bridge_mailbox *mbox)
+int bridge_box_make(struct bridge_mailbox *mbox)
 {
 	if (bridge_box_create(&mbox->box, NULL, FALSE) < 0 &&
 	    mailbox_get_last_mail_error(&mbox->box) != MAIL_ERROR_EXISTS)
@@ -522,8 +522,8 @@ static void bridge_box_unlock_all(struct box_locks *locks)
 	i_free(locks->maps);
 }
 
-int bridge_list_rename_mailbox(struct mailbox_list *_list, const char *old,
-			       struct mailbox_list *new_list, const char *new)
+int bridge_box_rename_mailbox(struct mailbox_list *_list, const char *old,
+			      struct mailbox_list *new_list, const char *new)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
 	struct box_locks locks;
@@ -570,7 +570,7 @@ int bridge_box_may_write(struct bridge_mailbox *mbox, enum verb_id verb,
 		return bridge_fault_box(&mbox->box, &fault);
 	ret = bridge_mailbox_find(mbox);
 	if (ret == 0 && (*caps_r)->verbs[VERB_CREATE])
-		ret = bridge_mailbox_make(mbox);
+		ret = bridge_box_make(mbox);
 	if (ret < 0)
 		return -1;
 	if (ret == 0 || mbox->ro ||

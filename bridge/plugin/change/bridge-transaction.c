@@ -64,20 +64,20 @@ uint32_t bridge_transaction_next_uid(struct mailbox_transaction_context *t)
 
 /* Changes of a mail cannot fail by themselves: remember, and refuse the
    transaction. */
-static void bridge_mail_refuse(struct mail *mail, const char *text)
+static void transaction_refuse_mail(struct mail *mail, const char *text)
 {
 	struct bridge_transaction *bt = BRIDGE_TRANSACTION(mail->transaction);
 
 	bt->refused_text = text;
 }
 
-void bridge_mail_expunge(struct mail *mail)
+void bridge_transaction_expunge_mail(struct mail *mail)
 {
 	struct bridge_transaction *bt = BRIDGE_TRANSACTION(mail->transaction);
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
 	if (!bridge_mailbox_removes(mbox))
-		bridge_mail_refuse(mail, "This mail store is "
+		transaction_refuse_mail(mail, "This mail store is "
 			"read-only: messages cannot be removed");
 	else
 		array_push_back(&bt->expunges, &mail->uid);
@@ -85,24 +85,25 @@ void bridge_mail_expunge(struct mail *mail)
 
 /* A mailbox marked ro takes no flag. POP3 marks by itself what it reads, and
    would have to refuse a session that did nothing else. */
-static bool bridge_mail_takes_flags(struct mail *mail)
+static bool transaction_takes_flags(struct mail *mail)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
 	if (!mbox->ro)
 		return TRUE;
 	if ((mail->box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
-		bridge_mail_refuse(mail, "This mailbox is read-only: flags "
-				   "cannot be changed");
+		transaction_refuse_mail(mail, "This mailbox is read-only: "
+					"flags cannot be changed");
 	return FALSE;
 }
 
-void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
-			      enum mail_flags flags)
+void bridge_transaction_update_flags(struct mail *mail,
+				     enum modify_type modify_type,
+				     enum mail_flags flags)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
-	if (!bridge_mail_takes_flags(mail))
+	if (!transaction_takes_flags(mail))
 		return;
 	/* whoever reads marks as read */
 	if (modify_type != MODIFY_ADD || flags != MAIL_SEEN)
@@ -110,13 +111,13 @@ void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
 	index_mail_update_flags(mail, modify_type, flags);
 }
 
-void bridge_mail_update_keywords(struct mail *mail,
-				 enum modify_type modify_type,
-				 struct mail_keywords *keywords)
+void bridge_transaction_update_keywords(struct mail *mail,
+					enum modify_type modify_type,
+					struct mail_keywords *keywords)
 {
 	struct bridge_mailbox *mbox = BRIDGE_MAILBOX(mail->box);
 
-	if (!bridge_mail_takes_flags(mail))
+	if (!transaction_takes_flags(mail))
 		return;
 	mbox->flagged = TRUE;
 	index_mail_update_keywords(mail, modify_type, keywords);

@@ -22,11 +22,12 @@ uint32_t bridge_transaction_next_uid(struct mailbox_transaction_context *t);
 void bridge_transaction_spare(struct bridge_mailbox *mbox,
 			      const ARRAY_TYPE(uint32_t) *uids);
 
-void bridge_mail_expunge(struct mail *mail);
-void bridge_mail_update_flags(struct mail *mail, enum modify_type modify_type,
-			      enum mail_flags flags);
-void bridge_mail_update_keywords(struct mail *mail,
-				 enum modify_type modify_type,
-				 struct mail_keywords *keywords);
+void bridge_transaction_expunge_mail(struct mail *mail);
+void bridge_transaction_update_flags(struct mail *mail,
+				     enum modify_type modify_type,
+				     enum mail_flags flags);
+void bridge_transaction_update_keywords(struct mail *mail,
+					enum modify_type modify_type,
+					struct mail_keywords *keywords);
 
 #endif

@@ -105,7 +105,7 @@ int bridge_vsize_check(struct index_mail *mail)
 	return 0;
 }
 
-int bridge_mail_get_virtual_size(struct mail *_mail, uoff_t *size_r)
+int bridge_vsize_get(struct mail *_mail, uoff_t *size_r)
 {
 	struct index_mail *mail = INDEX_MAIL(_mail);
 	struct istream *input;

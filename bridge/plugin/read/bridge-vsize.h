@@ -9,6 +9,6 @@ struct mail;
  * of its size becomes true. Returns 0; -1 with the error set if it cannot be read. */
 int bridge_vsize_check(struct index_mail *mail);
 /* get_virtual_size of a mail. */
-int bridge_mail_get_virtual_size(struct mail *mail, uoff_t *size_r);
+int bridge_vsize_get(struct mail *mail, uoff_t *size_r);
 
 #endif
