@@ -279,3 +279,32 @@ logins() {
 	assert_line --regexp '^b NO .*shared/ann/Work'
 	assert_shows c '1 one'
 }
+
+@test "rights of a mailbox are not those of another one that turns out to have its name" {
+	STORE=("$ROOT/test/stores/opstore.py" "$TMP/steps")
+	printf '%s\n' 'box INBOX' 'box Work' 'okid Work 7' 'add Work one' >"$TMP/steps"
+	shared
+	logins <<-'END'
+		a LOGIN ann secret
+		a SELECT Work
+		a SETACL Work bo lrs
+		b LOGIN bo secret
+		b SELECT shared/ann/Work
+		b show
+		! sed -i 's/okid Work 7/okid Work 8/; s/one/secret/' "$TMP/steps"
+		c LOGIN bo secret
+		c SELECT shared/ann/Work
+		c show
+		d LOGIN bo secret
+		d SELECT shared/ann/Work
+		d show
+		e LOGIN ann secret
+		e SELECT Work
+		e show
+	END
+	assert_shows b '1 one'
+	refute_line --regexp '^[cd] OK.* Select'
+	assert_line --regexp '^d NO .*shared/ann/Work'
+	assert_shows c
+	assert_shows e '1 secret'
+}

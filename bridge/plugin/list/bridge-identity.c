@@ -28,6 +28,7 @@
 #include "str.h"
 #include "hex-binary.h"
 #include "mkdir-parents.h"
+#include "bridge-fault.h"
 #include "bridge-identity.h"
 #include "bridge-known.h"
 #include "bridge-paths.h"
@@ -41,6 +42,7 @@
 #define READABLE_MAX 32		/* bytes of a name that a folder's name shows */
 #define ID_FILE "dovebridge-id"
 #define NAME_FILE "dovebridge-name"
+#define RIGHTS_FILE "dovecot-acl"	/* of the plugin acl */
 #define FILE_BYTES_MAX (6 * WIRE_ID_MAX + 2)	/* two words, all encoded */
 
 /* --- folders ------------------------------------------------------------- */
@@ -359,11 +361,33 @@ int bridge_identity_check(struct bridge_mailbox *mbox, const char *ok_id,
 	return mbox->shown ? replaced_fault(mbox, ok_id, fault) : 0;
 }
 
+/* acl (2.3.19) looks for the rights in the folder that a mailbox has when it is
+   allocated, and it is the same struct mailbox still. */
+static bool has_other_rights(struct bridge_mailbox *mbox, const char *before)
+{
+	struct bridge_mailbox_list *list = mbox->list;
+
+	return strcmp(before, mbox->folder) != 0 &&
+		(access(control_path(list, before, RIGHTS_FILE), F_OK) == 0 ||
+		 access(control_path(list, mbox->folder, RIGHTS_FILE),
+			F_OK) == 0);
+}
+
 int bridge_identity_reopen(struct bridge_mailbox *mbox)
 {
 	struct mailbox *box = &mbox->box;
+	const char *before = mbox->folder;	/* lives as long as mbox */
+	struct fault fault;
 
 	mailbox_close(box);
 	compat_forget_folder(box);
-	return mailbox_open(box);
+	if (mailbox_open(box) < 0)
+		return -1;
+	if (!has_other_rights(mbox, before))
+		return 0;
+	mbox->replaced = TRUE;
+	(void)fault_set(&fault, FAULT_UNAVAILABLE, FAULT_SCOPE_MAILBOX,
+		"another mailbox has the name %s now, with rights of its own: "
+		"it has to be opened again", box->name);
+	return bridge_fault_box(box, &fault);
 }

@@ -40,7 +40,8 @@ int bridge_identity_check_listed(struct bridge_mailbox *mbox,
 int bridge_identity_check(struct bridge_mailbox *mbox, const char *ok_id,
 			  struct fault *fault);
 /* Open the mailbox that is remembered now, in place of the one that is open. It is
- * not locked, and has no transactions. Returns 0, -1 with the storage's error
+ * not locked, and has no transactions. Fails if acl has other rights for the one than for
+ * the other: it has looked for them already. Returns 0, -1 with the storage's error
  * set. */
 int bridge_identity_reopen(struct bridge_mailbox *mbox);
 
