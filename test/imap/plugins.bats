@@ -351,6 +351,34 @@ words_store() {
 	assert_clean_log
 }
 
+@test "with lazy_expunge, MOVE leaves a copy in the mailbox for that, as with maildir" {
+	writable "$TMP/db"
+	for location in "bridge:$TMP/user/sqlite" "maildir:$TMP/user/Mail"; do
+		conf lazy_expunge <<-END
+			mail_location = $location
+			plugin {
+			  lazy_expunge = EXPUNGED
+			  bridge_command = "'$ROOT/backends/sqlite/sqlite' '$TMP/db/mail.sqlite'"
+			}
+		END
+		imap <<-'END'
+			a CREATE EXPUNGED
+			a CREATE Other
+			a append INBOX one,two (\Seen)
+			a SELECT INBOX
+			a MOVE 1 Other
+			a show
+			a STATUS Other (MESSAGES)
+			a STATUS EXPUNGED (MESSAGES)
+		END
+		assert_line --partial 'Move completed'
+		assert_shows a '2 two \Seen'
+		assert_line '* STATUS Other (MESSAGES 1)'
+		assert_line '* STATUS EXPUNGED (MESSAGES 1)'
+		assert_clean_log
+	done
+}
+
 @test "autoexpunge removes nothing, says so in the log, and sessions end well" {
 	conf '' <<-'END'
 		namespace inbox {

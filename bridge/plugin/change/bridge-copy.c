@@ -13,6 +13,16 @@
 #include "bridge-private.h"
 #include "bridge-save.h"
 
+/* Whether the store is asked to move it. With lazy_expunge (2.3.19) the expunge that
+   follows on the copy is what puts the message aside: by then it must be there. */
+static bool bridge_copy_moves(const struct bridge_save_context *ctx,
+			      const struct caps *caps)
+{
+	return ctx->ctx.moving && caps->verbs[VERB_MOVE] &&
+		compat_setting(ctx->mbox->list->list.ns->user,
+			       "lazy_expunge") == NULL;
+}
+
 /* Whether the store is asked to. A message that must keep its UID or its GUID, or
    gets another date, is saved. */
 static bool
@@ -31,8 +41,7 @@ bridge_copy_by_store(struct bridge_save_context *ctx, struct mail *mail)
 		return FALSE;
 	caps = session_caps(src->list->session, &fault);
 	return caps != NULL &&
-		(caps->verbs[VERB_COPY] ||
-		 (caps->verbs[VERB_MOVE] && ctx->ctx.moving));
+		(caps->verbs[VERB_COPY] || bridge_copy_moves(ctx, caps));
 }
 
 /* Whether the store knows all that the index says of flags in this mailbox. */
@@ -94,7 +103,7 @@ bridge_copy_add(struct bridge_save_context *ctx, struct mail *mail)
 		/* with a new UID it stays the message that it was */
 		saved->has_guid = ctx->ctx.moving && src == ctx->mbox;
 		idmap_guid(idmap_header(src->map)->guid, &entry, saved->guid);
-		saved->moving = ctx->ctx.moving && caps->verbs[VERB_MOVE];
+		saved->moving = bridge_copy_moves(ctx, caps);
 		saved->size = entry.size;
 		saved->date = entry.date;
 		if (entry.date == WIRE_DATE_UNKNOWN)
