@@ -379,3 +379,20 @@ load store
 	assert_shows a '1 Work/x' '2 Work/x'
 	assert_equal "$(uidvalidities | wc -l)" 2
 }
+
+@test "a CREATE that the store refuses takes nothing of a mailbox that is away" {
+	mail Work/one
+	imap <<-END
+		a SELECT Work
+		a STORE 1 +FLAGS (\Flagged)
+		! mv "$TMP/mail/Work" "$TMP/away"; sleep 1
+		b LIST "" *
+		b CREATE Work
+		! mv "$TMP/away" "$TMP/mail/Work"; sleep 1
+		c SELECT Work
+		c show
+	END
+	assert_line --regexp '^b NO'
+	assert_equal "$(uidvalidities | wc -l)" 1
+	assert_shows c '1 Work/one \Flagged'
+}

@@ -243,13 +243,13 @@ int bridge_box_create(struct mailbox *box, const struct mailbox_update *update,
 	is_new = bridge_box_check_new(mbox);
 	if (is_new < 0)
 		return -1;
-	/* before the store has it, and another session opens it */
-	if (is_new > 0 && !box->opened)
-		bridge_box_remove_earlier(box->list, box->name);
 	if (bridge_box_ask(mbox->list, VERB_CREATE, NULL, box->name,
 			   &fault) < 0)
 		return bridge_fault_box(box, &fault);
 	mbox->list->boxes = NULL;
+	/* not before the store has made it: one that is away may come back */
+	if (is_new > 0 && !box->opened)
+		bridge_box_remove_earlier(box->list, box->name);
 	/* acl (2.3.19) puts the rights of the parent there before it is opened. The
 	   store has it in any case; what fails is logged. */
 	(void)mailbox_create_missing_dir(box, MAILBOX_LIST_PATH_TYPE_CONTROL);
