@@ -1,6 +1,5 @@
 #include "lib.h"
 #include "compat.h"
-#include "ioloop.h"
 #include "str.h"
 #include "hostpid.h"
 #include "imap-match.h"

@@ -1,6 +1,5 @@
 #include "lib.h"
 #include "compat.h"
-#include "mail-copy.h"
 #include "bridge-ahead.h"
 #include "bridge-box.h"
 #include "bridge-event.h"

@@ -62,41 +62,36 @@ int file_read(const char *path, size_t max, struct buf *out, struct stat *st_r)
 	return ret;
 }
 
-int file_write(int fd, struct view text)
+/* From *offset on, where the file is at if offset is NULL. */
+static int write_all(int fd, struct view text, const uint64_t *offset)
 {
+	size_t done = 0;
 	ssize_t ret;
 
-	while (text.len > 0) {
-		ret = write(fd, text.p, text.len);
+	while (done < text.len) {
+		ret = offset == NULL ?
+			write(fd, text.p + done, text.len - done) :
+			pwrite(fd, text.p + done, text.len - done,
+			       (off_t)(*offset + done));
 		if (ret < 0 && errno == EINTR)
 			continue;
 		if (ret == 0)
 			errno = ENOSPC;
 		if (ret <= 0)
 			return -1;
-		text.p += ret;
-		text.len -= (size_t)ret;
+		done += (size_t)ret;
 	}
 	return 0;
 }
 
+int file_write(int fd, struct view text)
+{
+	return write_all(fd, text, NULL);
+}
+
 int file_write_at(int fd, struct view text, uint64_t offset)
 {
-	ssize_t ret;
-
-	while (text.len > 0) {
-		ret = pwrite(fd, text.p, text.len, (off_t)offset);
-		if (ret < 0 && errno == EINTR)
-			continue;
-		if (ret == 0)
-			errno = ENOSPC;
-		if (ret <= 0)
-			return -1;
-		text.p += ret;
-		text.len -= (size_t)ret;
-		offset += (uint64_t)ret;
-	}
-	return 0;
+	return write_all(fd, text, &offset);
 }
 
 ssize_t file_read_at(int fd, void *data, size_t len, uint64_t offset)

@@ -79,6 +79,13 @@ static void lock_waiting(void *context)
 	compat_notify_alive(mbox->box.storage, mbox->box.list);
 }
 
+static int lock_wait(struct bridge_mailbox *mbox, unsigned int wait_msecs,
+		     struct fault *fault)
+{
+	mbox->alive_msecs = clock_msecs();
+	return idmap_lock(mbox->map, wait_msecs, lock_waiting, mbox, fault);
+}
+
 /* Another session has deleted the mailbox, and with it what is kept of it. */
 static bool lock_is_deleted(struct bridge_mailbox *mbox)
 {
@@ -107,12 +114,9 @@ enum bridge_lock
 bridge_lock_try(struct bridge_mailbox *mbox, unsigned int wait_msecs,
 		struct fault *fault)
 {
-	enum bridge_place place;
-	int ret;
+	int ret = lock_wait(mbox, wait_msecs, fault);
+	enum bridge_place place = bridge_lock_place(mbox);
 
-	mbox->alive_msecs = clock_msecs();
-	ret = idmap_lock(mbox->map, wait_msecs, lock_waiting, mbox, fault);
-	place = bridge_lock_place(mbox);
 	if (ret == 0 && place == BRIDGE_PLACE_SAME)
 		return BRIDGE_LOCKED;
 	idmap_unlock(mbox->map);
@@ -134,9 +138,7 @@ enum bridge_lock bridge_lock_opened(struct bridge_mailbox *mbox)
 {
 	struct fault fault;
 
-	mbox->alive_msecs = clock_msecs();
-	if (idmap_lock(mbox->map, mbox->list->set.lock_timeout_msecs,
-		       lock_waiting, mbox, &fault) == 0)
+	if (lock_wait(mbox, mbox->list->set.lock_timeout_msecs, &fault) == 0)
 		return BRIDGE_LOCKED;
 	(void)bridge_fault_box(&mbox->box, &fault);
 	return BRIDGE_LOCK_FAILED;

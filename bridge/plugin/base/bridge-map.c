@@ -47,16 +47,10 @@ map_create(struct bridge_mailbox *mbox, struct fault *fault)
 /* The index follows the map when that is on the disk. */
 static void map_expect(struct bridge_mailbox *mbox)
 {
-	const struct bridge_index_header *hdr;
-	struct mail_index_view *view;
+	struct bridge_index_header hdr;
 
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	hdr = bridge_map_header(view, mbox->ext_id);
-	if (hdr != NULL)
-		idmap_expect(mbox->map, hdr->guid, hdr->generation,
-			     hdr->map_end);
-	mail_index_view_close(&view);
+	if (bridge_map_latest_header(mbox, &hdr))
+		idmap_expect(mbox->map, hdr.guid, hdr.generation, hdr.map_end);
 }
 
 int bridge_map_open(struct bridge_mailbox *mbox, bool force)
@@ -92,6 +86,21 @@ bridge_map_header(struct mail_index_view *view, uint32_t ext_id)
 	return size == sizeof(struct bridge_index_header) ? data : NULL;
 }
 
+bool bridge_map_latest_header(struct bridge_mailbox *mbox,
+			      struct bridge_index_header *hdr_r)
+{
+	const struct bridge_index_header *hdr;
+	struct mail_index_view *view;
+
+	(void)mail_index_refresh(mbox->box.index);
+	view = mail_index_view_open(mbox->box.index);
+	hdr = bridge_map_header(view, mbox->ext_id);
+	if (hdr != NULL)
+		*hdr_r = *hdr;
+	mail_index_view_close(&view);
+	return hdr != NULL;
+}
+
 uint32_t bridge_map_listed_uid(struct bridge_mailbox *mbox,
 			       struct mail_index_view *view)
 {
@@ -114,14 +123,9 @@ bool bridge_map_has_marks(struct bridge_mailbox *mbox,
 
 bool bridge_map_index_has_marks(struct bridge_mailbox *mbox)
 {
-	struct mail_index_view *view;
-	bool marks;
+	struct bridge_index_header hdr;
 
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	marks = bridge_map_has_marks(mbox, view);
-	mail_index_view_close(&view);
-	return marks;
+	return !bridge_map_latest_header(mbox, &hdr) || hdr.marks != 0;
 }
 
 bool bridge_map_is_in_step(struct idmap *idmap, uint32_t ext_id,

@@ -19,6 +19,10 @@ bool bridge_map_fsyncs(const struct bridge_mailbox *mbox);
  * "bridge". */
 const struct bridge_index_header *
 bridge_map_header(struct mail_index_view *view, uint32_t ext_id);
+/* The same of the index as it is now, whoever has changed it. Returns FALSE if it says
+ * nothing. */
+bool bridge_map_latest_header(struct bridge_mailbox *mbox,
+			      struct bridge_index_header *hdr_r);
 /* What it is to say when it has taken over all that the map says. */
 void bridge_map_make_header(struct bridge_mailbox *mbox,
 			    struct mail_index_view *view, bool marks,

@@ -3,7 +3,6 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
-#include "ioloop.h"
 #include "mail-copy.h"
 #include "bridge-box.h"
 #include "bridge-fault.h"
@@ -33,8 +32,7 @@ bridge_copy_by_store(struct bridge_save_context *ctx, struct mail *mail)
 	const struct caps *caps;
 	struct fault fault;
 
-	if (!bridge_is_ours(src_box) ||
-	    ctx->ctx.data.guid != NULL)
+	if (!bridge_is_ours(src_box) || ctx->ctx.data.guid != NULL)
 		return FALSE;
 	src = BRIDGE_MAILBOX(src_box);
 	if (src->list != ctx->mbox->list || src->wire_name == NULL)

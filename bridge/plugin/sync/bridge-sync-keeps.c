@@ -26,16 +26,9 @@
 
 static uint32_t keeps_before(struct bridge_mailbox *mbox)
 {
-	const struct bridge_index_header *hdr;
-	struct mail_index_view *view;
-	uint32_t keeps;
+	struct bridge_index_header hdr;
 
-	(void)mail_index_refresh(mbox->box.index);
-	view = mail_index_view_open(mbox->box.index);
-	hdr = bridge_map_header(view, mbox->ext_id);
-	keeps = hdr == NULL ? 0 : hdr->keeps;
-	mail_index_view_close(&view);
-	return keeps;
+	return bridge_map_latest_header(mbox, &hdr) ? hdr.keeps : 0;
 }
 
 int bridge_sync_same_keeps(struct bridge_mailbox *mbox,

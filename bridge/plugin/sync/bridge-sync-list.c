@@ -4,12 +4,12 @@
  * is compared with what is known as it comes, and what is new goes to the map's
  * file. It is staged there and counts for nobody before the commit; a list that
  * ends badly is rolled back. In memory remain, for a new message, 28 bytes for
- * the index and what core/reconcile keeps.
+ * the index and what core/map/reconcile keeps.
  *
  * Lines are taken in batches. Only when the list ends is it known whether it
  * was full or a delta: if the backend was asked for the changes since a state,
  * mostly there is no second batch, and a delta of a few lines does not need the
- * whole map (bridge-sync-named.c). */
+ * whole map (bridge-sync-known.c). */
 #include "lib.h"
 #include "compat.h"
 #include "array.h"

@@ -20,7 +20,6 @@
 #include "lib.h"
 #include "compat.h"
 #include "array.h"
-#include "str.h"
 #include "bridge-fault.h"
 #include "bridge-map.h"
 #include "bridge-private.h"

@@ -9,7 +9,6 @@
 #include "compat.h"
 #include "bridge-sync.h"
 
-#include "flags.h"
 
 #include <stdlib.h>
 

@@ -14,7 +14,6 @@
 #include "compat.h"
 #include "ioloop.h"
 #include "time-util.h"
-#include "mailbox-uidvalidity.h"
 #include "bridge-ahead.h"
 #include "bridge-fault.h"
 #include "bridge-identity.h"
@@ -37,20 +36,13 @@ bridge_sync_may_postpone(struct bridge_mailbox *mbox,
 			 enum mailbox_sync_flags flags)
 {
 	struct mailbox *box = &mbox->box;
-	const struct bridge_index_header *hdr;
-	struct mail_index_view *view;
-	bool known;
+	struct bridge_index_header hdr;
 
 	if (box->storage->callbacks.notify_ok == NULL || mbox->flagged ||
 	    mbox->watch != NULL || box->delete_sync_check || box->deleting ||
 	    (flags & MAILBOX_SYNC_FLAG_FORCE_RESYNC) != 0)
 		return FALSE;
-	(void)mail_index_refresh(box->index);
-	view = mail_index_view_open(box->index);
-	hdr = bridge_map_header(view, mbox->ext_id);
-	known = hdr != NULL && hdr->listed_uid > 1;
-	mail_index_view_close(&view);
-	return known;
+	return bridge_map_latest_header(mbox, &hdr) && hdr.listed_uid > 1;
 }
 
 /* For one synchronisation. Of what was not shown yet there may be another one, when it

@@ -1,8 +1,8 @@
 /* A client idles in a mailbox. What it is to be told comes from three sides:
  *
  *	other sessions of this host	the index log changes: Dovecot's own
- *					watch of that file (bridge-mailbox.c)
- *	the store, at once		WATCH, in a copy of its own (core/watch)
+ *					watch of that file (bridge-storage.c)
+ *	the store, at once		WATCH, in a copy of its own (core/verbs/watch)
  *	the store, in any case		a list every poll= seconds, or 30
  *
  * Each of them ends in box->notify_callback: Dovecot synchronises, and the client
@@ -40,7 +40,6 @@
 #include "proc.h"
 #include "watch.h"
 
-#include <ctype.h>
 #include <unistd.h>
 
 #define BRIDGE_WATCH_START_MSECS 50	/* who stops at once needs no copy */
@@ -96,7 +95,7 @@ void bridge_watch_deinit(struct bridge_mailbox_list *list)
 		bridge_watch_end_free(list->watch_ends);
 }
 
-/* Descriptors may be closed by any call of core/watch. */
+/* Descriptors may be closed by any call of core/verbs/watch. */
 static void bridge_watch_unwait(struct bridge_watch *w)
 {
 	unsigned int i;
