@@ -37,10 +37,26 @@ LIBEXECDIR ?= $(PREFIX)/lib/dovebridge
 DATADIR ?= $(PREFIX)/share/dovebridge
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/dovebridge
-MODULEDIR ?= /usr/lib/dovecot/modules
-PATHS = -DLIBEXECDIR='"$(LIBEXECDIR)"' -DMODULEDIR='"$(MODULEDIR)"'
 
-PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(B)/lib20_bridge_plugin.so
+# Dovecot's own: where its headers are, its version there (3 of 2.3, nothing if there are
+# none), and what its dovecot-config says of the rest.
+DOVECOT_INCLUDE ?= /usr/include/dovecot
+DOVECOT_CONFIG ?= $(firstword $(wildcard /usr/lib/dovecot/dovecot-config \
+	/usr/lib64/dovecot/dovecot-config /usr/lib/*/dovecot/dovecot-config))
+DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
+	$(DOVECOT_INCLUDE)/config.h 2>/dev/null)
+# dovecot NAME DEFAULT: what it calls dovecot_NAME.
+dovecot = $(or $(shell sed -n 's/^dovecot_$(1)=//p' $(DOVECOT_CONFIG) 2>/dev/null </dev/null),$(2))
+MODULEDIR ?= $(call dovecot,moduledir,/usr/lib/dovecot/modules)
+DOVECOT_LIBEXECDIR ?= $(call dovecot,pkglibexecdir,/usr/lib/dovecot)
+DOVECOT_PROGRAM ?= /usr/sbin/dovecot
+PATHS := -DLIBEXECDIR='"$(LIBEXECDIR)"' -DMODULEDIR='"$(MODULEDIR)"' \
+	-DDOVECOT_LIBEXECDIR='"$(DOVECOT_LIBEXECDIR)"' -DDOVECOT_PROGRAM='"$(DOVECOT_PROGRAM)"'
+
+# Dovecot 2.4 reads settings of plugins from modules of their own
+SETTINGS_MODULE = $(if $(filter 4,$(DOVECOT_MINOR)),$(B)/libbridge_settings.so)
+PLUGIN = $(B)/lib20_bridge_plugin.so $(SETTINGS_MODULE)
+PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(PLUGIN)
 
 all: $(PROGRAMS)		## build into build/ (the default)
 
@@ -81,18 +97,21 @@ includes = $(patsubst %,-Ibridge/%,$(call rooms,$(1)))
 objects = $(patsubst bridge/%.c,$(B)/%.o,$(wildcard $(1:%=bridge/%.c)))
 
 CORE_OBJ = $(call objects,core/*/*)
-PLUGIN_OBJ = $(call objects,plugin/* plugin/*/*)
+# compat/ has files for one of the Dovecots each
+PLUGIN_OBJ = $(filter-out $(B)/plugin/compat/settings-2$(if $(filter 4,$(DOVECOT_MINOR)),3,4)%, \
+	$(call objects,plugin/* plugin/*/*))
 TOOL_OBJ = $(call objects,tool/* tool/*/*)
-DOVECOT_INCLUDE ?= /usr/include/dovecot
 
 # which Dovecot the headers are of, if it is one that the plugin is for
 $(B)/dovecot: $(wildcard $(DOVECOT_INCLUDE)/config.h)
 	@mkdir -p $(@D)
 	@version=$$(sed -n 's/^#define DOVECOT_VERSION "\(.*\)"/\1/p' $(DOVECOT_INCLUDE)/config.h 2>/dev/null); \
 	case $$version in \
-	2.3.1[6-9] | 2.3.1[6-9].* | 2.3.2[0-9] | 2.3.2[0-9].*) echo "$$version" >$@ ;; \
+	2.3.1[6-9] | 2.3.1[6-9][.-]* | 2.3.2[0-9] | 2.3.2[0-9][.-]*) echo "$$version" >$@ ;; \
+	2.4.[1-5] | 2.4.[1-5][.-]*) echo "$$version" >$@ ;; \
 	*) echo "make: the headers in $(DOVECOT_INCLUDE) are of Dovecot $${version:-(none is there)};" \
-		"the plugin is for 2.3.16 to 2.3.21, as in Debian 12 (dovecot-dev)" >&2; exit 1 ;; \
+		"the plugin is for 2.3.16 to 2.3.21 and 2.4.1 to 2.4.5," \
+		"as in Debian 12 and 13 (dovecot-dev)" >&2; exit 1 ;; \
 	esac
 
 $(PLUGIN_OBJ): | $(B)/dovecot
@@ -112,6 +131,12 @@ $(B)/dovebridge-launch: bridge/launch/dovebridge-launch.c $(LAUNCH_OBJ) $(B)/fla
 # symbols of Dovecot are resolved by the process that loads the plugin
 $(B)/lib20_bridge_plugin.so: $(PLUGIN_OBJ) $(CORE_OBJ)
 	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_CORE)
+
+# of itself, for doveconf
+SETTINGS_OBJ = $(B)/plugin/compat/settings-24-info.o $(B)/plugin/compat/bridge-settings.o \
+	$(addprefix $(B)/core/base/,buf.o words.o)
+$(B)/libbridge_settings.so: $(SETTINGS_OBJ)
+	$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 $(B)/dovebridge: $(TOOL_OBJ) $(CORE_OBJ)
 	$(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(LIBS_CORE)

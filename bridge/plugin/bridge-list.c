@@ -4,7 +4,6 @@
 #include "hostpid.h"
 #include "imap-match.h"
 #include "mailbox-tree.h"
-#include "mailbox-list-subscriptions.h"
 #include "subscription-file.h"
 #include "bridge-box.h"
 #include "bridge-event.h"
@@ -48,7 +47,7 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 	struct session_settings set;
 
 	if (bridge_owner_find(_list->ns, &list->owner, error_r) < 0 ||
-	    bridge_settings_read(_list->ns, &list->owner, &list->set,
+	    bridge_settings_read(_list, &list->owner, &list->set,
 				 error_r) < 0)
 		return -1;
 	if (compat_list_index_in_memory(_list)) {
@@ -61,6 +60,7 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 			"UIDs and local flags are kept";
 		return -1;
 	}
+	compat_list_init(_list);
 	list->event = bridge_event_create(list);
 	bridge_session_settings(list, &set);
 	list->session = session_init(&set);
@@ -179,6 +179,7 @@ static void bridge_list_build_tree(struct bridge_list_iter *ctx)
 	update.tree_ctx = ctx->tree;
 	update.glob = ctx->ctx.glob;
 	update.match_parents = TRUE;
+	update.parent_flags = MAILBOX_CHILDREN;
 	for (i = 0; i < list->boxes->count; i++) {
 		box = &list->boxes->boxes[i];
 		bridge_list_add_parents(&update, _list, box->name);
@@ -207,25 +208,34 @@ static bool bridge_list_may_be_empty(const struct mailbox_list *list,
 		 (flags & dsync) != dsync);
 }
 
+/* Subscriptions without a word of the mailboxes: these are known here. */
+static bool bridge_list_wants_names(enum mailbox_list_iter_flags flags)
+{
+	const enum mailbox_list_iter_flags names =
+		MAILBOX_LIST_ITER_SELECT_SUBSCRIBED |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
+
+	return (flags & names) == names;
+}
+
 static struct mailbox_list_iterate_context *
 bridge_list_iter_init(struct mailbox_list *_list, const char *const *patterns,
 		      enum mailbox_list_iter_flags flags)
 {
 	struct bridge_mailbox_list *list = BRIDGE_LIST(_list);
-	struct mailbox_list_iterate_context *sub_ctx;
+	struct mailbox_list_iterate_context *sub_ctx =
+		compat_list_subscribed_init(_list, patterns, flags);
 	struct bridge_list_iter *ctx;
 	char sep = mail_namespace_get_sep(_list->ns);
+	bool names = bridge_list_wants_names(flags);
 	pool_t pool;
 	int ret = 0;
 
-	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ||
-	    (flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
+	if (sub_ctx == NULL || !names)
 		ret = bridge_known_show(list);
-	if (ret < 0 && bridge_list_may_be_empty(_list, flags))
+	if (ret < 0 && (names || bridge_list_may_be_empty(_list, flags)))
 		ret = 1;
-	if ((flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0) {
-		sub_ctx = mailbox_list_subscriptions_iter_init(_list, patterns,
-							       flags);
+	if (sub_ctx != NULL) {
 		if (ret < 0)
 			sub_ctx->failed = TRUE;
 		return sub_ctx;
@@ -276,8 +286,8 @@ bridge_list_iter_next(struct mailbox_list_iterate_context *_ctx)
 
 	if (_ctx->failed)
 		return NULL;
-	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
-		return mailbox_list_subscriptions_iter_next(_ctx);
+	if (compat_list_is_subscribed(_ctx))
+		return compat_list_subscribed_next(_ctx);
 	do {
 		node = mailbox_tree_iterate_next(ctx->iter, &vname);
 		if (node == NULL)
@@ -286,9 +296,9 @@ bridge_list_iter_next(struct mailbox_list_iterate_context *_ctx)
 		 bridge_list_is_prefix(_ctx->list->ns, vname));
 	ctx->info.vname = vname;
 	ctx->info.flags = node->flags;
-	if ((_ctx->flags & MAILBOX_LIST_ITER_RETURN_SUBSCRIBED) != 0)
-		mailbox_list_set_subscription_flags(_ctx->list, vname,
-						    &ctx->info.flags);
+	if ((node->flags & MAILBOX_CHILDREN) == 0)
+		ctx->info.flags |= MAILBOX_NOCHILDREN;
+	compat_list_add_subscribed(_ctx, vname, &ctx->info.flags);
 	bridge_list_set_special_use(ctx, node->flags);
 	return &ctx->info;
 }
@@ -299,8 +309,8 @@ static int bridge_list_iter_deinit(struct mailbox_list_iterate_context *_ctx)
 		container_of(_ctx, struct bridge_list_iter, ctx);
 	int ret = _ctx->failed ? -1 : 0;
 
-	if ((_ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0)
-		return mailbox_list_subscriptions_iter_deinit(_ctx);
+	if (compat_list_is_subscribed(_ctx))
+		return compat_list_subscribed_deinit(_ctx);
 	mailbox_tree_iterate_deinit(&ctx->iter);
 	mailbox_tree_deinit(&ctx->tree);
 	pool_unref(&_ctx->pool);
@@ -337,6 +347,7 @@ struct mailbox_list bridge_mailbox_list = {
 	.mailbox_name_max_length = MAILBOX_LIST_NAME_MAX_LENGTH,
 
 	.v = {
+		COMPAT_LIST_VFUNCS
 		.alloc = bridge_list_alloc,
 		.init = bridge_list_init,
 		.deinit = bridge_list_deinit,

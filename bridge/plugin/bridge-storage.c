@@ -57,13 +57,6 @@ bridge_storage_create(struct mail_storage *storage, struct mail_namespace *ns,
 	return 0;
 }
 
-static void
-bridge_storage_get_list_settings(const struct mail_namespace *ns,
-				 struct mailbox_list_settings *set)
-{
-	compat_list_defaults(ns, set, BRIDGE_LIST_NAME);
-}
-
 /* --- a mailbox ----------------------------------------------------------- */
 
 static struct mailbox *
@@ -371,10 +364,10 @@ struct mail_storage bridge_storage = {
 		       MAIL_STORAGE_CLASS_FLAG_SECONDARY_INDEX,
 	.event_category = &event_category_bridge,
 	.v = {
+		COMPAT_STORAGE_VFUNCS
 		.alloc = bridge_storage_alloc,
 		.create = bridge_storage_create,
 		.destroy = index_storage_destroy,
-		.get_list_settings = bridge_storage_get_list_settings,
 		.mailbox_alloc = bridge_mailbox_alloc,
 	}
 };

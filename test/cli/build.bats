@@ -14,7 +14,7 @@ build() {
 }
 
 @test "headers of a Dovecot that the plugin is not for are named in one line, in place of errors" {
-	for version in 2.2.36 2.3.15 2.4.1 3.0; do
+	for version in 2.2.36 2.3.15 2.4.0 2.5.0 3.0; do
 		headers "$version"
 		build "$TMP/build/plugin/bridge-plugin.o"
 		assert_failure
@@ -30,7 +30,7 @@ build() {
 }
 
 @test "each Dovecot that the plugin is for is taken" {
-	for version in 2.3.16 2.3.19.1 2.3.21.1; do
+	for version in 2.3.16 2.3.19.1 2.3.21.1 2.4.1 2.4.1-4 2.4.5; do
 		headers "$version"
 		build "$TMP/build/dovecot"
 		assert_success

@@ -18,8 +18,7 @@ static bool bridge_copy_moves(const struct bridge_save_context *ctx,
 			      const struct caps *caps)
 {
 	return ctx->ctx.moving && caps->verbs[VERB_MOVE] &&
-		compat_setting(ctx->mbox->list->list.ns->user,
-			       "lazy_expunge") == NULL;
+		!compat_is_lazy(ctx->mbox->list->list.ns->user);
 }
 
 /* Whether the store is asked to. A message that must keep its UID or its GUID, or

@@ -3,7 +3,7 @@
  * In a namespace of type = shared it is not the mail of who looks: the program is
  * started for the owner, with the owner's name, home folder and settings, on what is
  * kept for the owner. Settings that userdb gives are looked up for the owner; Dovecot
- * (2.3.19, shared-storage.c) makes the owner with those of who looks, and these are
+ * (shared-storage.c) makes the owner with those of who looks, and these are
  * never used.
  *
  * What is kept speaks of messages of one user's store. Another user's program would
@@ -11,7 +11,6 @@
  * it, in "dovebridge-user", and it is not used for another one. */
 #include "lib.h"
 #include "compat.h"
-#include "auth-master.h"
 #include "mail-namespace.h"
 #include "bridge-owner.h"
 
@@ -58,7 +57,7 @@ owner_lookup(struct mail_namespace *ns, struct bridge_owner *owner,
 	int ret;
 
 	i_zero(&info);
-	info.service = ns->user->service;
+	compat_set_service(&info, ns->user);
 	ret = mail_user_auth_master_conn == NULL ? -1 :
 		auth_master_user_lookup(mail_user_auth_master_conn,
 					owner->user->username, &info,
@@ -101,22 +100,20 @@ static const char *fields_find(const char *const *fields, const char *name)
 	return NULL;
 }
 
-int bridge_owner_setting(const struct mail_namespace *ns,
-			 const struct bridge_owner *owner, const char *name,
-			 const char **value_r, const char **error_r)
+int bridge_owner_field(const struct mail_namespace *ns,
+		       const struct bridge_owner *owner, const char *name,
+		       const char **value_r, const char **error_r)
 {
 	*value_r = fields_find(owner->fields, name);
 	if (*value_r != NULL)
+		return 1;
+	if (owner->fields == NULL ||
+	    fields_find(ns->user->userdb_fields, name) == NULL)
 		return 0;
-	if (owner->fields != NULL &&
-	    fields_find(ns->user->userdb_fields, name) != NULL) {
-		*error_r = t_strdup_printf("namespace %s: userdb has %s for "
-			"%s, but not for %s, whose mail it shows", ns->prefix,
-			name, ns->user->username, owner->user->username);
-		return -1;
-	}
-	*value_r = compat_setting(owner->user, name);
-	return 0;
+	*error_r = t_strdup_printf("namespace %s: userdb has %s for %s, but "
+		"not for %s, whose mail it shows", ns->prefix, name,
+		ns->user->username, owner->user->username);
+	return -1;
 }
 
 int bridge_owner_check(const struct bridge_owner *owner, const char *dir,

@@ -194,7 +194,7 @@ void bridge_maps_check_index(const struct bridge_map_file *file,
 	ret = mail_index_open(index, MAIL_INDEX_OPEN_FLAG_READONLY);
 	if (ret < 0)
 		found(context, t_strconcat("the index cannot be read: ",
-			mail_index_get_error_message(index), NULL));
+			compat_index_error(index), NULL));
 	else if (ret == 0 && maps_has_index(file))
 		found(context, "the index is damaged: the next session makes "
 		      "it anew");

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#pragma weak doveadm_cmd_param_bool
 #pragma weak doveadm_mail_cmd_alloc_size
 #pragma weak doveadm_mail_failed_error
 #pragma weak doveadm_print
@@ -301,31 +302,22 @@ status_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	return -1;
 }
 
-static void status_init(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED,
-			const char *const args[] ATTR_UNUSED)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(status_columns); i++)
-		doveadm_print_header(status_columns[i], status_columns[i], 0);
-}
-
-static bool status_parse_arg(struct doveadm_mail_cmd_context *ctx, int c)
+static void
+status_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 {
 	struct status_cmd *cmd = container_of(ctx, struct status_cmd, ctx);
+	unsigned int i;
 
-	if (c != 's')
-		return FALSE;
-	cmd->start = TRUE;
-	return TRUE;
+	(void)doveadm_cmd_param_bool(ctx->cctx, "start", &cmd->start);
+	for (i = 0; i < N_ELEMENTS(status_columns); i++)
+		doveadm_print_header(status_columns[i], status_columns[i], 0);
 }
 
 static struct doveadm_mail_cmd_context *status_alloc(void)
 {
 	struct status_cmd *cmd = doveadm_mail_cmd_alloc(struct status_cmd);
 
-	cmd->ctx.getopt_args = "s";
-	cmd->ctx.v.parse_arg = status_parse_arg;
+	COMPAT_DOVEADM_OPTIONS(&cmd->ctx, "s");
 	cmd->ctx.v.init = status_init;
 	cmd->ctx.v.run = status_run;
 	doveadm_print_init(DOVEADM_PRINT_TYPE_FLOW);

@@ -21,6 +21,8 @@
 
 #include <sysexits.h>
 
+#pragma weak doveadm_cmd_param_array
+#pragma weak doveadm_cmd_param_bool
 #pragma weak doveadm_cmd_register_ver2
 #pragma weak doveadm_mail_cmd_alloc_size
 #pragma weak doveadm_mail_failed_error
@@ -36,6 +38,7 @@ struct map_cmd {
 	struct doveadm_mail_cmd_context ctx;
 	bool check;		/* --check */
 	bool messages;		/* --messages */
+	const char *const *masks;	/* of mailboxes; NULL = all */
 
 	/* the map that is being looked at */
 	const struct bridge_map_file *file;
@@ -260,7 +263,6 @@ static void map_show(struct map_cmd *cmd, struct bridge_mailbox_list *list)
    be found. */
 static int map_run_list(struct map_cmd *cmd, struct bridge_mailbox_list *list)
 {
-	const char *const *masks = cmd->ctx.args;
 	char sep = mail_namespace_get_sep(list->list.ns);
 	ARRAY_TYPE(bridge_map_file) maps;
 	const struct bridge_map_file *file;
@@ -268,8 +270,8 @@ static int map_run_list(struct map_cmd *cmd, struct bridge_mailbox_list *list)
 	pool_t pool = pool_alloconly_create("bridge maps", 4096);
 	int count = 0;
 
-	if (masks != NULL && masks[0] != NULL)
-		glob = imap_match_init_multiple(pool, masks, TRUE, sep);
+	if (cmd->masks != NULL)
+		glob = imap_match_init_multiple(pool, cmd->masks, TRUE, sep);
 	if (bridge_maps_find(list, pool, &maps) < 0) {
 		e_error(list->list.ns->user->event, "bridge: the folder "
 			"of the maps cannot be read: %m");
@@ -308,7 +310,7 @@ map_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 		}
 		count += ret;
 	}
-	if (bridged && (count > 0 || ctx->args == NULL || ctx->args[0] == NULL))
+	if (bridged && (count > 0 || cmd->masks == NULL))
 		return 0;
 	e_error(user->event, bridged ? "bridge: no mailbox of that name has "
 		"a map" : "bridge: the user has no location bridge:");
@@ -316,40 +318,27 @@ map_run(struct doveadm_mail_cmd_context *ctx, struct mail_user *user)
 	return -1;
 }
 
-static void map_init(struct doveadm_mail_cmd_context *ctx,
-		     const char *const args[] ATTR_UNUSED)
+static void
+map_init(struct doveadm_mail_cmd_context *ctx COMPAT_DOVEADM_INIT_ARGS)
 {
 	struct map_cmd *cmd = container_of(ctx, struct map_cmd, ctx);
 	unsigned int i;
 
+	(void)doveadm_cmd_param_bool(ctx->cctx, "check", &cmd->check);
+	(void)doveadm_cmd_param_bool(ctx->cctx, "messages", &cmd->messages);
+	if (!doveadm_cmd_param_array(ctx->cctx, "mailbox-mask", &cmd->masks))
+		cmd->masks = NULL;
 	for (i = 0; cmd->messages && i < N_ELEMENTS(message_columns); i++)
 		map_header(message_columns[i].key, message_columns[i].number);
 	for (i = 0; !cmd->messages && i < N_ELEMENTS(map_columns); i++)
 		map_header(map_columns[i].key, map_columns[i].number);
 }
 
-static bool map_parse_arg(struct doveadm_mail_cmd_context *ctx, int c)
-{
-	struct map_cmd *cmd = container_of(ctx, struct map_cmd, ctx);
-
-	switch (c) {
-	case 'c':
-		cmd->check = TRUE;
-		return TRUE;
-	case 'm':
-		cmd->messages = TRUE;
-		return TRUE;
-	default:
-		return FALSE;
-	}
-}
-
 static struct doveadm_mail_cmd_context *map_alloc(void)
 {
 	struct map_cmd *cmd = doveadm_mail_cmd_alloc(struct map_cmd);
 
-	cmd->ctx.getopt_args = "cm";
-	cmd->ctx.v.parse_arg = map_parse_arg;
+	COMPAT_DOVEADM_OPTIONS(&cmd->ctx, "cm");
 	cmd->ctx.v.init = map_init;
 	cmd->ctx.v.run = map_run;
 	doveadm_print_init(DOVEADM_PRINT_TYPE_FLOW);

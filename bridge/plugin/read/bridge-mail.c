@@ -237,7 +237,7 @@ static enum fetch_want bridge_mail_want(struct index_mail *mail, bool get_body)
 	struct mail *_mail = &mail->mail.mail;
 	const struct bridge_mail *bmail = BRIDGE_MAIL(_mail);
 	const struct mail_storage_settings *set =
-		mailbox_get_settings(_mail->box);
+		_mail->box->storage->set;
 
 	return get_body || bmail->parses || bridge_mail_is_decoded(_mail) ||
 		set->parsed_mail_attachment_detection_add_flags ||

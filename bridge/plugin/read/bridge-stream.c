@@ -333,7 +333,7 @@ message_create(struct fetched *fetched, enum istream_create_flag flags)
 	stream->max_buffer_size = MAIL_READ_FULL_BLOCK_SIZE;
 	stream->istream.blocking = TRUE;
 	stream->istream.seekable = TRUE;
-	return i_stream_create(stream, NULL, fd, flags);
+	return compat_stream_create(stream, fd, flags);
 }
 
 /* An empty header is a message without end to whoever takes nothing of it. */

@@ -15,10 +15,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#ifndef IMAP_PROGRAM
-#  define IMAP_PROGRAM "/usr/lib/dovecot/imap"
+#ifndef DOVECOT_LIBEXECDIR
+#  define DOVECOT_LIBEXECDIR "/usr/lib/dovecot"
 #endif
+#define IMAP_PROGRAM DOVECOT_LIBEXECDIR "/imap"
+/* all that imap gets beside 0, 1 and 2: what root had open is not for it */
 #define CONF_FD (STDERR_FILENO + 1)
+#define SETTINGS_FD (STDERR_FILENO + 2)
 #define IMAP_USAGE "imap [--state DIR] [--as USER] [-o SETTING=VALUE]... -- " \
 	"BACKEND [ARG...]"
 
@@ -34,55 +37,29 @@ static void conf_write(struct buf *conf, const char *state)
 	struct buf run = { NULL, 0, 0 };
 
 	buf_printf(&run, "%s/run", state);
+	buf_append_str(conf, conf_dialect()->first);
 	buf_append_str(conf, "protocols =\n");
 	conf_common(conf, state, run.p);
 	buf_free(&run);
 }
 
-/* The configuration as the one descriptor, beside 0, 1 and 2, that the imap
-   process gets: what root had open is not for it. */
-static int conf_fd(const struct buf *conf)
+/* A file that exists in memory only, as this descriptor. */
+static void memory_file(const struct buf *text, int as)
 {
 	int fd = memfd_create("dovebridge.conf", 0);
 
-	if (fd < 0 || file_write(fd, view_of_buf(conf)) < 0)
+	if (fd < 0 || file_write(fd, view_of_buf(text)) < 0)
 		tool_fail(EX_OSERR, "cannot write the configuration: %s",
 			  strerror(errno));
-	if (fd != CONF_FD) {
-		if (dup2(fd, CONF_FD) < 0)
-			tool_fail(EX_OSERR, "cannot move a descriptor: %s",
-				  strerror(errno));
-		fd = CONF_FD;
-	}
-	closefrom(CONF_FD + 1);
-	return fd;
+	if (fd == as)
+		return;
+	if (dup2(fd, as) < 0)
+		tool_fail(EX_OSERR, "cannot move a descriptor: %s",
+			  strerror(errno));
+	(void)close(fd);
 }
 
-/* -o takes Dovecot's settings as they are, and ours, which in Dovecot 2.3 live
-   in the plugin section. */
-static char *option_setting(const char *arg)
-{
-	struct buf setting = { NULL, 0, 0 };
-
-	conf_check_option(arg);
-	if (strncmp(arg, "bridge_", 7) == 0)
-		buf_append_str(&setting, "plugin/");
-	buf_append_str(&setting, arg);
-	return setting.p;
-}
-
-static char *plugin_setting(const char *name, const char *value)
-{
-	struct buf setting = { NULL, 0, 0 };
-
-	buf_printf(&setting, "plugin/%s=", name);
-	for (; *value != '\0'; value++) {
-		if (*value == '%')
-			buf_append_c(&setting, '%');
-		buf_append_c(&setting, *value);
-	}
-	return setting.p;
-}
+#define ARG_CONF 2		/* the place of its name */
 
 struct args {
 	char **v;
@@ -102,20 +79,49 @@ static void args_add_option(struct args *args, char *setting)
 	args_add(args, setting);
 }
 
-static void exec_imap(struct args *args)
+/* A setting of ours. literal: Dovecot expands nothing in it. */
+static void add_ours(struct args *args, struct buf *ours, const char *key,
+		     const char *value, bool literal)
 {
-	(void)execve(IMAP_PROGRAM, args->v, conf_environment());
-	tool_fail(EX_UNAVAILABLE, "cannot run %s: %s (is dovecot-imapd "
-		  "installed?)", IMAP_PROGRAM, strerror(errno));
+	struct buf setting = { NULL, 0, 0 };
+
+	if (conf_dialect()->ours_apart) {
+		conf_dialect()->ours(ours, key, value, literal);
+		return;
+	}
+	/* not in the file: there no value can have a line end in it */
+	buf_printf(&setting, "plugin/%s=", key);
+	for (; *value != '\0'; value++) {
+		if (*value == '%' && literal)
+			buf_append_c(&setting, '%');
+		buf_append_c(&setting, *value);
+	}
+	args_add_option(args, setting.p);
 }
 
-static void add_backend(struct args *args, char **backend)
+static void add_backend(struct args *args, struct buf *ours, char **backend)
 {
 	char *command = tool_command(backend);
 
-	args_add_option(args, plugin_setting("bridge_command", command));
-	args_add_option(args, plugin_setting("bridge_directory", tool_cwd()));
+	add_ours(args, ours, "bridge_command", command, true);
+	add_ours(args, ours, "bridge_directory", tool_cwd(), true);
 	free(command);
+}
+
+/* -o takes Dovecot's settings as they are, and ours. */
+static void add_option(struct args *args, struct buf *ours, const char *arg)
+{
+	const char *value;
+	char *key;
+
+	if (!conf_is_ours(arg)) {
+		args_add_option(args, mem_strdup(arg));
+		return;
+	}
+	value = strchr(arg, '=') + 1;
+	key = mem_strndup(arg, (size_t)(value - arg) - 1);
+	add_ours(args, ours, key, value, false);
+	free(key);
 }
 
 /* Dovecot waits with epoll, which takes no file: it would abort. */
@@ -129,13 +135,33 @@ static void check_stdin(void)
 			  "terminal: it is the connection to the mail client");
 }
 
+static void exec_imap(struct args *args, const struct buf *conf,
+		      const struct buf *ours)
+{
+	char conf_path[64], settings_path[64];
+
+	memory_file(conf, CONF_FD);
+	memory_file(ours, SETTINGS_FD);
+	closefrom(SETTINGS_FD + 1);
+	(void)snprintf(conf_path, sizeof(conf_path), "/proc/self/fd/%d",
+		       CONF_FD);
+	(void)snprintf(settings_path, sizeof(settings_path), "/proc/self/fd/%d",
+		       SETTINGS_FD);
+	args->v[ARG_CONF] = conf_path;
+	(void)execve(IMAP_PROGRAM, args->v,
+		     conf_environment(conf_dialect()->ours_apart ?
+				      settings_path : NULL));
+	tool_fail(EX_UNAVAILABLE, "cannot run %s: %s (is dovecot-imapd "
+		  "installed?)", IMAP_PROGRAM, strerror(errno));
+}
+
 int cmd_imap(int argc, char *argv[])
 {
 	char **backend = tool_backend(&argc, argv);
 	const char *as = NULL, *state_dir = NULL;
-	struct args args = { NULL, 0 }, user_args = { NULL, 0 };
-	struct buf conf = { NULL, 0, 0 };
-	char conf_path[64], *state;
+	struct args args = { NULL, 0 }, given = { NULL, 0 };
+	struct buf conf = { NULL, 0, 0 }, ours = { NULL, 0, 0 };
+	char *state;
 	size_t i;
 	int c;
 
@@ -148,7 +174,8 @@ int cmd_imap(int argc, char *argv[])
 			state_dir = optarg;
 			break;
 		case 'o':
-			args_add_option(&user_args, option_setting(optarg));
+			conf_check_option(optarg);
+			args_add(&given, optarg);
 			break;
 		default:
 			tool_usage(IMAP_USAGE);
@@ -160,14 +187,12 @@ int cmd_imap(int argc, char *argv[])
 	tool_check_backend(backend);
 	conf_write(&conf, state);
 	check_stdin();
-	(void)snprintf(conf_path, sizeof(conf_path), "/proc/self/fd/%d",
-		       conf_fd(&conf));
 	args_add(&args, mem_strdup(IMAP_PROGRAM));
 	args_add(&args, mem_strdup("-c"));
-	args_add(&args, mem_strdup(conf_path));
-	add_backend(&args, backend);
-	for (i = 0; i < user_args.count; i++)
-		args_add(&args, user_args.v[i]);
-	exec_imap(&args);
+	args_add(&args, NULL);		/* ARG_CONF */
+	add_backend(&args, &ours, backend);
+	for (i = 0; i < given.count; i++)
+		add_option(&args, &ours, given.v[i]);
+	exec_imap(&args, &conf, &ours);
 	return EX_SOFTWARE;
 }

@@ -278,7 +278,7 @@ static enum started wait_ready(const struct waits *waits,
 static int serve_once(const struct waits *waits, struct listen *listen,
 		      struct serve_conf *conf)
 {
-	char *file, password[SERVE_PASSWORD_LEN + 1];
+	char *settings, password[SERVE_PASSWORD_LEN + 1];
 	char *argv[] = { mem_strdup(DOVECOT_PROGRAM), mem_strdup("-F"),
 		mem_strdup("-c"), NULL, NULL };
 	int status = -1;
@@ -289,9 +289,8 @@ static int serve_once(const struct waits *waits, struct listen *listen,
 	listen_choose(listen);
 	dir = make_dir();
 	make_password(password, SERVE_PASSWORD_LEN);
-	file = serve_conf_write(conf, listen, dir, password);
-	argv[3] = file;
-	keeper = keeper_start(argv, conf_environment(), dir);
+	argv[3] = serve_conf_write(conf, listen, dir, password, &settings);
+	keeper = keeper_start(argv, conf_environment(settings), dir);
 	if (keeper < 0)
 		tool_fail(EX_OSERR, "cannot fork: %s", strerror(errno));
 	started = wait_ready(waits, listen, keeper, &status);

@@ -10,7 +10,7 @@
 struct serve_conf {
 	char **backend;
 	const char *state;
-	struct buf user;		/* what -o asked for */
+	struct buf user, ours;		/* what -o asked for: of Dovecot, of us */
 };
 
 /* -o SETTING=VALUE. SETTING has the sections that it stands in before it, as
@@ -22,9 +22,10 @@ void serve_conf_check(const struct serve_conf *conf);
 /* After tool_become: exit if Dovecot would refuse this user. */
 void serve_conf_check_user(void);
 /* Write the files into dir, for this user alone. Returns the path of
- * dovecot.conf, allocated; exits if they cannot be written. */
+ * dovecot.conf and, for its environment, that of the file which may have our settings,
+ * both allocated; exits if they cannot be written. */
 char *serve_conf_write(const struct serve_conf *conf,
 		       const struct listen *listen, const char *dir,
-		       const char *password);
+		       const char *password, char **settings_r);
 
 #endif

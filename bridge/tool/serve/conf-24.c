@@ -1,0 +1,98 @@
+/* The words of Dovecot 2.4. Its doveconf knows our settings by a module that must lie in
+ * Dovecot's own folder. Nothing is installed here, so they stand in a file of their own,
+ * which the environment names to the plugin: no variable is expanded there. */
+#include "conf.h"
+#include "tool.h"
+#include "wire.h"
+
+static const char *const chroots[] = { "imap-login", "pop3-login", NULL };
+
+static const struct conf_service unused[] = {
+	{ "auth", "token-login/tokenlogin" },
+	{ "dict", "dict" },
+	{ "dict-async", "dict-async" },
+	{ "dns-client", "dns-client" },
+	{ "dns-client", "login/dns-client" },
+	{ "doveadm", "doveadm-server" },
+	{ "imap-hibernate", "imap-hibernate" },
+	{ "imap-urlauth", "token-login/imap-urlauth" },
+	{ "imap-urlauth-login", "imap-urlauth" },
+	{ "imap-urlauth-worker", "imap-urlauth-worker" },
+	{ "log", "log-errors" },
+	{ "stats", "stats-reader" },
+	{ "stats", "stats-writer" },
+	{ "stats", "login/stats-writer" },
+	{ NULL, NULL }
+};
+
+/* A variable begins with "%{", and "%%{" is no variable. */
+static void add_value(struct buf *conf, const char *value, bool literal)
+{
+	for (; *value != '\0'; value++) {
+		if (*value == '"' || *value == '\\')
+			buf_append_c(conf, '\\');
+		if (*value == '%' && value[1] == '{' && literal)
+			buf_append_c(conf, '%');
+		buf_append_c(conf, *value);
+	}
+}
+
+/* As settings-24.c reads it. */
+static void add_ours(struct buf *out, const char *key, const char *value,
+		     bool literal)
+{
+	(void)literal;
+	buf_printf(out, "%s ", key);
+	wire_encode(view_of(value), out);
+	buf_append_c(out, '\n');
+}
+
+static void add_location(struct buf *conf, const char *folder)
+{
+	buf_append_str(conf, "mail_driver = bridge\n"
+		       "mailbox_list_layout = bridge\n");
+	conf_value(conf, "mail_path", folder);
+}
+
+static void add_users(struct buf *conf, const char *passwords)
+{
+	buf_append_str(conf, "passdb passwd-file {\n");
+	conf_value(conf, "passwd_file_path", passwords);
+	buf_append_str(conf, "}\nuserdb passwd-file {\n");
+	conf_value(conf, "passwd_file_path", passwords);
+	buf_append_str(conf, "}\n");
+}
+
+static void add_listener(struct buf *conf, const char *protocol,
+			 const char *host, int port)
+{
+	buf_printf(conf, "service %s-login {\n"
+		   "  inet_listener %s {\n    listen = %s\n    port = %d\n  }\n"
+		   "  inet_listener %ss {\n    port = 0\n  }\n}\n", protocol,
+		   protocol, host, port, protocol);
+}
+
+static void add_option(struct buf *conf, const char *key, const char *value)
+{
+	conf_raw_value(conf, key, value);
+}
+
+const struct conf_dialect conf_24 = {
+	.first =
+		"dovecot_config_version = 2.4.1\n"
+		"dovecot_storage_version = 2.4.1\n",
+	.plugins = "mail_plugins {\n  bridge = yes\n}\n",
+	.ours_apart = true,
+	.access =
+		"auth_allow_cleartext = yes\n"
+		"auth_username_chars =\n"
+		"auth_username_format = %{user}\n",
+	.chroots = chroots,
+	.unused = unused,
+	.value = add_value,
+	.ours = add_ours,
+	.location = add_location,
+	.users = add_users,
+	.listener = add_listener,
+	.option = add_option,
+};
