@@ -221,7 +221,7 @@ static inline bool compat_event_may_be_wanted(struct event *event)
  * told by Dovecot, from when it was created. */
 static inline void compat_event_lasted(struct event *event, uint64_t usecs)
 {
-#if DOVECOT_PREREQ(2, 4, 5)
+#if DOVECOT_PREREQ(2, 4, 3)
 	timeval_sub_usecs(&event->tv_created, usecs);
 #else
 	timeval_sub_usecs(&event->tv_created, (suseconds_t)usecs);
