@@ -68,8 +68,8 @@ struct bridge_settings {
 	const char *store_dir;
 };
 
-/* Read the settings of a namespace, for the list that is made for it, as they are for its owner: those of the namespace
- * win. Returns 0; -1 and an error that names the setting and its value. */
+/* Read the settings of the namespace that a list is made for, as they are for its owner:
+ * those of the namespace win. Returns 0; -1 and an error that names the setting and its value. */
 int bridge_settings_read(struct mailbox_list *list,
 			 const struct bridge_owner *owner,
 			 struct bridge_settings *set_r, const char **error_r);

@@ -1,8 +1,8 @@
 /* The settings in Dovecot 2.4: real ones, which may stand in a namespace.
  *
  * Dovecot (2.4.1, shared-storage.c) reads those of a shared namespace as of who looks:
- * with the fields that userdb gave for that one, and %{user} and %{home} of that one. Here
- * they are read as of the owner.
+ * with the fields that userdb gave for that one, and %{user} and %{home} of that one.
+ * Here they are read as of the owner.
  *
  * Whoever runs `dovebridge imap` or `serve` has not installed the module from which
  * doveconf knows them. Then they stand in a file, which the command has made for this

@@ -32,8 +32,10 @@ static const struct conf_service unused[] = {
 	{ NULL, NULL }
 };
 
-static void add_value(struct buf *conf, const char *value, bool literal)
+static void add_line(struct buf *conf, const char *key, const char *value,
+		     bool literal)
 {
+	buf_printf(conf, "%s = \"", key);
 	for (; *value != '\0'; value++) {
 		if (*value == '"' || *value == '\\')
 			buf_append_c(conf, '\\');
@@ -41,14 +43,7 @@ static void add_value(struct buf *conf, const char *value, bool literal)
 			buf_append_c(conf, '%');
 		buf_append_c(conf, *value);
 	}
-}
-
-static void add_ours(struct buf *out, const char *key, const char *value,
-		     bool literal)
-{
-	buf_printf(out, "%s = \"", key);
-	add_value(out, value, literal);
-	buf_append_str(out, "\"\n");
+	buf_append_str(conf, "\"\n");
 }
 
 static void add_location(struct buf *conf, const char *folder)
@@ -61,7 +56,7 @@ static void add_location(struct buf *conf, const char *folder)
 			buf_append_c(&value, ':');
 		buf_append_c(&value, *folder);
 	}
-	conf_value(conf, "mail_location", value.p);
+	add_line(conf, "mail_location", value.p, true);
 	buf_free(&value);
 }
 
@@ -71,9 +66,9 @@ static void add_users(struct buf *conf, const char *passwords)
 
 	buf_printf(&args, "username_format=%%u %s", passwords);
 	buf_append_str(conf, "passdb {\n  driver = passwd-file\n");
-	conf_raw_value(conf, "args", args.p);
+	add_line(conf, "args", args.p, false);
 	buf_append_str(conf, "}\nuserdb {\n  driver = passwd-file\n");
-	conf_raw_value(conf, "args", args.p);
+	add_line(conf, "args", args.p, false);
 	buf_append_str(conf, "}\n");
 	buf_free(&args);
 }
@@ -108,7 +103,7 @@ static void add_option(struct buf *conf, const char *key, const char *value)
 		buf_append_str(conf, " {\n");
 		depth++;
 	}
-	conf_raw_value(conf, part, value);
+	add_line(conf, part, value, false);
 	for (; depth > 0; depth--)
 		buf_append_str(conf, "}\n");
 	free(copy);
@@ -123,8 +118,8 @@ const struct conf_dialect conf_23 = {
 		"auth_username_format = %u\n",
 	.chroots = chroots,
 	.unused = unused,
-	.value = add_value,
-	.ours = add_ours,
+	.line = add_line,
+	.ours = add_line,
 	.location = add_location,
 	.users = add_users,
 	.listener = add_listener,

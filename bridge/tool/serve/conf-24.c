@@ -26,8 +26,10 @@ static const struct conf_service unused[] = {
 };
 
 /* A variable begins with "%{", and "%%{" is no variable. */
-static void add_value(struct buf *conf, const char *value, bool literal)
+static void add_line(struct buf *conf, const char *key, const char *value,
+		     bool literal)
 {
+	buf_printf(conf, "%s = \"", key);
 	for (; *value != '\0'; value++) {
 		if (*value == '"' || *value == '\\')
 			buf_append_c(conf, '\\');
@@ -35,6 +37,7 @@ static void add_value(struct buf *conf, const char *value, bool literal)
 			buf_append_c(conf, '%');
 		buf_append_c(conf, *value);
 	}
+	buf_append_str(conf, "\"\n");
 }
 
 /* As settings-24.c reads it. */
@@ -51,15 +54,15 @@ static void add_location(struct buf *conf, const char *folder)
 {
 	buf_append_str(conf, "mail_driver = bridge\n"
 		       "mailbox_list_layout = bridge\n");
-	conf_value(conf, "mail_path", folder);
+	add_line(conf, "mail_path", folder, true);
 }
 
 static void add_users(struct buf *conf, const char *passwords)
 {
 	buf_append_str(conf, "passdb passwd-file {\n");
-	conf_value(conf, "passwd_file_path", passwords);
+	add_line(conf, "passwd_file_path", passwords, true);
 	buf_append_str(conf, "}\nuserdb passwd-file {\n");
-	conf_value(conf, "passwd_file_path", passwords);
+	add_line(conf, "passwd_file_path", passwords, true);
 	buf_append_str(conf, "}\n");
 }
 
@@ -74,7 +77,7 @@ static void add_listener(struct buf *conf, const char *protocol,
 
 static void add_option(struct buf *conf, const char *key, const char *value)
 {
-	conf_raw_value(conf, key, value);
+	add_line(conf, key, value, false);
 }
 
 const struct conf_dialect conf_24 = {
@@ -89,7 +92,7 @@ const struct conf_dialect conf_24 = {
 		"auth_username_format = %{user}\n",
 	.chroots = chroots,
 	.unused = unused,
-	.value = add_value,
+	.line = add_line,
 	.ours = add_ours,
 	.location = add_location,
 	.users = add_users,

@@ -70,22 +70,14 @@ const struct conf_dialect *conf_dialect(void)
 
 /* --- lines --------------------------------------------------------------- */
 
-static void append_value(struct buf *conf, const char *key, const char *value,
-			 bool literal)
-{
-	buf_printf(conf, "%s = \"", key);
-	conf_dialect()->value(conf, value, literal);
-	buf_append_str(conf, "\"\n");
-}
-
 void conf_value(struct buf *conf, const char *key, const char *value)
 {
-	append_value(conf, key, value, true);
+	conf_dialect()->line(conf, key, value, true);
 }
 
 void conf_raw_value(struct buf *conf, const char *key, const char *value)
 {
-	append_value(conf, key, value, false);
+	conf_dialect()->line(conf, key, value, false);
 }
 
 void conf_common(struct buf *conf, const char *state, const char *run)
@@ -136,7 +128,7 @@ static void env_add(char **env, size_t *count, const char *name,
 	env[(*count)++] = text.p;
 }
 
-/* In Dovecot 2.4 an imap that has no master forgets all but what the last of them names. */
+/* In Dovecot 2.4 an imap without a master forgets all but what the last of them names. */
 char **conf_environment(const char *settings)
 {
 	static const char *const keep[] = { "PATH", "LANG", "LC_ALL", "TZ",

@@ -21,9 +21,10 @@ struct conf_dialect {
 					   the user's name stays as it is */
 	const char *const *chroots;	/* services that have one; NULL = end */
 	const struct conf_service *unused;	/* sockets that nobody asks */
-	/* Append a value, so that it is one in quotes. literal: what Dovecot would
-	   expand in it stays as it is. */
-	void (*value)(struct buf *conf, const char *value, bool literal);
+	/* Append "key = value", in quotes. literal: what Dovecot would expand in
+	   the value stays as it is. */
+	void (*line)(struct buf *conf, const char *key, const char *value,
+		     bool literal);
 	/* Append where the state is kept, a folder. */
 	void (*location)(struct buf *conf, const char *folder);
 	/* Append a setting of ours: for that file, or for the section "plugin". */
