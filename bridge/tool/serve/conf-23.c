@@ -112,6 +112,7 @@ static void add_option(struct buf *conf, const char *key, const char *value)
 const struct conf_dialect conf_23 = {
 	.first = "",
 	.plugins = "mail_plugins = bridge\n",
+	.environment = "import_environment = " CONF_KEEP "\n",
 	.access =
 		"disable_plaintext_auth = no\n"
 		"auth_username_chars =\n"

@@ -86,6 +86,11 @@ const struct conf_dialect conf_24 = {
 		"dovecot_storage_version = 2.4.1\n",
 	.plugins = "mail_plugins {\n  bridge = yes\n}\n",
 	.ours_apart = true,
+	/* with a value of nothing, each stays as it is, even with blanks in it */
+	.environment = "import_environment {\n"
+		"  PATH =\n  LANG =\n  LC_ALL =\n  TZ =\n  TMPDIR =\n"
+		"  " CONF_SETTINGS_ENV " =\n"
+		"}\n",
 	.access =
 		"auth_allow_cleartext = yes\n"
 		"auth_username_chars =\n"

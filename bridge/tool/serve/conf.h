@@ -17,6 +17,7 @@ struct conf_dialect {
 	bool ours_apart;		/* our settings stand in a file of their own,
 					   for doveconf would want a module of ours
 					   in Dovecot's folder */
+	const char *environment;	/* who serves gets what CONF_KEEP names */
 	const char *access;		/* a password may come in cleartext, and
 					   the user's name stays as it is */
 	const char *const *chroots;	/* services that have one; NULL = end */

@@ -124,9 +124,9 @@ static void conf_access(struct buf *out, const struct listen *listen)
 	buf_append_str(out,
 		"protocols = imap pop3\n"
 		"info_log_path = /dev/null\n"
-		"import_environment = " CONF_KEEP "\n"
 		"auth_mechanisms = plain login\n"
 		"first_valid_uid = 1\n");
+	buf_append_str(out, conf_dialect()->environment);
 	buf_append_str(out, conf_dialect()->access);
 	conf_value(out, "listen", listen->host);
 	conf_unprivileged(out);
