@@ -26,8 +26,9 @@ help_section() { "$DOVEBRIDGE" --help | sed -n "/^$1/,/^\$/{s/^  //p;}"; }
 }
 
 @test "every setting of the plugin is in dovebridge.conf(5), and the other way round" {
-	sed -n '/setting_names\[\] = {/,/^}/s/.*"\(bridge_[a-z_]*\)".*/\1/p' \
-		"$ROOT/bridge/plugin/compat/bridge-settings.c" | sort >"$TMP/code"
+	sed -n 's/^\tSETTING([A-Z_]*, \(bridge_[a-z_]*\)).*/\1/p' \
+		"$ROOT/bridge/plugin/compat/bridge-settings.h" | sort >"$TMP/code"
+	[ -s "$TMP/code" ]
 	grep '^\.It Sy bridge_' "$ROOT/man/dovebridge.conf.5" | awk '{ print $3 }' | sort >"$TMP/page"
 	run diff "$TMP/code" "$TMP/page"
 	assert_success
