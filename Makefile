@@ -179,10 +179,26 @@ $(B)/campaign/%: test/campaign/%.c $(CORE_OBJ) $(B)/flags
 
 unit: $(UNIT) $(REPLAYS) $(B)/dovebridge-launch $(B)/campaign/exchange
 
-check:				## build, then run all tests
+# What the other Dovecot must pass at the least: all of IMAP and doveadm, faults, a client of
+# each kind.
+OTHER_BATS = $(wildcard $(foreach subject,imap doveadm pop3 lmtp,test/$(subject)/*.bats)) \
+	test/fault/matrix.bats test/cli/demo.bats test/cli/serve.bats test/doc/conf.bats \
+	$(foreach client,curl getmail mbsync mutt offlineimap perl,test/clients/$(client).bats)
+
+# test/other uses both, where the other one is there
+OTHER_BUILT = $(wildcard build/other/build/dovebridge)
+check: export OTHER_DIR = $(if $(OTHER_BUILT),$(CURDIR)/build/other)
+check:				## build, then run all tests; OTHER=1: on the Dovecot of the other Debian
 	@$(DEPS) build run test
+ifdef OTHER
+	test/run/other run $(MAKE) --no-print-directory check OTHER= DEPS=:
+else
 	@$(MAKE) --no-print-directory all unit bench-programs $(B)/test/sysfault.so
 	test/run/staged $(RUN_TESTS) $(UNIT) $(REPLAYS) $(BATS)
+endif
+
+check-other:			## what must pass on that at the least
+	@$(MAKE) --no-print-directory check OTHER=1 UNIT= REPLAYS= BATS='$(OTHER_BATS)'
 
 check-unit: unit		## the unit tests in C alone
 	$(RUN_TESTS) $(UNIT) $(REPLAYS)
@@ -352,7 +368,7 @@ help:				## this list
 	@awk -F '## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); \
 		printf "  make %-24s%s\n", $$1, $$2 }' Makefile
 
-.PHONY: all always bench bench-programs deps demo unit check check-unit \
+.PHONY: all always bench bench-programs deps demo unit check check-other check-unit \
 	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

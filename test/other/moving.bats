@@ -1,11 +1,11 @@
 # A user's state goes from one Dovecot to the other and back, in place: what the manual page
-# dovebridge-moving(7) promises. `make check-other` brings the other Dovecot (test/run/other).
+# dovebridge-moving(7) promises. `make check-other` brings the other Dovecot.
 load ../lib/common
 
 setup() {
 	common_setup
 	if [ -z "${OTHER_DIR-}" ]; then
-		skip 'needs the other Dovecot: make check-other'
+		skip 'needs the other Dovecot, built: make check-other'
 	fi
 	writable "$TMP/store"
 	BACKEND=("$ROOT/backends/sqlite/sqlite" "$TMP/store/db")
