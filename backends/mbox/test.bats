@@ -977,6 +977,22 @@ differs() {
 	assert_line --index 1 --regexp ' flags=\\Flagged,Archived,Bo&AO4-te_A$'
 }
 
+@test "labels of Gmail in encoded words: a letter over two words, base64, and what is broken is left as it is" {
+	printf 'From 1@xxx Mon Jan 01 00:00:00 +0000 2024\nX-Gmail-Labels: %s\n\nx\n\n' \
+		$'=?UTF-8?Q?Bo=C3?=\n =?UTF-8?Q?=AEte,Opened?=' '=?utf-8?b?w6Qsw7Y=?=,Opened' '=?UTF-8?B?YQ?=,Opened' \
+		'=?UTF-8?B?YQ==Yg==?=,Opened' '=?UTF-8?B?YQ!=?=,Opened' '=?UTF-8?B?YWJjZ?=,Opened' '=?utf-7?q?a?=,Opened' >"$file"
+	old "$file"
+	paths=(--gmail-labels "$file")
+	ask 'LIST INBOX -'
+	assert_equal "$(sed -n 's/.* flags=\\Seen,//p' <<<"$output")" 'Bo&AO4-te
+&AOQ-,&APY-
+a
+=?UTF-8?B?YQ==Yg==?=
+=?UTF-8?B?YQ!=?=
+=?UTF-8?B?YWJjZ?=
+=?utf-7?q?a?='
+}
+
 # shellcheck disable=SC2034	# imap reads it
 @test "a mail program that marks all mail leaves the UIDs as they are, and --follow shows it" {
 	BACKEND=("$mbox" --follow "$file")
