@@ -423,16 +423,17 @@ class Store:
 
     def search(self, field: str, *pairs: str) -> Iterator[str]:
         from index import Index
-        from words import ALL, BITS, LOST, fold
+        from words import ALL, BITS, LOST, fold, settled
 
         keys, values = pairs[::2], [decode(value) for value in pairs[1::2]]
         if not set(keys) <= SEARCH_KEYS.keys() or len(keys) != len(values) or None in values:
             raise No(f"CANNOT keys are {' '.join(SEARCH_KEYS)}, each with a value")
         self.connect()
-        sought = list(dict.fromkeys(zip(keys, map(fold, values))))
-        sure, doubt = True, len(sought) > PAIRS_MAX or any(LOST in value for _, value in sought)
+        asked = dict.fromkeys(zip(keys, map(fold, values), map(settled, values)))
+        sought = [(key, value) for key, value, known in asked if known][:PAIRS_MAX]
+        sure, doubt = True, len(sought) < len(asked) or any(LOST in value for _, value in sought)
         box, where, parameters, bits = self.box(field), ["1"], [], 0
-        for key, value in sought[:PAIRS_MAX]:
+        for key, value in sought:
             # GLOB uses the index; it needs three letters there, and no wildcards in the value
             short = len(value) < 3 or len(value) > GLOB_MAX or not frozenset("*?[").isdisjoint(value)
             test = 'instr("%s", ?)' if short else '"%s" GLOB ?'

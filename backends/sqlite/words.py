@@ -31,9 +31,10 @@ BODY_MAX = 16 * TEXT_MAX
 DASHES_MAX = 100_000  # lines that may be a boundary
 LAST_LINE_MAX = 84  # bytes that are looked at in a line without an end
 NO_CHARSET = b"-"  # the empty name, whatever that is
+LETTER_MAX = 6  # bytes that Dovecot takes for one letter
 ERRORS_MAX = 1000  # bytes in one part that its charset does not have
 
-LINE = re.compile(rb"\r?\n")
+LINE = re.compile(rb"\r?\n(?![ \t])")
 FOLD = re.compile(rb"\r?\n[ \t]")
 TOKEN = rb"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]"
 PARAMETER = re.compile(
@@ -71,7 +72,7 @@ class Unknown(Exception):
 def _decomposition(letter: str) -> str:
     if "\uac00" <= letter <= "\ud7a3":
         return unicodedata.normalize("NFD", letter)
-    if letter.title() == letter != letter.upper():
+    if letter.title() == letter != letter.upper() and len(letter.upper()) == 1:
         return letter  # those that have a title case of their own stay together
     codes = unicodedata.decomposition(letter).split()
     if not codes or len(codes) - (codes[0][0] == "<") > 1 and letter > "\uffff":
@@ -92,6 +93,17 @@ class _Folds(dict):
 LOST = "\ufffd"  # what could not be read
 MANY_LOST = re.compile(LOST + "{2,}")
 FOLDS = _Folds({0: LOST})  # SQL's texts end at a NUL
+# Letters of which Dovecots and Pythons, which have Unicode 10 to 17, make different things.
+UNSETTLED = re.compile(
+    "[\u019b\u0264\u0282\u1c8a\u1d8e\u2c5f\u32ff\ua794\ua7b8-\ua7f6\uab69\U00010570-\U000105bf\U00010780-\U000107bf"
+    "\U00010d50-\U00010d8f\U00016e60-\U00016e7f\U00016ea0-\U00016edf\U0001ccd6-\U0001ccf9\U0001e030-\U0001e06f"
+    "\U0001fbf0-\U0001fbf9]"
+)
+
+
+def settled(text: str) -> bool:
+    """Whether fold() of it is what every Dovecot makes of it."""
+    return text.isascii() or not UNSETTLED.search(text)
 
 
 def fold(text: str) -> str:
@@ -157,10 +169,16 @@ class Iconv:
 ICONV: list[Iconv] = []
 
 
+def utf8(data: bytes) -> tuple[str, bool]:
+    """What is no letter is a mark. Not certain is what comes of one that is cut off at the end."""
+    text = data.decode(errors="replace")
+    return text, LOST not in text[-LETTER_MAX:]
+
+
 def decoded(data: bytes, charset: bytes) -> tuple[str, bool]:
     """In UTF-8 what is no letter is taken for a mark, as everywhere. LookupError as above."""
     if charset.lower() in (b"", b"us-ascii", b"ascii", b"utf-8", b"utf8"):
-        return data.decode(errors="replace"), True
+        return utf8(data)
     if not ICONV:
         ICONV.append(Iconv())
     return ICONV[0].decode(data, charset)
@@ -223,14 +241,15 @@ def header(value: bytes) -> tuple[str, bool]:
 def unfolded(block: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Name, what stands before the value, and value of each field; a line without a name
     is a value."""
-    lines = LINE.split(block[:1] + FOLD.sub(b" ", block[1:]))
-    for line in lines:
+    for folded in LINE.split(block):
+        line = FOLD.sub(b" ", folded)
         name, colon, value = line.partition(b":")
         name = name.rstrip(b" \t")
         if not colon or len(name) > NAME_MAX:
             yield b"", b"", line
         else:
-            skip = value[:1] in (b" ", b"\t")
+            # of a value that begins in the next line, the space there is a part
+            skip = folded.partition(b":")[2][:1] in (b" ", b"\t")
             yield name, line[len(name) : len(line) - len(value) + skip], value[skip:]
 
 
@@ -330,7 +349,7 @@ class Part:
         try:
             return decoded(body, self.charset)
         except LookupError:
-            return body.decode(errors="replace"), True
+            return utf8(body)
 
 
 class Message:
@@ -345,6 +364,8 @@ class Message:
         self.count = self.dashes = 0
 
     def add(self, column: str, text: str, sure: bool) -> None:
+        if not settled(text):
+            self.unknown |= BITS[column]
         text = fold(text)
         if not text:
             return
