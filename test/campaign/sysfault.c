@@ -18,6 +18,10 @@
  *			read-only, lets them
  *
  * It sees what a program or a library calls, not what libc does within. */
+
+/* Fortified headers have functions of these names, and clang more than one. */
+#undef _FORTIFY_SOURCE
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
