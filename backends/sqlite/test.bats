@@ -976,6 +976,18 @@ fold_all() {
 	assert_equal "${lines[-1]}" OK
 }
 
+@test "sqlite leaves a body in UTF-16 or UTF-32 to Dovecot, which reads on anywhere where it is broken" {
+	local charset n=0
+	for charset in utf-16 UTF-16LE utf32 ucs-2; do
+		printf 'Subject: %s\nContent-Type: text/plain; charset=%s\n\nx\n' one "$charset" >"$TMP/$((n += 1))"
+	done
+	ask "APPEND INBOX $TMP/1" "APPEND INBOX $TMP/2" "APPEND INBOX $TMP/3" "APPEND INBOX $TMP/4" \
+		'SEARCH INBOX body absent' 'SEARCH INBOX subject absent'
+	assert_equal "$(grep -c '^\* HIT' <<<"$output")" 4
+	assert_equal "$(grep -c '^OK maybe$' <<<"$output")" 1
+	assert_equal "${lines[-1]}" OK
+}
+
 @test "sqlite sees no space before a value that begins in the next line with an encoded word" {
 	printf 'Subject:\n =?utf-8?q?pear?=\n\n' >"$TMP/1"
 	printf 'Subject:\n pear\n\n' >"$TMP/2"

@@ -46,6 +46,7 @@ WORD = re.compile(rb"=\?([^?]*+)\?([^?]*+)\?([^?]*+)\?=")
 Q = re.compile(rb"=([0-9A-Fa-f]{2})|=.?\Z|_", re.S)
 QP = re.compile(rb"=([0-9A-Fa-f]{2})|=[ \t]*+\r?\n|[ \t]++(?:\r?(?=\n))?")
 QP_END = re.compile(rb"(?:=[0-9A-Fa-f]?|=?[ \t]+\r?|=?\r)\Z")
+WIDE = re.compile(rb"(csunicode|iso-?10646|ucs|unicode|utf-?(16|32))", re.I)  # charsets of which no letter is one byte
 NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 # Addresses of which Dovecot, which writes them anew for FROM, makes the same words.
@@ -344,8 +345,8 @@ class Part:
             body = from_qp(body)
         elif self.encoding not in (b"7bit", b"8bit", b"binary"):
             return "", True
-        if self.charset == NO_CHARSET and not body.isascii():
-            raise Unknown
+        if self.charset == NO_CHARSET and not body.isascii() or WIDE.match(self.charset):
+            raise Unknown  # of the latter, where it is broken, Dovecot goes on anywhere
         try:
             return decoded(body, self.charset)
         except LookupError:
