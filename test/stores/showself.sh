@@ -4,7 +4,10 @@
 # and environment, then "end". With FILE it goes on as a store with no mailbox.
 # The shell's own descriptors (10 and up: the script) are left out.
 show() {
-	grep -E '^(Uid|Gid|Groups|SigBlk|SigIgn):' "/proc/$$/status"
+	# read by the shell itself: while one waits for a child it may block signals
+	while IFS= read -r line; do
+		case $line in Uid:* | Gid:* | Groups:* | SigBlk:* | SigIgn:*) echo "$line" ;; esac
+	done </proc/self/status
 	for fd in "/proc/$$/fd/"[0-9]; do
 		echo "fd ${fd##*/}"
 	done
