@@ -813,7 +813,7 @@ differs() {
 @test "a state of the time when such fields made other ids is answered with a full list" {
 	mail a
 	local chain
-	chain=$(printf 'Subject: a\n\nbody of a\n' | sha256sum | cut -c 1-32 | xxd -r -p | sha256sum | cut -c 1-32)
+	chain=$(printf 'Subject: a\n\nbody of a\n' | sha256sum | cut -c 1-32 | perl -ne 'print pack "H32", $_' | sha256sum | cut -c 1-32)
 	ask "LIST INBOX 1-$chain-x" "LIST INBOX b-1-$chain-x"
 	assert_line --index 1 --partial 'OK full count=1 '
 	assert_line --index 2 --partial 'OK delta '
