@@ -53,6 +53,13 @@ programs_in() {
 	transcripts eml-folders --sh bash
 }
 
+@test "the first backend answers as its transcripts say, where all tools are busybox" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	busybox --install -s "$BATS_TEST_TMPDIR/bin"
+	transcripts eml-folders --sh "env PATH=$BATS_TEST_TMPDIR/bin sh"
+	transcripts hello --sh "env PATH=$BATS_TEST_TMPDIR/bin sh"
+}
+
 @test "the mbox backend answers as its transcripts say" {
 	transcripts mbox.py
 }

@@ -22,13 +22,19 @@ docrun() { /usr/bin/python3 "$ROOT/test/lib/docrun.py" "$@"; }
 	assert_output 3
 }
 
-@test "README's three commands print what it shows" {
+@test "README's three commands print what it shows, with GNU's tools and with busybox" {
 	writable "$TMP/here"
 	cp "$TMP/programs/eml.py" "$TMP/here"
 	chmod -x "$TMP/here/eml.py"
 	ln -s "$ROOT/build" "$TMP/here/build"
 	cd "$TMP/here"
 	run -0 docrun console "$ROOT/README.md"
+	assert_line '3 commands'
+	mkdir "$TMP/bin"
+	busybox --install -s "$TMP/bin"
+	rm -r mail state
+	chmod -x eml.py
+	PATH=$TMP/bin run -0 docrun console "$ROOT/README.md"
 	assert_line '3 commands'
 }
 

@@ -8,7 +8,7 @@
         --backends DIR                  where the programs are (extract's DIR, then
                                         backends/NAME/NAME of the project)
         --fixture DIR                   copied for each transcript; it is /srv/mail there
-        --sh SHELL                      runs programs that begin with #!/bin/sh
+        --sh SHELL                      runs programs that begin with #!/bin/sh; words
         --only NAME                     transcripts of this backend
     docrun.py console FILE              runs the ```console blocks in the working directory
     docrun.py table verbs|codes FILE    prints a table, a row a line, cells separated by tabs
@@ -164,7 +164,7 @@ def command_of(name: str, backends: Path, shell: str | None) -> list[str]:
         if path.is_file():
             with path.open(encoding="utf-8") as file:
                 is_sh = file.readline().rstrip("\n") == "#!/bin/sh"
-            return [shell, str(path)] if shell and is_sh else [str(path)]
+            return [*shell.split(), str(path)] if shell and is_sh else [str(path)]
     raise Failure(f"there is no backend {name}")
 
 
