@@ -12,10 +12,13 @@ setup() {
 	hello=$BATS_TEST_DIRNAME/hello
 }
 
-# in_each_shell FUNCTION: runs it with $shell set to every shell there is.
+# in_each_shell FUNCTION: runs it with $shell set to every shell there is, and where all
+# tools are busybox.
 in_each_shell() {
 	local shell
-	for shell in dash bash 'busybox sh'; do
+	mkdir -p "$BATS_TEST_TMPDIR/busybox"
+	busybox --install -s "$BATS_TEST_TMPDIR/busybox"
+	for shell in dash bash "env PATH=$BATS_TEST_TMPDIR/busybox sh"; do
 		if command -v "${shell%% *}" >/dev/null; then "$1"; fi
 	done
 }
