@@ -37,6 +37,7 @@ LIBEXECDIR ?= $(PREFIX)/lib/dovebridge
 DATADIR ?= $(PREFIX)/share/dovebridge
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/dovebridge
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 
 # Dovecot's own: where its headers are, its version there (3 of 2.3, nothing if there are
 # none), and what its dovecot-config says of the rest.
@@ -59,6 +60,8 @@ PLUGIN = $(B)/lib20_bridge_plugin.so $(SETTINGS_MODULE)
 PROGRAMS = $(B)/dovebridge $(B)/dovebridge-launch $(PLUGIN)
 
 all: $(PROGRAMS)		## build into build/ (the default)
+
+tool: $(B)/dovebridge $(B)/dovebridge-launch	## the command alone, where there is no Dovecot
 
 # Whatever is compiled depends on the flags that it is compiled with.
 FLAGS = $(CC) $(ALL_CFLAGS) $(PROGRAM_LDFLAGS) $(PATHS) $(DOVECOT_INCLUDE)
@@ -327,12 +330,13 @@ BACKEND_FILES = $(sort $(shell find backends -type f ! -name '*.bats' ! -name '*
 DOCS = README.md NEWS.md SECURITY.md COPYING LICENSE protocol.md
 INSTALL ?= install
 
-install: all			## to DESTDIR, PREFIX (/usr/local) and Dovecot's MODULEDIR
+install: install-tool install-plugin	## to DESTDIR, PREFIX (/usr/local) and Dovecot's MODULEDIR
+
+install-tool: tool		## the same without the plugin
 	$(INSTALL) -D -m 755 $(B)/dovebridge $(DESTDIR)$(BINDIR)/dovebridge
 	$(INSTALL) -D -m 755 $(B)/dovebridge-launch \
 		$(DESTDIR)$(LIBEXECDIR)/dovebridge-launch
-	$(INSTALL) -D -m 644 $(B)/lib20_bridge_plugin.so \
-		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
+	$(INSTALL) -D -m 644 bridge/tool/dovebridge.bash $(DESTDIR)$(BASHCOMPDIR)/dovebridge
 	for page in man/*.[1-9]; do \
 		$(INSTALL) -D -m 644 $$page \
 			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit; \
@@ -344,10 +348,18 @@ install: all			## to DESTDIR, PREFIX (/usr/local) and Dovecot's MODULEDIR
 	$(INSTALL) -d -m 755 $(DESTDIR)$(DOCDIR)
 	$(INSTALL) -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
 
+install-plugin: all
+	$(INSTALL) -D -m 644 $(B)/lib20_bridge_plugin.so \
+		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
+	$(if $(SETTINGS_MODULE),$(INSTALL) -D -m 644 $(SETTINGS_MODULE) \
+		$(DESTDIR)$(MODULEDIR)/settings/libbridge_settings.so)
+
 uninstall:			## remove what install has put there
 	rm -f $(DESTDIR)$(BINDIR)/dovebridge \
 		$(DESTDIR)$(LIBEXECDIR)/dovebridge-launch \
-		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so
+		$(DESTDIR)$(BASHCOMPDIR)/dovebridge \
+		$(DESTDIR)$(MODULEDIR)/lib20_bridge_plugin.so \
+		$(DESTDIR)$(MODULEDIR)/settings/libbridge_settings.so
 	for page in man/*.[1-9]; do \
 		rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
 	done
@@ -368,7 +380,7 @@ help:				## this list
 	@awk -F '## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); \
 		printf "  make %-24s%s\n", $$1, $$2 }' Makefile
 
-.PHONY: all always bench bench-programs deps demo unit check check-other check-unit \
-	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install uninstall dist clean help
+.PHONY: all tool always bench bench-programs deps demo unit check check-other check-unit \
+	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install install-tool install-plugin uninstall dist clean help
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

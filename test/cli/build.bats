@@ -37,3 +37,51 @@ build() {
 		rm -rf "$TMP/build"
 	done
 }
+
+@test "the command and the launcher are built where there is no Dovecot" {
+	run env -u MAKEFLAGS "${MAKE:-make}" -s -C "$ROOT" "B=$TMP/build" "DOVECOT_INCLUDE=$TMP/nowhere" DOVECOT_CONFIG= -j2 tool
+	assert_success
+	run -0 "$TMP/build/dovebridge" ls -- "$ROOT/backends/hello/hello"
+	assert_output --partial INBOX
+	run ! grep -rl dovecot/ "$TMP/build" --include=*.d
+}
+
+# installed TARGET [VARIABLE]: what that puts below $TMP/root, from a build that is done.
+installed() {
+	make_install "$@"
+	find "$TMP/root" -type f | sed "s|^$TMP/root||" | sort
+}
+
+make_install() {
+	env -u MAKEFLAGS "${MAKE:-make}" -s -C "$ROOT" -o all -o tool "B=$TMP/build" "DESTDIR=$TMP/root" \
+		PREFIX=/usr MODULEDIR=/usr/lib/dovecot/modules "$@"
+}
+
+@test "make install puts all of it below DESTDIR, and make uninstall takes all of it away" {
+	mkdir "$TMP/build"
+	for file in dovebridge dovebridge-launch lib20_bridge_plugin.so; do
+		cp "$ROOT/build/$file" "$TMP/build"
+	done
+	run -0 installed install DOVECOT_MINOR=3
+	assert_line /usr/lib/dovecot/modules/lib20_bridge_plugin.so
+	refute_line --partial settings.so
+	touch "$TMP/build/libbridge_settings.so"
+	run -0 installed install DOVECOT_MINOR=4
+	for file in bin/dovebridge lib/dovebridge/dovebridge-launch lib/dovecot/modules/lib20_bridge_plugin.so \
+		lib/dovecot/modules/settings/libbridge_settings.so share/bash-completion/completions/dovebridge \
+		share/man/man1/dovebridge.1 share/dovebridge/backends/hello/hello share/doc/dovebridge/protocol.md; do
+		assert_line "/usr/$file"
+	done
+	refute_output --partial .bats
+	make_install uninstall
+	run -0 find "$TMP/root" ! -type d
+	refute_output
+}
+
+@test "make install-tool puts nothing where Dovecot looks" {
+	mkdir "$TMP/build"
+	cp "$ROOT/build/dovebridge" "$ROOT/build/dovebridge-launch" "$TMP/build"
+	run -0 installed install-tool
+	assert_line /usr/bin/dovebridge
+	refute_output --partial dovecot
+}
