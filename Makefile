@@ -367,6 +367,17 @@ uninstall:			## remove what install has put there
 	find $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR) \
 		-depth -type d -empty -delete
 
+# Debian packages, from the tree as it is, into build/deb/; nothing is left elsewhere.
+DEB = $(B)/deb/dovebridge-$(VERSION)
+
+deb:				## build the Debian packages into build/deb/
+	@$(DEPS) build deb
+	rm -rf $(B)/deb
+	mkdir -p $(DEB)
+	tar -c --exclude=./$(B) --exclude-vcs --exclude=__pycache__ . | tar -x -C $(DEB)
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc
+	rm -rf $(DEB)
+
 # --- the rest ----------------------------------------------------------------
 dist:				## a tarball of the last commit, the same bytes each time
 	@mkdir -p $(B)
@@ -381,6 +392,8 @@ help:				## this list
 		printf "  make %-24s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: all tool always bench bench-programs deps demo unit check check-other check-unit \
-	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ faults fuzz fuzz-programs kills races soak lint install install-tool install-plugin uninstall dist clean help
+	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ \
+	faults fuzz fuzz-programs kills races soak lint install install-tool install-plugin \
+	uninstall dist clean help deb
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

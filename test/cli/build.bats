@@ -85,3 +85,8 @@ make_install() {
 	assert_line /usr/bin/dovebridge
 	refute_output --partial dovecot
 }
+
+@test "the version of the Debian packages is the one that the command prints" {
+	run -0 sed -n '1s/^dovebridge (\(.*\)) .*/\1/p' "$ROOT/debian/changelog"
+	assert_equal "dovebridge $output" "$("$DOVEBRIDGE" --version | sed 's/ (.*//')"
+}

@@ -76,3 +76,26 @@ of_command() {
 		run -0 grep -qE -- "$cause" "$ROOT/test/doveadm/status.bats"
 	done <"$TMP/causes"
 }
+
+# in_example FILE: its settings, and of those whose default the manual page has that, too.
+in_example() {
+	sed -nE 's/^# ?\s*(bridge_[a-z_]+) = (.*)/\1 \2/p; s/^#(bridge_[a-z_]+) = (.*)/\1 \2/p' "$1" | sort >"$TMP/example"
+	awk '/^\.It Sy bridge_/ { name = $3 } /^\.(It Sy mail|Ss|El)/ { name = "" }
+		/^\.It Sy bridge_/ { print name }
+		/Default: [0-9]+[a-z]*\.$/ && name { sub(/\.$/, ""); print name, $NF }' \
+		"$ROOT/man/dovebridge.conf.5" | sort >"$TMP/page"
+	grep -q ' ' "$TMP/page"
+	run diff <(cut -d' ' -f1 "$TMP/example") <(grep -v ' ' "$TMP/page")
+	assert_success
+	run diff <(grep -Fxf <(grep ' ' "$TMP/page") "$TMP/example") <(grep ' ' "$TMP/page")
+	assert_success
+}
+
+@test "every setting is in the example of each Dovecot, with its default if it has one" {
+	in_example "$ROOT/debian/conf/2.3/90-bridge.conf"
+	in_example "$ROOT/debian/conf/2.4/90-bridge.conf"
+}
+
+@test "the examples of settings set nothing as they are" {
+	run ! grep -hvE '^(#|$)' "$ROOT"/debian/conf/*/90-bridge.conf
+}
