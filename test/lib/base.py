@@ -8,3 +8,5 @@ import sys
 LIB = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(LIB))
 sys.path.append(LIB)
+
+STOP_SECS = 10  # a session that was told to end and has not by then is killed

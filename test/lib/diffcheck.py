@@ -33,7 +33,7 @@ from random import Random
 
 import corpus
 from base import ROOT
-from imapclient import STOP_SECS
+from base import STOP_SECS
 
 IMAP_PROGRAM = "/usr/lib/dovecot/imap"
 ANSWER_SECS = 180  # longer than anything that is asked for

@@ -27,7 +27,8 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 
 from corpus import normalise
-from imapclient import STOP_SECS, Message, Session, mailbox_to_wire
+from base import STOP_SECS
+from imapclient import Message, Session, mailbox_to_wire
 
 CLIENT_SECS = 300  # for curl and mbsync, over the whole store
 Store = dict[str, list[tuple[str, bytes]]]

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-STOP_SECS = 10  # a session that was told to end and has not by then is killed
+from base import STOP_SECS
 
 
 def mailbox_to_wire(name: str) -> bytes:

@@ -40,7 +40,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from imapclient import STOP_SECS
+from base import STOP_SECS
 
 SHOWN = re.compile(rb"\* \d+ FETCH \(UID (\d+) FLAGS \(([^)]*)\) BODY\[.*\n(?:Subject: (.*))?\n")
 ANSWER_SECS = 240  # longer than anything that a test asks for
