@@ -14,6 +14,7 @@ setup() {
 	options=()
 	writable "$TMP/user" "$TMP/run"
 	AS_USER=(env -i "PATH=$PATH" "USER=$AS" "HOME=$TMP/user" TZ=UTC "PYTHONPATH=$ROOT/test/lib" PYTHONDONTWRITEBYTECODE=1)
+	! dovecot_is 2.4 || AS_USER+=('DOVECOT_PRESERVE_ENVS=USER HOME TZ')
 	[ "$(id -u)" -ne 0 ] || AS_USER=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${AS_USER[@]}")
 	export PYTHONPATH=$ROOT/test/lib BACKEND=$maildir BOX=$box
 	mkdir -p "$box/cur" "$box/new" "$box/tmp"
@@ -206,7 +207,7 @@ python() {
 	END
 	"$client" -- "$maildir" "$box" <<<LIST | sed -n 's/%20/ /; s/%25/%/; s/^\* BOX //p' | LC_ALL=C sort >"$TMP/ours"
 	dovecot_on "$box" 'mail_plugins = listescape'
-	run -0 "${AS_USER[@]}" doveadm -c "$TMP/conf" mailbox list
+	run -0 "${AS_USER[@]}" doveadm -c "$(here "$TMP/conf")" mailbox list "${ALONE[@]}"
 	# it shows parents as well
 	diff <(LC_ALL=C sort <<<"$output" | grep -vxF -e Entwürfe -e v1.2 -e x) "$TMP/ours"
 }
@@ -1389,7 +1390,7 @@ changes() {
 @test "with Dovecot's maildir storage beside, both have the same messages, flags and keywords in the end" {
 	dovecot_on "$TMP/user/Play"
 	run "${AS_USER[@]}" "$ROOT/test/lib/maildirplay.py" --secs 6 --copies 3 \
-		--imap "/usr/lib/dovecot/imap -c $TMP/conf" "$maildir" "$TMP/user/Play"
+		--imap "$LIBEXEC/imap -c $(here "$TMP/conf")" "$maildir" "$TMP/user/Play"
 	echo "$output"
 	assert_success
 	assert_clean_log
@@ -1400,7 +1401,7 @@ changes() {
 	printf '%s ' "${ours[@]@Q}" >"$TMP/ours"
 	message new/1.a new/2.a
 	dovecot_on "$box"
-	run "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- "${AS_USER[@]}" /usr/lib/dovecot/imap -c "$TMP/conf" <<-'END'
+	run "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- "${AS_USER[@]}" "$LIBEXEC/imap" -c "$(here "$TMP/conf")" <<-'END'
 		a SELECT INBOX
 		a UID STORE 1 +FLAGS (Theirs \Seen)
 		! printf 'STORE INBOX +Ours,+theirs 2.a\nSTORE INBOX +Ours 1.a\n' | eval "$(cat "$TMP/ours")"

@@ -56,11 +56,12 @@ from dataclasses import dataclass, field
 import soakclient
 from base import ROOT
 from corpus import normalise
+from dovecot import libexec
+from dovecotconf import configuration
 from soak import become_nobody
 from soakclient import Answer, Client, Dead, Violation, parse, uid_set, uids_of
 from soakmodel import Maildir, Sqlite, text_of, token_of
 
-IMAP = "/usr/lib/dovecot/imap"
 STORES = {"sqlite": (Sqlite, "--synchronous", "off"), "maildir": (Maildir, "--no-fsync", "--create")}
 ERRORS = "ENOSPC EIO EROFS EDQUOT EACCES".split()
 DEATHS = "kill torn".split()
@@ -141,7 +142,7 @@ class Lab:
             os.mkdir(f"{self.folder}/{name}")
         backend = [f"{ROOT}/backends/{store}/{store}", self.path, *STORES[store][1:]]
         with open(self.conf, "w", encoding="utf-8") as file:
-            file.write(CONF.format(folder=self.folder, root=ROOT, command=" ".join(backend)))
+            file.write(configuration(CONF.format(folder=self.folder, root=ROOT, command=" ".join(backend))))
 
     def data(self) -> Sqlite | Maildir:
         return STORES[self.store][0](self.path)
@@ -174,7 +175,7 @@ class Lab:
             "DOVECOT_PRESERVE_ENVS": "LD_PRELOAD SYSFAULT SYSFAULT_DIR SYSFAULT_PROGRAM SYSFAULT_LOG SYSFAULT_CLOCK TZ USER HOME",
         }  # fmt: skip
         words = [f"{key}={value}" for key, value in env.items()]
-        return Client(name, ["env", "-i", *words, IMAP, "-c", self.conf], self.log, self.transcript, qresync=False)
+        return Client(name, ["env", "-i", *words, libexec("imap"), "-c", self.conf], self.log, self.transcript, qresync=False)
 
     def reap(self, client: Client) -> int:
         """Returns how the session ended. All that was below it has ended then, too."""

@@ -74,7 +74,7 @@ doveadm_reads() {
 		  separator = /
 		}
 	END
-	run --separate-stderr env USER="$AS" HOME="$TMP" doveadm -c "$TMP/dovecot.conf" "${user[@]}" "$@"
+	run --separate-stderr env USER="$AS" HOME="$TMP" doveadm -c "$(here "$TMP/dovecot.conf")" "${user[@]}" "$@" "${ALONE[@]}"
 }
 
 @test "export copies 1,000 messages byte for byte, delivered as DATA" {
@@ -192,7 +192,8 @@ odd_names() {
 @test "Dovecot's listescape shows escaped names as they were" {
 	odd_names
 	export_to "$OUT" "$TMP/backend"
-	doveadm_reads -o mail_plugins=listescape mailbox list '*'
+	set_options mail_plugins=listescape
+	doveadm_reads "${SET[@]}" mailbox list '*'
 	assert_success
 	for name in INBOX INBOX/below a.b/c. 'back\slash' '~home/~x' x~y '&' '😀x日' No .hidden; do
 		assert_line "$name"

@@ -375,7 +375,7 @@ ends_with() {
 	needs_root 'hides a program'
 	unshare --mount true 2>/dev/null || skip 'needs a mount namespace'
 	: >"$TMP/empty"
-	for program in /usr/sbin/dovecot /usr/lib/dovecot/auth /usr/lib/dovecot/imap-login /usr/lib/dovecot/pop3-login; do
+	for program in /usr/sbin/dovecot "$LIBEXEC/auth" "$LIBEXEC/imap-login" "$LIBEXEC/pop3-login"; do
 		# shellcheck disable=SC2016	# for that shell
 		run unshare --mount sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$TMP/empty" "$program" \
 			"$DOVEBRIDGE" serve --state "$TMP/state" -- "${BACKEND[@]}"

@@ -37,8 +37,9 @@ tunnel() {
 # plain_tunnel: the same before a Maildir of Dovecot's own, $TMP/plain: what clients do to
 # messages by themselves they do here, too.
 plain_tunnel() {
-	printf '%q ' "$DOVEBRIDGE" imap --state "$TMP/plain-state" -o mail_fsync=never \
-		-o "mail_location=maildir:$TMP/plain:LAYOUT=fs:UTF-8" -- "${BACKEND[@]}"
+	local SET
+	set_options "mail_location=maildir:$TMP/plain:LAYOUT=fs:UTF-8"
+	printf '%q ' "$DOVEBRIDGE" imap --state "$TMP/plain-state" -o mail_fsync=never "${SET[@]}" -- "${BACKEND[@]}"
 }
 
 # fill_plain: the mail of $TMP/corpus.

@@ -385,7 +385,7 @@ written() {
 	imap <<-END
 		a SELECT INBOX
 		a append INBOX five,six
-		! ${AS_USER[*]@Q} doveadm -c $TMP/conf bridge map --check INBOX >$TMP/user/out 2>&1; echo \$? >>$TMP/user/out
+		! ${AS_USER[*]@Q} doveadm -c $(here "$TMP/conf") bridge map --check ${ALONE[*]} INBOX >$TMP/user/out 2>&1; echo \$? >>$TMP/user/out
 		a STORE 1 +FLAGS (\Flagged)
 		a show
 	END

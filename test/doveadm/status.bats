@@ -24,7 +24,7 @@ program() {
 
 # command_file: $TMP/status, which a script of IMAP can run while sessions last.
 command_file() {
-	printf '#!/bin/sh\nexec %s doveadm -f tab -c %s bridge status "$@"\n' "${AS_USER[*]@Q}" "$TMP/conf" >"$TMP/status"
+	printf '#!/bin/sh\nexec %s doveadm -f tab -c %s bridge status %s "$@"\n' "${AS_USER[*]@Q}" "$(here "$TMP/conf")" "${ALONE[*]}" >"$TMP/status"
 	chmod 755 "$TMP/status"
 }
 

@@ -84,7 +84,7 @@ save() {
 	rw_conf
 	message one >"$TMP/message"
 	chmod 644 "$TMP/message"
-	run --separate-stderr "${AS_USER[@]}" /usr/lib/dovecot/dovecot-lda -c "$TMP/conf" -p "$TMP/message"
+	run --separate-stderr "${AS_USER[@]}" "$LIBEXEC/dovecot-lda" -c "$(here "$TMP/conf")" -p "$TMP/message"
 	assert_success
 	shown mailbox INBOX all
 	assert_output '1 one'

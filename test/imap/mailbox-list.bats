@@ -148,11 +148,6 @@ everything() {
 
 @test "doveadm force-resync of a missing mailbox believes the store" {
 	start_dovecot -- "${BACKEND[@]}"
-	resync() {
-		if [ "$(id -u)" -eq 0 ]; then doveadm -c "$TMP/dovecot/dovecot.conf" force-resync -u alice "$@"
-		else USER=alice doveadm -c "$TMP/dovecot/dovecot.conf" force-resync "$@"; fi
-	}
-	export -f resync
 	imap --state "$TMP/dovecot/state/alice" <<-'END'
 		a LIST "" *
 		! unmount

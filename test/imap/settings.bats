@@ -152,13 +152,13 @@ slow_to_end() {
 	writable "$TMP/mail"
 	as=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=$AS" "HOME=$TMP/mail")
 	[ "$(id -u)" -ne 0 ] || as=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${as[@]}")
-	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" mailbox list
+	run --separate-stderr "${as[@]}" doveadm -c "$(here "$TMP/conf")" mailbox list "${ALONE[@]}"
 	assert_line INBOX
 	assert_line Hello.INBOX
 	# the separator inside a name is escaped, and so is the escape
 	assert_line 'Archive.v1~2e0 ~7e'
-	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" fetch hdr.subject mailbox 'Archive.v1~2e0 ~7e' all
+	run --separate-stderr "${as[@]}" doveadm -c "$(here "$TMP/conf")" fetch "${ALONE[@]}" hdr.subject mailbox 'Archive.v1~2e0 ~7e' all
 	assert_output --partial 'in a folder with a dot'
-	run --separate-stderr "${as[@]}" doveadm -c "$TMP/conf" fetch hdr.subject mailbox Hello.INBOX all
+	run --separate-stderr "${as[@]}" doveadm -c "$(here "$TMP/conf")" fetch "${ALONE[@]}" hdr.subject mailbox Hello.INBOX all
 	assert_output --partial 'Hello from a shell script'
 }

@@ -5,6 +5,10 @@
 #	$TMP		a folder for this test alone, which every user can enter;
 #			removed at its end
 #	$AS		the user that backends run as here: nobody as root, else me
+#	$DOVECOT	the version of the one that is installed; dovecot_is asks for it
+#	$LIBEXEC	where it has imap and dovecot-lda
+#	$MODULES	and its plugins
+#	${ALONE[@]}	what its doveadm wants where no -u is
 #
 # Tests run as root and as an ordinary user alike. As root dovebridge becomes
 # nobody, so what a backend must read has to be readable to all: $TMP is. "${UNDER[@]}" are variables that test/run/under needs; for env -i.
@@ -16,12 +20,43 @@ bats_load_library bats-assert
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 DOVEBRIDGE=$ROOT/build/dovebridge
 if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$(id -u); fi
-export ROOT DOVEBRIDGE AS PYTHONDONTWRITEBYTECODE=1
+DOVECOT=$(/usr/sbin/dovecot --version)
+# lib/dovecot.py looks there, too
+said() { sed -n "s/^dovecot_$1=//p" /usr/lib*/dovecot/dovecot-config; }
+# shellcheck disable=SC2034	# for the tests
+LIBEXEC=$(said pkglibexecdir) MODULES=$(said moduledir) ALONE=()
+unset -f said
+[[ $DOVECOT != 2.4* ]] || ALONE=(--no-userdb-lookup)
+export ROOT DOVEBRIDGE AS DOVECOT LIBEXEC PYTHONDONTWRITEBYTECODE=1
 UNDER=()
 for name in LD_PRELOAD UNDER_PRELOAD UNDER_WRAPPER UNDER_PLANT ASAN_OPTIONS UBSAN_OPTIONS; do
 	[ -z "${!name-}" ] || UNDER+=("$name=${!name}")
 done
 unset name
+
+# dovecot_is START: it is a 2.3, or 2.4, or 2.4.1. What differs stands in differs.bash.
+dovecot_is() { [[ ${DOVECOT%% *}. == "$1".* ]]; }
+export -f dovecot_is
+# shellcheck source=test/lib/differs.bash
+. "$ROOT/test/lib/differs.bash"
+
+# here FILE: prints the name of a file that has this configuration in the words of the
+# Dovecot that is installed: tests write 2.3's (lib/dovecotconf.py).
+here() {
+	if [ ! "$1.here" -nt "$1" ]; then
+		rm -f "$1.here"
+		"$ROOT/test/lib/dovecotconf.py" <"$1" >"$1.new" && mv "$1.new" "$1.here"
+	fi
+	echo "$1.here"
+}
+
+# set_options NAME=VALUE...: ${SET[@]} are options -o that say this, which is 2.3's.
+set_options() {
+	local line
+	SET=()
+	while read -r line; do SET+=(-o "$line"); done < <("$ROOT/test/lib/dovecotconf.py" --options "$@")
+	[ "${#SET[@]}" -gt 0 ]
+}
 
 common_setup() {
 	umask 022
@@ -50,6 +85,19 @@ start_dovecot() {
 	# shellcheck disable=SC1091	# written just now
 	. "$TMP/dovecot/env"
 }
+
+# resync MAILBOX: doveadm force-resync, of alice at that Dovecot, as the admin does it;
+# without root doveadm serves its own user only.
+resync() {
+	if [ "$(id -u)" -eq 0 ]; then
+		doveadm -c "$TMP/dovecot/dovecot.conf" force-resync -u alice "$1"
+	else
+		local alone=()
+		! dovecot_is 2.4 || alone=(--no-userdb-lookup)	# no array is exported
+		USER=alice doveadm -c "$TMP/dovecot/dovecot.conf" force-resync "${alone[@]}" "$1"
+	fi
+}
+export -f resync
 
 # imap [OPTION...] <script: play a script of IMAP commands (imapscript.py says
 # what it may say) on dovebridge imap with the state $TMP/state and the backend

@@ -9,8 +9,6 @@
 # shellcheck source=test/lib/common.bash
 load ../lib/common
 
-MODULES=/usr/lib/dovecot/modules
-
 setup() {
 	common_setup
 	mkdir -p "$TMP/store" "$TMP/modules"
@@ -21,7 +19,9 @@ setup() {
 	DOVEADM=()
 	: >"$TMP/log"
 	chmod 666 "$TMP/log"
+	# a 2.4 without a master forgets all but what the last one names
 	AS_USER=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=$AS" "HOME=$TMP/user" TZ=UTC)
+	! dovecot_is 2.4 || AS_USER+=("DOVECOT_PRESERVE_ENVS=USER HOME TZ ${UNDER[*]%%=*}")
 	[ "$(id -u)" -ne 0 ] || AS_USER=(setpriv --reuid=nobody --regid=nogroup --clear-groups "${AS_USER[@]}")
 }
 
@@ -43,7 +43,8 @@ mail() {
 }
 export -f mail
 
-# conf PLUGINS [PROTOCOL...]: $TMP/conf, with what is given on stdin at its end.
+# conf PLUGINS [PROTOCOL...]: $TMP/conf, with what is given on stdin at its end. It is in
+# the words of Dovecot 2.3; programs get $(here "$TMP/conf").
 conf() {
 	cat - >"$TMP/conf" <<-END
 		base_dir = $TMP/run
@@ -77,9 +78,22 @@ lose_index() {
 export -f lose_index
 
 # doveadm ARG...: as the user, without a daemon; $output is its stdout, $stderr
-# its stderr, which goes to the log, too. ${DOVEADM[@]} are options for all.
+# its stderr, which goes to the log, too. ${DOVEADM[@]} are options for all. Settings of
+# -o are in 2.3's words.
 doveadm() {
-	run --separate-stderr "${AS_USER[@]}" doveadm -c "$TMP/conf" "${DOVEADM[@]}" "$@"
+	local words=(doveadm -c "$(here "$TMP/conf")") alone=("${ALONE[@]}") SET
+	set -- "${DOVEADM[@]}" "$@"
+	while [[ $1 == -* ]]; do
+		case $1 in
+		-o) set_options "$2"; words+=("${SET[@]}"); shift ;;
+		-f) words+=(-f "$2"); shift ;;
+		*) words+=("$1") ;;
+		esac
+		shift
+	done
+	# which take what is behind the destination for its command
+	case $1 in sync | backup) words+=("$1" "${alone[@]}"); shift; alone=() ;; esac
+	run --separate-stderr "${AS_USER[@]}" "${words[@]}" "$@" "${alone[@]}"
 	printf '%s\n' "$stderr" >>"$TMP/log"
 }
 
@@ -87,7 +101,7 @@ doveadm() {
 # say).
 imap() {
 	run --separate-stderr "$ROOT/test/lib/imapscript.py" --log "$TMP/log" -- \
-		"${AS_USER[@]}" /usr/lib/dovecot/imap -c "$TMP/conf"
+		"${AS_USER[@]}" "$LIBEXEC/imap" -c "$(here "$TMP/conf")"
 }
 
 # assert_shows SESSION LINE...: what its `show` showed, whole and in this order.

@@ -32,10 +32,10 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 import corpus
-from base import ROOT
-from base import STOP_SECS
+from base import ROOT, STOP_SECS
+from dovecot import kept, libexec
+from dovecotconf import configuration
 
-IMAP_PROGRAM = "/usr/lib/dovecot/imap"
 ANSWER_SECS = 180  # longer than anything that is asked for
 SHOWN_BYTES = 600  # of an answer, on each side of the place where two part
 SHOWN_BEFORE = 120
@@ -308,15 +308,15 @@ def settings(options: argparse.Namespace) -> list[str]:
 def maildir_side(options: argparse.Namespace) -> Side:
     """Dovecot's imap as dovebridge imap runs it: as root it becomes nobody."""
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    more: dict[str, object] = {"env": {"USER": user.pw_name, "HOME": user.pw_dir, "TZ": ZONE, "PATH": "/usr/bin:/bin"}}
+    more: dict[str, object] = {"env": {"USER": user.pw_name, "HOME": user.pw_dir, "TZ": ZONE, "PATH": "/usr/bin:/bin"} | kept("USER", "HOME", "TZ")}
     if os.getuid() == 0:
         more |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         for folder, _, names in os.walk(f"{options.work}/Maildir"):
             for path in (folder, *(f"{folder}/{name}" for name in names)):
                 os.chown(path, user.pw_uid, user.pw_gid)
     with open(f"{options.work}/maildir.conf", "w", encoding="utf-8") as file:
-        file.write(CONFIGURATION.format(work=options.work))
-    argv = [IMAP_PROGRAM, "-c", f"{options.work}/maildir.conf", *settings(options)]
+        file.write(configuration(CONFIGURATION.format(work=options.work)))
+    argv = [libexec("imap"), "-c", f"{options.work}/maildir.conf", *settings(options)]
     return Side("maildir", argv, f"{options.work}/maildir.log", **more)
 
 

@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 
 from base import ROOT
+from dovecot import kept
+from dovecotconf import configuration
 from wireclient import Client, option
 
 MBOX = f"{ROOT}/backends/mbox/mbox"
@@ -130,9 +132,9 @@ class Dovecot:
         os.makedirs("run", exist_ok=True)
         put("dovecot/inbox", b"")
         with open("conf", "w") as file:
-            file.write(CONF.format(work=work))
+            file.write(configuration(CONF.format(work=work)))
         command = ["/usr/bin/doveadm", "-c", f"{work}/conf", "exec", "imap"]
-        env = {"PATH": os.environ["PATH"], "HOME": work, "USER": os.environ.get("USER", "nobody"), "TZ": "UTC"}
+        env = {"PATH": os.environ["PATH"], "HOME": work, "USER": os.environ.get("USER", "nobody"), "TZ": "UTC"} | kept("USER", "HOME", "TZ")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         assert self.process.stdin and self.process.stdout
         self.out, self.into = self.process.stdout, self.process.stdin

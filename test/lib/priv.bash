@@ -144,7 +144,7 @@ start_lda() {
 	local user
 	for user in alice bert; do
 		# the store is read-only, so that it fails
-		printf 'Subject: x\n\ny\n' | "${CALLER[@]}" "$ROOT/test/lib/hostile.py" /usr/lib/dovecot/dovecot-lda -c "$CONF" -d "$user" -e || true
+		printf 'Subject: x\n\ny\n' | "${CALLER[@]}" "$ROOT/test/lib/hostile.py" "$LIBEXEC/dovecot-lda" -c "$CONF" -d "$user" -e || true
 	done
 }
 start_doveadm() { "${CALLER[@]}" "$ROOT/test/lib/hostile.py" doveadm -c "$CONF" mailbox status -A messages INBOX; }

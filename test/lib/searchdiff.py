@@ -25,11 +25,12 @@ import tempfile
 from random import Random
 
 from base import ROOT
+from dovecot import kept, libexec
+from dovecotconf import configuration
 from imapclient import Session
 from wireclient import Client, encode
 
 FOLDER = os.path.join(ROOT, "backends", "sqlite")
-IMAP = "/usr/lib/dovecot/imap"
 sys.path.insert(0, FOLDER)
 
 import words  # noqa: E402
@@ -169,10 +170,12 @@ class Maildir:
         settings = {"mail_location": f"maildir:{work}/Maildir", "log_path": f"{work}/maildir.log", "stats_writer_socket_path": "",
                     "ssl": "no", "base_dir": work, "state_dir": work, "mail_home": f"{work}/Maildir"}  # fmt: skip
         with open(f"{work}/maildir.conf", "w", encoding="utf-8") as file:
-            file.write("".join(f"{name} = {value}\n" for name, value in settings.items()) + "namespace inbox {\n  inbox = yes\n}\n")
+            text = "".join(f"{name} = {value}\n" for name, value in settings.items())
+            file.write(configuration(text + "namespace inbox {\n  inbox = yes\n}\n"))
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if user else []
-        environment = [f"{name}={os.environ[name]}" for name in os.environ if name in ("PATH", "LD_PRELOAD")]
-        argv = [*become, "env", "-i", *environment, f"HOME={work}/Maildir", "USER=" + (user or "me"), IMAP, "-c", f"{work}/maildir.conf"]
+        variables = {name: os.environ[name] for name in os.environ if name in ("PATH", "LD_PRELOAD")} | kept("USER", "HOME", "LD_PRELOAD")
+        environment = [f"{name}={value}" for name, value in variables.items()]
+        argv = [*become, "env", "-i", *environment, f"HOME={work}/Maildir", "USER=" + (user or "me"), libexec("imap"), "-c", f"{work}/maildir.conf"]
         open(f"{work}/maildir.log", "wb").close()
         os.chmod(f"{work}/maildir.log", 0o666)
         self.session = Session(argv, f"{work}/maildir.err")

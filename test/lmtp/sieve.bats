@@ -5,11 +5,11 @@ load ../imap/filter
 
 setup() {
 	common_setup
-	if [ ! -e /usr/lib/dovecot/modules/lib90_sieve_plugin.so ]; then skip 'needs dovecot-sieve'; fi
+	if [ ! -e "$MODULES/lib90_sieve_plugin.so" ]; then skip 'needs dovecot-sieve'; fi
 	writable "$TMP/db" "$TMP/sieve"
 	mkdir "$TMP/modules"
 	# the launcher lies beside the plugin, where its link leads
-	ln -s /usr/lib/dovecot/modules/* "$ROOT/build/lib20_bridge_plugin.so" "$TMP/modules"
+	ln -s "$MODULES"/* "$ROOT/build/lib20_bridge_plugin.so" "$TMP/modules"
 	filtered --without none
 }
 
@@ -45,9 +45,9 @@ lda() {
 	chmod 644 "$TMP/message"
 	local as=(env -i "${UNDER[@]}" "PATH=$PATH" "USER=alice" "HOME=$TMP/dovecot/home/alice")
 	if [ "$(id -u)" -eq 0 ]; then
-		as+=(/usr/lib/dovecot/dovecot-lda -d alice)
+		as+=("$LIBEXEC/dovecot-lda" -d alice)
 	else
-		as+=(/usr/lib/dovecot/dovecot-lda)
+		as+=("$LIBEXEC/dovecot-lda")
 	fi
 	run "${as[@]}" -c "$TMP/dovecot/dovecot.conf" -p "$TMP/message" "$@"
 }
