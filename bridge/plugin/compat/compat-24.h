@@ -164,7 +164,7 @@ compat_list_add_subscribed(struct mailbox_list_iterate_context *ctx,
 static inline bool compat_is_lazy(struct mail_user *user ATTR_UNUSED)
 {
 	return module_dir_find(mail_storage_service_modules,
-			       "lib02_lazy_expunge_plugin") != NULL;
+			       "lazy_expunge") != NULL;
 }
 
 /* Who asks userdb. */
