@@ -72,6 +72,17 @@ static int open_or_take(const char *tmp, const char *path, int flags)
 	return fd >= 0 ? fd : open(path, flags);
 }
 
+/* Of this thread, as capabilities are: libc would do it in all, and end the process where
+ * another thread, of some other plugin, may not. */
+static int set_groups(const gid_t *groups, int count)
+{
+#ifdef SYS_setgroups32
+	return (int)syscall(SYS_setgroups32, count, groups);
+#else
+	return (int)syscall(SYS_setgroups, count, groups);
+#endif
+}
+
 static int open_with(const gid_t *groups, int count, const gid_t *own,
 		     int own_count, const char *tmp, const char *path,
 		     int flags)
@@ -80,11 +91,11 @@ static int open_with(const gid_t *groups, int count, const gid_t *own,
 
 	if (may_set_groups(true) < 0)
 		return -1;
-	if (setgroups((size_t)count, groups) == 0) {
+	if (set_groups(groups, count) == 0) {
 		fd = open_or_take(tmp, path, flags);
 		error = errno;
-		if (setgroups((size_t)own_count, own) < 0)
-			(void)setgroups(0, NULL);
+		if (set_groups(own, own_count) < 0)
+			(void)set_groups(NULL, 0);
 	} else {
 		error = EPERM;
 	}

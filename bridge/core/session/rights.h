@@ -14,7 +14,7 @@
  * (NULL = no such folder), its name is removed (tmpdir.h). groups NULL: with those
  * that the process has. Returns the descriptor, or -1 and errno; EPERM if the groups
  * cannot be changed. The process has its own groups again afterwards, or none of
- * them. No other thread may run. */
+ * them. Other threads keep theirs all the while. */
 int rights_open(const gid_t *groups, int count, const char *tmp, const char *path,
 		int flags);
 
