@@ -2,12 +2,16 @@
  *
  * Runs Dovecot's imap, logged in already, on a socket pair, sends it the commands
  * that come on stdin, and says for each what it cost. ENVIRONMENT is a file of
- * NAME=VALUE with a NUL after each, as doveconf -e gives it to a service.
+ * NAME=VALUE with a NUL after each, what the master gives to a service. It has
+ *
+ *	LOAD_IMAP	the program
+ *	LOAD_CONFIG	the configuration that imap gets open, as DOVECOT_CONFIG_FD (2.4;
+ *			2.3 has it in the environment)
  *
  *	-m	the address space that imap and what it starts may have (RLIMIT_AS),
  *		as Dovecot's vsz_limit
  *	-r	imap with this environment also stands behind a port of 127.0.0.1 while
- *		the session lasts; the session finds it in IMAPC_PORT. It takes any
+ *		the session lasts; the session gets it as imapc_port. It takes any
  *		LOGIN: whoever can connect reads the mail, so use made-up mail only
  *
  * stdin, a line for each:
@@ -49,7 +53,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define IMAP "/usr/lib/dovecot/imap"
 #define CHUNK_BYTES (1 << 20)
 #define TAIL_BYTES 4096		/* a tagged line is shorter */
 #define ENV_MAX 500
@@ -384,10 +387,10 @@ static void append(const char *args)
 
 /* --- processes ------------------------------------------------------------- */
 
-/* The variables of a file, with room for one more and the NULL. */
+/* The variables of a file, with room for two more and the NULL. */
 static char **read_environment(const char *path)
 {
-	char **env = calloc(ENV_MAX + 2, sizeof(*env)), *value = NULL;
+	char **env = calloc(ENV_MAX + 3, sizeof(*env)), *value = NULL;
 	FILE *file = fopen(path, "r");
 	size_t size = 0, count = 0;
 
@@ -404,15 +407,15 @@ static char **read_environment(const char *path)
 	return env;
 }
 
-static void __attribute__((noreturn)) exec_imap(int fd, char **env)
+static char *variable(char **env, const char *name)
 {
-	char imap[] = IMAP, *argv[] = { imap, NULL };
+	size_t len = strlen(name);
 
-	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
-		err(1, "dup2");
-	closefrom(STDERR_FILENO + 1);
-	(void)execve(IMAP, argv, env);
-	err(1, "%s", IMAP);
+	for (; *env != NULL; env++) {
+		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
+			return *env + len + 1;
+	}
+	return NULL;
 }
 
 static void add_variable(char **env, const char *name, const char *value)
@@ -421,6 +424,39 @@ static void add_variable(char **env, const char *name, const char *value)
 		env++;
 	if (asprintf(env, "%s=%s", name, value) < 0)
 		err(1, "memory");
+}
+
+static void add_config(char **env, const char *path)
+{
+	char number[16];
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	add_variable(env, "DOVECOT_CONFIG_FD", number);
+}
+
+/* port is of the imap behind this one, or 0. */
+static void __attribute__((noreturn))
+exec_imap(int fd, char **env, unsigned int port)
+{
+	char *imap = variable(env, "LOAD_IMAP"), option[] = "-o";
+	char setting[32], *argv[] = { imap, option, setting, NULL };
+	const char *config = variable(env, "LOAD_CONFIG");
+
+	if (imap == NULL)
+		errx(1, "no LOAD_IMAP in the environment");
+	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		err(1, "dup2");
+	closefrom(STDERR_FILENO + 1);
+	if (config != NULL)
+		add_config(env, config);
+	(void)snprintf(setting, sizeof(setting), "imapc_port=%u", port);
+	if (port == 0)
+		argv[1] = NULL;
+	(void)execve(imap, argv, env);
+	err(1, "%s", imap);
 }
 
 /* What imap-login does: a greeting, LOGIN, and imap takes over. */
@@ -439,7 +475,7 @@ static void __attribute__((noreturn)) serve_login(int fd, char **env)
 	line[len] = '\0';
 	line[strcspn(line, " ")] = '\0';
 	add_variable(env, "IMAPLOGINTAG", line);
-	exec_imap(fd, env);
+	exec_imap(fd, env, 0);
 }
 
 /* Serve until this process ends. Returns the port. */
@@ -474,7 +510,7 @@ static unsigned int start_remote(char **env)
 	err(1, "accept");
 }
 
-static void start_imap(char **env, rlim_t memory)
+static void start_imap(char **env, unsigned int port, rlim_t memory)
 {
 	struct rlimit limit = { memory, memory };
 	int fds[2];
@@ -488,7 +524,7 @@ static void start_imap(char **env, rlim_t memory)
 		if (memory != RLIM_INFINITY &&
 		    setrlimit(RLIMIT_AS, &limit) < 0)
 			err(1, "setrlimit");
-		exec_imap(fds[1], env);
+		exec_imap(fds[1], env, port);
 	}
 	(void)close(fds[1]);
 	imap_fd = fds[0];
@@ -497,7 +533,7 @@ static void start_imap(char **env, rlim_t memory)
 int main(int argc, char *argv[])
 {
 	rlim_t memory = RLIM_INFINITY;
-	char **env, *line = NULL, number[16];
+	char **env, *line = NULL;
 	struct usage before;
 	unsigned int port = 0;
 	size_t size = 0;
@@ -516,11 +552,8 @@ int main(int argc, char *argv[])
 	if (optind + 1 != argc)
 		errx(64, "usage: load [-m BYTES] [-r ENVIRONMENT] ENVIRONMENT");
 	env = read_environment(argv[optind]);
-	(void)snprintf(number, sizeof(number), "%u", port);
-	if (port != 0)
-		add_variable(env, "IMAPC_PORT", number);
 	usage_begin(&before);
-	start_imap(env, memory);
+	start_imap(env, port, memory);
 	usage_report(&before, 0, receive("* PREAUTH "));
 	while ((len = getline(&line, &size, stdin)) > 0) {
 		line[strcspn(line, "\n")] = '\0';

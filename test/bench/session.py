@@ -5,7 +5,13 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-DOVECONF = ["doveconf", "-m", "imap", "-f", "service=imap", "-p"]
+import base as _  # noqa: F401: it finds the next two
+from dovecot import dovecot_is, libexec
+from dovecotconf import configuration
+
+# What prints the environment, and what keeps the configuration
+DOVECONF_23 = ["-m", "imap", "-f", "service=imap", "-p", "-e", "/usr/bin/env", "-0"]
+DOVECONF_24 = ["-F", "/bin/sh", "-c", 'cat /proc/self/fd/$DOVECOT_CONFIG_FD >"$LOAD_CONFIG"; exec /usr/bin/env -u DOVECOT_CONFIG_FD -0']
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ def environment(folder: str, name: str, settings: dict[str, str]) -> str:
         "namespace/inbox/inbox": "yes",
     } | settings
     with open(f"{folder}/{name}.conf", "w", encoding="utf-8") as file:
-        for key, value in settings.items():
-            file.write(section(key.split("/"), value))
-    base = {"PATH": "/usr/bin:/bin", "USER": "bench", "HOME": folder}
-    command = [*DOVECONF, "-c", f"{folder}/{name}.conf", "-e", "/usr/bin/env", "-0"]
+        file.write(configuration("".join(section(key.split("/"), value) for key, value in settings.items())))
+    base = {"PATH": "/usr/bin:/bin", "USER": "bench", "HOME": folder, "LOAD_IMAP": libexec("imap")}
+    if dovecot_is("2.4"):
+        base["LOAD_CONFIG"] = f"{folder}/{name}.config"
+    command = ["doveconf", "-c", f"{folder}/{name}.conf", *(DOVECONF_24 if dovecot_is("2.4") else DOVECONF_23)]
     with open(f"{folder}/{name}", "wb") as file:
         subprocess.run(command, stdout=file, env=base, check=True)
     return f"{folder}/{name}"

@@ -167,7 +167,7 @@ saved_there() {
 	printf 'Date: Mon, 6 May 2024 07:10:09 +0000\nSubject: %s\n\nx\n' "$2" >"$TMP/m"
 	there doveadm save -m INBOX "$TMP/m"
 	assert_success
-	touch -d "$1" "$(grep -rl "Subject: $2" "$TMP/user/other")"
+	touch -d "$1" "$(grep -rl --exclude='dovecot.index*' "Subject: $2" "$TMP/user/other")"
 	rm -f "$TMP/user/other"/dovecot.index*
 }
 
