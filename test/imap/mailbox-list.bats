@@ -143,7 +143,7 @@ everything() {
 		a SELECT Sent
 	END
 	assert_equal "$(grep -c '" Sent$' <<<"$output")" 1
-	assert_line "a NO Mailbox doesn't exist: Sent"
+	assert_line "a $NO_SUCH_BOX Sent"
 }
 
 @test "doveadm force-resync of a missing mailbox believes the store" {

@@ -140,7 +140,7 @@ in_store() {
 	refute_line --partial ' Work'
 	assert_line --regexp '^\* STATUS Arbeit/2024 \(MESSAGES 2 UIDNEXT 3\)'
 	assert_shows b '1 one' '2 two'
-	assert_line --partial "a NO Mailbox doesn't exist: Entw"
+	assert_line --partial "a $NO_SUCH_BOX Entw"
 	assert_line --regexp '^a NO \[ALREADYEXISTS\]'
 	[ "$(grep -c '^a NO' <<<"$output")" -eq 4 ]
 }

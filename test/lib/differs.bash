@@ -6,3 +6,18 @@
 
 # fts_xapian warns of each database that it makes.
 XAPIAN_NEW='FTS Xapian: .* does not exist\. Creating it$'
+
+# refused NAME VALUE WANTED: a regexp of what is logged of a setting that cannot be used.
+# 2.4 knows settings by type: it says itself what it cannot read, and gives us the rest as
+# numbers.
+refused() {
+	if dovecot_is 2.4; then
+		printf '(Invalid %s=%s: |Invalid settings: %s: %s)' "$1" "$2" "$1" "$3"
+	else
+		printf '%s = %s: %s' "$@"
+	fi
+}
+
+# NO of a mailbox that is not there, with the code of RFC 5530 since 2.4
+NO_SUCH_BOX="NO Mailbox doesn't exist:"
+! dovecot_is 2.4 || NO_SUCH_BOX="NO [NONEXISTENT] Mailbox doesn't exist:"
