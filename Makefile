@@ -44,8 +44,10 @@ BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DOVECOT_INCLUDE ?= /usr/include/dovecot
 DOVECOT_CONFIG ?= $(firstword $(wildcard /usr/lib/dovecot/dovecot-config \
 	/usr/lib64/dovecot/dovecot-config /usr/lib/*/dovecot/dovecot-config))
-DOVECOT_MINOR := $(shell sed -n 's/^.define DOVECOT_VERSION_MINOR //p' \
-	$(DOVECOT_INCLUDE)/config.h 2>/dev/null)
+# the compiler reads config.h: Fedora's includes another
+DOVECOT_VERSION := $(filter "%",$(shell echo DOVECOT_VERSION | \
+	$(CC) -E -P -imacros $(DOVECOT_INCLUDE)/config.h - 2>/dev/null))
+DOVECOT_MINOR := $(word 2,$(subst ., ,$(DOVECOT_VERSION)))
 # dovecot NAME DEFAULT: what it calls dovecot_NAME.
 dovecot = $(or $(shell sed -n 's/^dovecot_$(1)=//p' $(DOVECOT_CONFIG) 2>/dev/null </dev/null),$(2))
 MODULEDIR ?= $(call dovecot,moduledir,/usr/lib/dovecot/modules)
@@ -108,7 +110,7 @@ TOOL_OBJ = $(call objects,tool/* tool/*/*)
 # which Dovecot the headers are of, if it is one that the plugin is for
 $(B)/dovecot: $(wildcard $(DOVECOT_INCLUDE)/config.h)
 	@mkdir -p $(@D)
-	@version=$$(sed -n 's/^#define DOVECOT_VERSION "\(.*\)"/\1/p' $(DOVECOT_INCLUDE)/config.h 2>/dev/null); \
+	@version=$(DOVECOT_VERSION); \
 	case $$version in \
 	2.3.1[6-9] | 2.3.1[6-9][.-]* | 2.3.2[0-9] | 2.3.2[0-9][.-]*) echo "$$version" >$@ ;; \
 	2.4.[1-5] | 2.4.[1-5][.-]*) echo "$$version" >$@ ;; \

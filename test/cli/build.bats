@@ -90,3 +90,12 @@ make_install() {
 	run -0 sed -n '1s/^dovebridge (\(.*\)) .*/\1/p' "$ROOT/debian/changelog"
 	assert_equal "dovebridge $output" "$("$DOVEBRIDGE" --version | sed 's/ (.*//')"
 }
+
+@test "the version is found in headers that are in another file for each machine, as Fedora's" {
+	headers 2.2.36
+	mv "$TMP/include/config.h" "$TMP/include/config-64.h"
+	echo '#include "config-64.h"' >"$TMP/include/config.h"
+	build "$TMP/build/plugin/bridge-plugin.o"
+	assert_failure
+	assert_regex "$stderr" "are of Dovecot 2\.2\.36; the plugin is for"
+}
