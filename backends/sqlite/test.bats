@@ -34,7 +34,7 @@ python() {
 		    return c
 		def sql(statement, *values):
 		    """As any other program would do it."""
-		    db = sqlite3.connect(FILE, 30, isolation_level=None)
+		    db = sqlite3.connect(FILE, timeout=30, isolation_level=None)
 		    try:
 		        return db.execute(statement, values).fetchall()
 		    finally:
@@ -1097,7 +1097,7 @@ old_index() {
 		import index, store
 		s = store.Store({"FILE": FILE, "--wait": "0"}, None)
 		s.connect()
-		other, steps, done = sqlite3.connect(FILE, 0, isolation_level=None), 0, 0
+		other, steps, done = sqlite3.connect(FILE, timeout=0, isolation_level=None), 0, 0
 		while index.Index(s).add_some():
 		    other.execute("UPDATE message SET flags = ?", (f"f{steps}",))  # at once, or it fails
 		    before, done = done, other.execute("SELECT count(*) FROM searched").fetchone()[0]
@@ -1402,7 +1402,7 @@ old_gone() {
 	python <<-'END'
 		c = client("--synchronous", "off")
 		okay(c, "CREATE big")
-		db = sqlite3.connect(FILE, 30)
+		db = sqlite3.connect(FILE, timeout=30)
 		db.executemany("INSERT INTO mail (id, mailbox, data) VALUES (?, 'big', 'x')", ((f"m{n}",) for n in range(3500)))
 		db.commit()
 		state = listing(c, "big").state
@@ -1761,7 +1761,7 @@ old_gone() {
 	BACKEND=("$sqlite" "$TMP/store/mail.db")
 	sql() {
 		/usr/bin/python3 -c 'import sqlite3, sys
-sqlite3.connect(sys.argv[1], 30, isolation_level=None).execute(sys.argv[2])' "$TMP/store/mail.db" "$1"
+sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None).execute(sys.argv[2])' "$TMP/store/mail.db" "$1"
 	}
 	export -f sql
 	imap <<-'END'
