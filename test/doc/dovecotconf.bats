@@ -70,9 +70,11 @@ translated() { run --separate-stderr "$ROOT/test/lib/dovecotconf.py"; }
 	assert_line '  mail_path = /x/%{owner_user}'
 }
 
-@test "an option that is more than one in 2.4 is as many, and a section is none" {
+@test "an option that is more than one in 2.4 is as many, in its sections" {
 	run -0 "$ROOT/test/lib/dovecotconf.py" --options plugin/bridge_timeout=4s mail_location=maildir:/m:INDEX=/i
 	assert_output $'bridge_timeout=4s\nmail_driver=maildir\nmail_index_path=/i\nmail_path=/m'
-	run -1 "$ROOT/test/lib/dovecotconf.py" --options 'plugin/quota=count:x'
-	assert_output --partial 'which no option can be'
+	run -0 "$ROOT/test/lib/dovecotconf.py" --options 'service/a/inet_listener/b/address=*' plugin/quota=count:x
+	assert_output $'service/a/inet_listener/b/listen=*\nquota/x/driver=count'
+	run -1 "$ROOT/test/lib/dovecotconf.py" --options plugin/no_such=x
+	assert_output --partial 'plugin/no_such = x: it is not in the tables'
 }

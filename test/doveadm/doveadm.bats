@@ -106,7 +106,7 @@ shown() {
 @test "doveadm index reads all messages once, and the cache answers from then on" {
 	conf '' </dev/null
 	mail a b c
-	doveadm index INBOX
+	fill_cache INBOX 'hdr.subject date.received'
 	assert_success
 	doveadm mailbox cache decision --all --fields 'hdr.subject date.received' INBOX
 	assert_success
@@ -118,7 +118,7 @@ shown() {
 @test "doveadm mailbox cache can be set, purged and removed" {
 	conf '' </dev/null
 	mail a b c
-	doveadm index INBOX
+	fill_cache INBOX 'hdr.subject date.received'
 	doveadm mailbox cache decision --fields hdr.subject --decision yes INBOX
 	assert_success
 	doveadm mailbox cache remove mailbox INBOX uid 2

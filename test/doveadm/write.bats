@@ -73,7 +73,9 @@ save() {
 	mkdir -p "$TMP/old/cur" "$TMP/old/new" "$TMP/old/tmp"
 	for n in 1 2 3; do message "m$n" >"$TMP/old/cur/170000000$n.M$n.host:2,S"; done
 	chmod -R a+rwX "$TMP/old"
-	doveadm import "maildir:$TMP/old:INDEX=MEMORY:CONTROL=$TMP/user/c" '' all
+	local from=("maildir:$TMP/old:INDEX=MEMORY:CONTROL=$TMP/user/c")
+	! dovecot_is 2.4 || from=(-p mail_index_path=MEMORY -p "mail_control_path=$TMP/user/c" "maildir:$TMP/old")
+	doveadm import "${from[@]}" '' all
 	assert_success
 	shown mailbox INBOX all
 	assert_output $'1 m1 \\Seen\n2 m2 \\Seen\n3 m3 \\Seen'

@@ -21,3 +21,15 @@ refused() {
 # NO of a mailbox that is not there, with the code of RFC 5530 since 2.4
 NO_SUCH_BOX="NO Mailbox doesn't exist:"
 ! dovecot_is 2.4 || NO_SUCH_BOX="NO [NONEXISTENT] Mailbox doesn't exist:"
+
+# fill_cache MAILBOX FIELDS: "doveadm index" does so in 2.3. In 2.4 it is for fts alone:
+# without, it says that all is up to date, of a maildir as well; a fetch fills the cache.
+fill_cache() {
+	doveadm index "$1"
+	assert_success
+	if dovecot_is 2.4; then
+		assert_regex "$stderr" 'Index is already up to date'
+		doveadm fetch "$2" mailbox "$1" all
+		assert_success
+	fi
+}

@@ -23,12 +23,12 @@ VERSION = "2.4.1"  # of the configuration's own words
 # Settings that both have, with one meaning. In these, % is a percent sign.
 SAME = frozenset(
     """
-    auth_mechanisms base_dir default_internal_group default_internal_user default_login_user
+    auth_cache_size auth_mechanisms base_dir default_internal_group default_internal_user default_login_user
     first_valid_gid first_valid_uid imap_fetch_failure imap_hibernate_timeout imapc_host imapc_password imapc_user
-    lda_mailbox_autocreate listen lmtp_save_to_detail_mailbox log_debug log_path log_timestamp
-    mail_access_groups mail_attachment_detection_options mail_debug mail_fsync mail_gid
+    lda_mailbox_autocreate listen lmtp_add_received_header lmtp_save_to_detail_mailbox log_debug log_path log_timestamp
+    mail_access_groups mail_always_cache_fields mail_attachment_detection_options mail_debug mail_fsync mail_gid
     mail_max_userip_connections mail_plugin_dir mail_prefetch_count mail_temp_dir mail_uid
-    mailbox_list_index mmap_disable protocols recipient_delimiter ssl state_dir
+    mailbox_list_index mmap_disable pop3_deleted_flag pop3_enable_last pop3_no_flag_updates protocols recipient_delimiter ssl state_dir
     stats_writer_socket_path
     """.split()
 )
@@ -246,6 +246,26 @@ def with_variables(name: str) -> Callable[[str, Section], None]:
     return lambda value, new: new.set(name, expanded(value))
 
 
+def restarts(value: str, new: Section) -> None:
+    new.set("restart_request_count", {"0": "unlimited"}.get(value, value))
+
+
+def uidl(value: str, new: Section) -> None:
+    if value != "%g":
+        raise Unknown("only %g is known")
+    new.set("pop3_uidl_format", "%{guid}")
+
+
+def dictionary(name: str) -> Callable[[str, Section], None]:
+    """A dict in a section of its own."""
+
+    def function(value: str, new: Section) -> None:
+        driver, _, path = value.partition(":")
+        new.section(name).section("dict", driver).set("path", path)
+
+    return function
+
+
 def group_by(value: str, new: Section) -> None:
     for name in value.split():
         new.section("group_by", name)
@@ -253,10 +273,13 @@ def group_by(value: str, new: Section) -> None:
 
 SETTINGS: dict[tuple[str, str], Callable[[str, Section], None]] = {
     ("", "disable_plaintext_auth"): negated("auth_allow_cleartext"),
+    ("", "mail_attribute_dict"): dictionary("mail_attribute"),
     ("", "mail_home"): with_variables("mail_home"),
+    ("", "pop3_uidl_format"): uidl,
     ("inet_listener", "address"): renamed("listen"),
     ("metric", "fields"): renamed("fields"),
     ("metric", "group_by"): group_by,
+    ("service", "service_count"): restarts,
     ("namespace", "prefix"): lambda value, new: new.set("prefix", expanded(value, PREFIXES)),
 }
 
@@ -320,8 +343,7 @@ def acl(left: Taken, new: Section) -> None:
         if option:
             new.set("acl_cache_ttl", re.fullmatch(r"cache_secs=(\d+)", option)[1] + "s")  # type: ignore[index]
     if value := left.pop("acl_shared_dict", ""):
-        driver, _, path = value.partition(":")
-        new.section("acl_sharing_map").section("dict", driver).set("path", path)
+        dictionary("acl_sharing_map")(value, new)
 
 
 def quota(left: Taken, new: Section) -> None:
@@ -432,19 +454,30 @@ def parsed(text: str) -> Section:
     return stack[0]
 
 
+def option(given: str) -> Section:
+    """It may be KIND/NAME/KIND/NAME/SETTING=VALUE, and plugin/SETTING=VALUE."""
+    key, _, value = given.partition("=")
+    *words, name = key.split("/")
+    whole = inner = Section()
+    while words:
+        length = 1 if words[0] == "plugin" else 2
+        inner = inner.section(*words[:length])
+        words = words[length:]
+    inner.set(name, value)
+    return whole
+
+
+def paths(section: Section, before: str = "") -> Iterable[str]:
+    for part in section.parts:
+        if isinstance(part, Section):
+            yield from paths(part, f"{before}{'/'.join(part.words)}/")
+        else:
+            yield f"{before}{part[0]}={part[1]}"
+
+
 def options(given: Iterable[str]) -> Iterable[str]:
-    """Within sections, a key is SECTION/NAME."""
-    for option in given:
-        key, _, value = option.partition("=")
-        *sections, name = key.split("/")
-        whole = inner = Section()
-        if sections:
-            inner = whole.section(*sections)
-        inner.set(name, value)
-        for part in Translation().whole(whole).parts[2:]:
-            if isinstance(part, Section):
-                raise Unknown(f"{option}: a section in 2.4, which no option can be")
-            yield f"{part[0]}={part[1]}"
+    for one in given:
+        yield from list(paths(Translation().whole(option(one))))[2:]
 
 
 # --- for programs -----------------------------------------------------------------
