@@ -26,7 +26,7 @@ HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-stron
 	$(call has,-fstack-clash-protection) $(call has,-fcf-protection)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) -std=gnu99 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDEN) \
-	-D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=.
+	-D_GNU_SOURCE -ffile-prefix-map='$(CURDIR)'=.
 ALL_LDFLAGS = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack
 PROGRAM_LDFLAGS = $(ALL_LDFLAGS) -pie
 LIBS_CORE = -lbsd -lmd -lutf8proc

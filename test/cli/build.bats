@@ -99,3 +99,11 @@ make_install() {
 	assert_failure
 	assert_regex "$stderr" "are of Dovecot 2\.2\.36; the plugin is for"
 }
+
+@test "it builds in a folder with a space in its name" {
+	mkdir "$TMP/a b"
+	cp -r "$ROOT/Makefile" "$ROOT/bridge" "$TMP/a b"
+	env -u MAKEFLAGS "${MAKE:-make}" -s -C "$TMP/a b" build/dovebridge-launch
+	run grep -c "$TMP" "$TMP/a b/build/dovebridge-launch"
+	assert_output 0
+}
