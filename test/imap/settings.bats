@@ -171,3 +171,13 @@ slow_to_end() {
 	run --separate-stderr "${as[@]}" doveadm -c "$(here "$TMP/conf")" fetch "${ALONE[@]}" hdr.subject mailbox Hello.INBOX all
 	assert_output --partial 'Hello from a shell script'
 }
+
+@test "the backend's HOME is the home folder of the user whom it runs as" {
+	writable "$TMP/out"
+	printf '#!/bin/sh\necho "$HOME" >"%s/out/home"\nexec "%s/backends/hello/hello"\n' "$TMP" "$ROOT" >"$TMP/tells"
+	chmod 755 "$TMP/tells"
+	run "$DOVEBRIDGE" imap --state "$TMP/state" -- "$TMP/tells" <<<$'a select inbox\r\nb logout\r'
+	assert_output --partial 'a OK'
+	if [ "$(id -u)" -eq 0 ]; then home=$(getent passwd nobody | cut -d: -f6); else home=$HOME; fi
+	assert_equal "$(cat "$TMP/out/home")" "$home"
+}

@@ -85,6 +85,7 @@ void conf_common(struct buf *conf, const char *state, const char *run)
 	char *plugin = tool_find(PLUGIN_NAME, MODULEDIR);
 	struct buf folder = { NULL, 0, 0 };
 
+	conf_check_line("the home folder", tool_home());
 	*strrchr(plugin, '/') = '\0';
 	buf_append_str(conf, conf_dialect()->plugins);
 	buf_append_str(conf,
@@ -100,10 +101,19 @@ void conf_common(struct buf *conf, const char *state, const char *run)
 	conf_value(conf, "base_dir", run);
 	conf_value(conf, "state_dir", run);
 	conf_value(conf, "mail_plugin_dir", plugin);
+	/* Dovecot 2.4 does not take it from the environment */
+	conf_value(conf, "mail_home", tool_home());
 	buf_printf(&folder, "%s/mail", state);
 	conf_dialect()->location(conf, folder.p);
 	buf_free(&folder);
 	free(plugin);
+}
+
+void conf_check_line(const char *what, const char *text)
+{
+	if (strpbrk(text, "\r\n") != NULL)
+		tool_fail(EX_USAGE, "%s cannot have a line end in it: it goes "
+			  "into a file of lines", what);
 }
 
 void conf_check_option(const char *arg)

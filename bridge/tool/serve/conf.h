@@ -54,6 +54,8 @@ void conf_raw_value(struct buf *conf, const char *key, const char *value);
 /* Append what every configuration has: run is Dovecot's base_dir. Exits if the
  * plugin cannot be found. */
 void conf_common(struct buf *conf, const char *state, const char *run);
+/* Exits if what is to be a line is more than one. */
+void conf_check_line(const char *what, const char *text);
 /* Exits unless the argument of an -o is SETTING=VALUE. */
 void conf_check_option(const char *arg);
 /* Whether it sets one of our settings. */

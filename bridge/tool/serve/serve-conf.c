@@ -10,20 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void check_line(const char *what, const char *text)
-{
-	if (strpbrk(text, "\r\n") != NULL)
-		tool_fail(EX_USAGE, "%s cannot have a line end in it: it goes "
-			  "into a file of lines", what);
-}
-
 void serve_conf_option(struct serve_conf *conf, const char *arg)
 {
 	const char *value;
 	char *key;
 
 	conf_check_option(arg);
-	check_line("-o", arg);
+	conf_check_line("-o", arg);
 	value = strchr(arg, '=') + 1;
 	key = mem_strndup(arg, (size_t)(value - arg) - 1);
 	if (conf_is_ours(arg))
@@ -38,7 +31,7 @@ void serve_conf_check(const struct serve_conf *conf)
 	size_t i;
 
 	for (i = 0; conf->backend[i] != NULL; i++)
-		check_line("the backend's arguments", conf->backend[i]);
+		conf_check_line("the backend's arguments", conf->backend[i]);
 }
 
 void serve_conf_check_user(void)
@@ -46,8 +39,7 @@ void serve_conf_check_user(void)
 	if (getpwuid(geteuid()) == NULL)
 		tool_fail(EX_NOUSER, "Dovecot runs only as a user with a name: "
 			  "the user id %ld has none", (long)geteuid());
-	check_line("the home folder", tool_home());
-	check_line("the working directory", tool_cwd());
+	conf_check_line("the working directory", tool_cwd());
 }
 
 static void write_file(const char *path, const struct buf *text)
@@ -146,7 +138,6 @@ char *serve_conf_write(const struct serve_conf *conf,
 	buf_printf(&path, "%s/dovecot.conf", dir);
 	buf_append_str(&out, conf_dialect()->first);
 	conf_common(&out, conf->state, run.p);
-	conf_value(&out, "mail_home", tool_home());
 	buf_printf(&settings, "%s/settings", dir);
 	conf_ours(&out, conf, settings.p);
 	buf_append_view(&out, view_of_buf(&conf->user));
