@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import faultimap
 from base import ROOT
+from dovecot import alone
 from faultcheck import DOVEBRIDGE, Failure, Imap, check
 from faultimap import Asked, Position, Stage, arm, check_store, check_view, digest, disarm
 from soak import become_nobody
@@ -168,7 +169,7 @@ def lmtp(stage: Services, command: str, uid: int) -> Deed:
 
 
 def doveadm(stage: Services, command: str, uid: int) -> Deed:
-    one = ["-u", USER] if os.geteuid() == 0 else []
+    one = ["-u", USER] if os.geteuid() == 0 else alone()
     mail = stage.view["INBOX"].mail
     query = ["mailbox", "INBOX", "uid", str(uid)]
     stage.serial += 1

@@ -603,10 +603,11 @@ busy() {
 }
 
 @test "a bridge_store_id that cannot be used is an error that says so" {
-	for id in '' 'a/b' '%%' "$(printf '%065d' 0)"; do
+	local ids=('a/b' '%%' "$(printf '%065d' 0)")
+	dovecot_is 2.4 || ids+=('')	# there it is none
+	for id in "${ids[@]}"; do
 		rm -f "$TMP/log"
 		imap -o "bridge_store_id=$id" <<<'a SELECT INBOX'
-		run grep -c 'bridge_store_id = .*letters, digits' "$TMP/log"
-		refute_output 0
+		run -0 grep -E "$(refused bridge_store_id '.*' '.*letters, digits')" "$TMP/log"
 	done
 }

@@ -34,7 +34,8 @@ half() {
 			esac
 		done
 	END
-	imap <<-'END'
+	# 2.4 would know all of what it saved
+	imap -o 'mail_never_cache_fields=imap.envelope imap.body imap.bodystructure mime.parts hdr.subject' <<-'END'
 		a SELECT INBOX
 		a append INBOX half
 		a NOOP

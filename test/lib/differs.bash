@@ -33,3 +33,8 @@ fill_cache() {
 		assert_success
 	fi
 }
+
+# What LMTP answers if Sieve has put a mail into one mailbox, and another one fails for now
+# in the end: Pigeonhole of 2.3 calls that delivered; with 2.4's the sender tries again.
+STORED_PARTLY=250
+! dovecot_is 2.4 || STORED_PARTLY=451

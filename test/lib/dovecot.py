@@ -29,6 +29,11 @@ def libexec(program: str) -> str:
     return os.path.join(said("pkglibexecdir"), program)
 
 
+def alone() -> list[str]:
+    """What doveadm wants where no -u is."""
+    return ["--no-userdb-lookup"] if dovecot_is("2.4") else []
+
+
 def kept(*names: str) -> dict[str, str]:
     """For an imap without a master, which forgets all other variables in 2.4."""
     return {"DOVECOT_PRESERVE_ENVS": " ".join(names)} if dovecot_is("2.4") else {}

@@ -190,14 +190,23 @@ assert_all() {
 	assert_all 'Work '
 }
 
-# Pigeonhole's rule: what is stored somewhere is delivered.
 @test "of two mailboxes that a script names, one that fails for now leaves the message in the other, once" {
 	server
 	box Work
 	sieve <<<'require ["fileinto", "copy"]; fileinto :copy "Work";'
 	faults '1 APPEND pass' '1 APPEND no UNAVAILABLE' 'APPEND pass'
-	delivered 250
+	delivered "$STORED_PARTLY"
 	assert_all 'Work '
+}
+
+@test "the same of a Maildir" {
+	local other=$TMP/dovecot/home/alice/Maildir
+	server "mail_location = maildir:$other" 'lda_mailbox_autocreate = yes'
+	sieve <<<'require ["fileinto", "copy"]; fileinto :copy "Work";'
+	delivered 250
+	chmod 500 "$other/new"
+	delivered "$STORED_PARTLY"
+	assert_equal "$(find "$other/new" -type f | wc -l) $(find "$other/.Work/new" -type f | wc -l)" '1 2'
 }
 
 @test "over quota is said to the sender, and nothing is stored" {
