@@ -4,6 +4,8 @@
 # shellcheck disable=SC2154
 load clients
 
+AGAIN_MAX=4
+
 # fetch_mail IMAP|POP3 DELETE: getmail into ~/Mail.
 fetch_mail() {
 	local port=IMAP_PORT
@@ -39,12 +41,13 @@ fetch_mail() {
 	rm -rf "$TMP/before"
 	cp -a "$HOME" "$TMP/before"
 	client "${as[@]}" getmail --rcfile getmailrc
-	# on a busy machine getmail now and then waits for ever amid a mailbox, and did so with
-	# Dovecot's own maildir (2 of 30 runs); what it has got is not known to it then
-	if [ "$status" -eq 124 ] && [ "$(sql "SELECT $SUBJECT FROM mail")" = "$before" ] && [ -z "${AGAIN-}" ]; then
+	# where a child of getmail's ends before its parent goes on, getmail 6.18 waits for ever
+	# and 6.19 fails, before Dovecot's own maildir, too; what it has got is not known to it then
+	if [[ $status = 124 || $output$stderr = *"no attribute 'childpid'"* ]] &&
+		[ "$(sql "SELECT $SUBJECT FROM mail")" = "$before" ] && [ "${AGAIN-0}" -lt "$AGAIN_MAX" ]; then
 		rm -rf "$HOME"
 		mv "$TMP/before" "$HOME"
-		AGAIN=1 fetch_mail "$@"
+		AGAIN=$((${AGAIN-0} + 1)) fetch_mail "$@"
 		return
 	fi
 	if [ "$status" -ne 0 ] || [ -n "$stderr" ]; then fail "$output$stderr"; fi
