@@ -380,6 +380,12 @@ deb:				## build the Debian packages into build/deb/
 	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc
 	rm -rf $(DEB)
 
+RELEASES ?= bookworm trixie
+
+check-deb:			## build, install, upgrade and purge the packages in chroots, as root; RELEASES=trixie
+	@$(DEPS) chroot
+	$(RUN_TESTS) $(RELEASES:%=test/deb/%)
+
 # --- the rest ----------------------------------------------------------------
 dist:				## a tarball of the last commit, the same bytes each time
 	@mkdir -p $(B)
@@ -396,6 +402,6 @@ help:				## this list
 .PHONY: all tool always bench bench-programs deps demo unit check check-other check-unit \
 	check-bats check-asan check-asan-plugin check-valgrind check-valgrind-plugin differ \
 	faults fuzz fuzz-programs kills races soak lint install install-tool install-plugin \
-	uninstall dist clean help deb
+	uninstall deb check-deb dist clean help
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

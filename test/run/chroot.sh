@@ -1,44 +1,29 @@
 #!/bin/sh
-# chroot.sh [WHO]...: the demo and all tests on a bare Debian 12.
+# chroot.sh [WHO]...: the demo and all tests on a bare Debian.
 #
-# Makes a minimal system with mmdebstrap in a temporary folder, for each WHO a fresh
-# one, with a clone of this tree under a home of mode 0700, and runs there
+# Makes a minimal system in a temporary folder, for each WHO a fresh one, with a clone
+# of this tree under a home of mode 0700, and runs there
 #
 #	ci	.ci/run, as root; nothing is installed but git
 #	root	make demo and make check, as root
 #	user	the same as a user who asks root to run the lines that make prints
 #	sudo	the same as a user who has sudo
 #
-# Without WHO all of them. What is not committed yet goes along. Needs root,
-# mmdebstrap, and apt sources for bookworm on this machine, which are used. Mounts
-# live in a namespace of their own and end with it. The last line says what failed.
+# Without WHO all of them. RELEASE=trixie is Debian 13; without it, 12. What is not
+# committed yet goes along. Needs root, mmdebstrap and a mirror (test/lib/chroot.sh).
+# The last line says what failed.
 set -eu
 
-RELEASE=bookworm
+RELEASE=${RELEASE:-bookworm}
 tree=$(cd "$(dirname "$0")/../.." && pwd)
-
-# sources: this machine's, those of the release alone.
-sources() {
-	# shellcheck disable=SC2016	# variables of apt's
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		awk -v release="$RELEASE" '
-			($2 == release || index($2, release "-") == 1) && $3 == "main" {
-				print "deb " $1 " " $2 " " $3
-			}' | sort -u
-}
-
-make_base() {
-	sources >"$work/sources"
-	[ -s "$work/sources" ] || { echo "chroot.sh: no apt source for $RELEASE" >&2; exit 1; }
-	mmdebstrap --quiet --mode=root --variant=minbase --include=git,ca-certificates \
-		"$RELEASE" "$work/base.tar" "$work/sources"
-}
+CHROOTS=${CHROOTS:-$tree/build/chroot}
+# shellcheck source=test/lib/chroot.sh
+. "$tree/test/lib/chroot.sh"
 
 # unpack ROOT: a fresh system with a user who owns a clone, and a clone for root.
 unpack() {
-	mkdir -m 755 "$1"
-	tar -x -f "$work/base.tar" -C "$1"
-	cp /etc/resolv.conf "$1/etc/resolv.conf"
+	chroot_unpack "$RELEASE" "$1"
+	chroot_install "$1" git
 	inside "$1" useradd --create-home --shell /bin/bash alice
 	for home in "$1/root" "$1/home/alice"; do
 		git clone -q --no-hardlinks "$tree" "$home/dovebridge"
@@ -48,31 +33,6 @@ unpack() {
 		chmod 700 "$home"
 	done
 	inside "$1" chown -R alice:alice /home/alice
-}
-
-# inside ROOT COMMAND...: run it there, as root, with nothing of our environment.
-inside() {
-	# shellcheck disable=SC2016	# for the shell in the namespace
-	unshare --mount --pid --fork --kill-child sh -euc '
-		root=$1
-		shift
-		# a mount itself, so that the tests can have namespaces of their own
-		mount --bind "$root" "$root"
-		mount -t proc proc "$root/proc"
-		mount -t sysfs -o ro sysfs "$root/sys"
-		mount -t tmpfs tmpfs "$root/dev/shm"
-		mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
-		exec env -i HOME=/root LOGNAME=root USER=root SHELL=/bin/sh \
-			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-			chroot "$root" "$@"' sh "$@"
-}
-
-# install ROOT PACKAGE...
-install() {
-	root=$1
-	shift
-	inside "$root" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq -y install --no-install-recommends "$@" >/dev/null' sh "$@"
 }
 
 as_root() { inside "$1" sh -c "cd /root/dovebridge && $2" </dev/null; }
@@ -92,19 +52,19 @@ as_asked() {
 in_ci() { as_root "$1" 'CI=true .ci/run'; }
 
 in_root() {
-	install "$1" make
+	chroot_install "$1" make
 	as_root "$1" 'make demo'
 	as_root "$1" 'make check'
 }
 
 in_user() {
-	install "$1" make
+	chroot_install "$1" make
 	as_asked "$1" demo
 	as_asked "$1" check
 }
 
 in_sudo() {
-	install "$1" make sudo
+	chroot_install "$1" make sudo
 	echo 'alice ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/alice"
 	as_alice "$1" 'make demo'
 	as_alice "$1" 'make check'
@@ -125,7 +85,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 chmod 755 "$work"
 
-make_base
 failed=''
 for who; do
 	printf '\n=== %s\n' "$who"
