@@ -105,7 +105,8 @@ setting_parse(const char *text, enum setting_type type, void *value_r,
 		return 0;
 	default:
 		*(const char **)value_r = text;
-		return 0;
+		*error_r = "a value is needed";
+		return *text != '\0' ? 0 : -1;
 	}
 }
 
