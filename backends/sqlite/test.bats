@@ -901,8 +901,9 @@ python() {
 
 # fold_all: each letter by its number, and what Dovecot makes of it when it compares.
 fold_all() {
-	local LIBDOVECOT LIBDOVECOT_INCLUDE
-	. /usr/lib/dovecot/dovecot-config
+	local LIBDOVECOT LIBDOVECOT_INCLUDE dovecot_pkglibdir
+	# shellcheck source=/dev/null
+	. "$DOVECOT_CONFIG"
 	cat >"$TMP/fold.c" <<-'END'
 		#include <lib.h>
 		#include <buffer.h>
@@ -929,7 +930,7 @@ fold_all() {
 	END
 	# shellcheck disable=SC2086	# words
 	gcc -w -DHAVE_CONFIG_H $LIBDOVECOT_INCLUDE -o "$TMP/fold" "$TMP/fold.c" $LIBDOVECOT \
-		-Wl,-rpath,/usr/lib/dovecot && "$TMP/fold"
+		"-Wl,-rpath,$dovecot_pkglibdir" && "$TMP/fold"
 }
 
 @test "sqlite makes of each letter what Dovecot makes of it, or knows that Dovecots differ" {

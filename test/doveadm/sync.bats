@@ -54,11 +54,11 @@ contents() {
 # What dsync says, between maildir and mdbox as well, when it renamed and deleted
 # mailboxes, and when the INBOX of both sides got one GUID: to be run again. Whether 2.4
 # says so is decided by chance, of mdbox and maildir, too.
-DESYNC='Warning: Mailbox changes caused a desync. You may want to run dsync again'
+DESYNC='Mailbox changes caused a desync. You may want to run dsync again'
 
 # sync [OPTION...]
 sync() {
-	for _ in 1 2 3; do
+	for _ in 1 2; do
 		doveadm sync "$@" "maildir:$TMP/user/other"
 		if [ "$status" -ne 2 ] || ! grep -qF "$DESYNC" <<<"$stderr"; then break; fi
 	done

@@ -21,8 +21,8 @@ ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 DOVEBRIDGE=$ROOT/build/dovebridge
 if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$(id -u); fi
 DOVECOT=$(/usr/sbin/dovecot --version)
-# lib/dovecot.py looks there, too
-said() { sed -n "s/^dovecot_$1=//p" /usr/lib*/dovecot/dovecot-config; }
+DOVECOT_CONFIG=$(printf '%s' /usr/lib*/dovecot/dovecot-config)	# lib/dovecot.py looks there, too
+said() { sed -n "s/^dovecot_$1=//p" "$DOVECOT_CONFIG"; }
 # shellcheck disable=SC2034	# for the tests
 LIBEXEC=$(said pkglibexecdir) MODULES=$(said moduledir) ALONE=()
 unset -f said

@@ -18,11 +18,11 @@
 
 #define WORDS_MAX 64
 
+/* Wherever Dovecot is installed. */
 static const char *const programs[] = {
-	"/usr/lib/dovecot/imap", "/usr/lib/dovecot/pop3",
-	"/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/indexer-worker",
-	"/usr/lib/dovecot/doveadm-server", "/usr/lib/dovecot/dovecot-lda",
-	"/usr/bin/doveadm", "/bin/doveadm",
+	"/dovecot/imap", "/dovecot/pop3", "/dovecot/lmtp",
+	"/dovecot/indexer-worker", "/dovecot/doveadm-server",
+	"/dovecot/dovecot-lda", "/bin/doveadm",
 };
 static const char *const names[] = {
 	"UNDER_PRELOAD", "UNDER_WRAPPER", "UNDER_PLANT", "ASAN_OPTIONS", "UBSAN_OPTIONS",
@@ -57,10 +57,11 @@ static void __attribute__((constructor)) remember(void)
 
 static int is_program(const char *path)
 {
-	size_t i;
+	size_t i, len = strlen(path), end;
 
 	for (i = 0; i < COUNT(programs); i++) {
-		if (strcmp(path, programs[i]) == 0)
+		end = strlen(programs[i]);
+		if (len >= end && strcmp(path + len - end, programs[i]) == 0)
 			return 1;
 	}
 	return 0;
