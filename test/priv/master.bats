@@ -270,7 +270,9 @@ thief() {
 
 # assert_refused OPTION...: doveadm -A does not show the file.
 assert_refused() {
-	run doveadm -c "$CONF" "$@" -o "plugin/bridge_command=$FILE_TMP/thief/backend" fetch -A text mailbox Theirs all
+	local SET
+	set_options "plugin/bridge_command=$FILE_TMP/thief/backend"
+	run doveadm -c "$CONF" "$@" "${SET[@]}" fetch -A text mailbox Theirs all
 	assert_failure
 	assert_output --partial 'Permission denied'
 	refute_output --partial "root's own"
