@@ -2,8 +2,9 @@
 # chroot.sh [WHO]...: the demo and all tests on a bare Debian.
 #
 # Makes a minimal system in a temporary folder, for each WHO a fresh one, with a clone
-# of this tree under a home of mode 0700, and runs there
+# of this tree under a home of mode 0700, in a folder with a space in its name, and runs there
 #
+#	demo	make demo, as root
 #	ci	.ci/run, as root; nothing is installed but git
 #	root	make demo and make check, as root
 #	user	the same as a user who asks root to run the lines that make prints
@@ -15,6 +16,7 @@
 set -eu
 
 RELEASE=${RELEASE:-bookworm}
+CLONE='dove bridge'
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 CHROOTS=${CHROOTS:-$tree/build/chroot}
 # shellcheck source=test/lib/chroot.sh
@@ -26,17 +28,17 @@ unpack() {
 	chroot_install "$1" git
 	inside "$1" useradd --create-home --shell /bin/bash alice
 	for home in "$1/root" "$1/home/alice"; do
-		git clone -q --no-hardlinks "$tree" "$home/dovebridge"
+		git clone -q --no-hardlinks "$tree" "$home/$CLONE"
 		(cd "$tree" && git ls-files -co --exclude-standard -z |
 			tar -c --null --ignore-failed-read -T - 2>/dev/null) |
-			tar -x -C "$home/dovebridge"
+			tar -x -C "$home/$CLONE"
 		chmod 700 "$home"
 	done
 	inside "$1" chown -R alice:alice /home/alice
 }
 
-as_root() { inside "$1" sh -c "cd /root/dovebridge && $2" </dev/null; }
-as_alice() { inside "$1" runuser -l alice -c "cd dovebridge && $2" </dev/null; }
+as_root() { inside "$1" sh -c "cd '/root/$CLONE' && $2" </dev/null; }
+as_alice() { inside "$1" runuser -l alice -c "cd '$CLONE' && $2" </dev/null; }
 
 # as_asked ROOT TARGET: make TARGET as alice; if it prints a line for root, root
 # runs that, and she tries again.
@@ -47,6 +49,11 @@ as_asked() {
 	[ -n "$line" ] || return 1
 	inside "$1" sh -c "$(echo "$line" | sed 's/ install / install -y /')"
 	as_alice "$1" "make $2"
+}
+
+in_demo() {
+	chroot_install "$1" make
+	as_root "$1" 'make demo'
 }
 
 in_ci() { as_root "$1" 'CI=true .ci/run'; }
@@ -78,7 +85,7 @@ clean() {
 }
 
 [ "$(id -u)" -eq 0 ] || { echo 'chroot.sh: only root can make a chroot' >&2; exit 77; }
-[ $# -gt 0 ] || set -- ci root user sudo
+[ $# -gt 0 ] || set -- demo ci root user sudo
 work=$(mktemp -d "${TMPDIR:-/tmp}/dovebridge-chroot.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT
