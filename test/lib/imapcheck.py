@@ -197,9 +197,11 @@ def read_file(path: str) -> bytes | None:
 # --- mbsync ----------------------------------------------------------------------
 #
 # Some things are mbsync's own: it adds an X-TUID field to each message and leaves out
-# the CR of each line end. 1.4 leaves out every CR, and takes no message whose header does
-# not end in an empty line; 1.5 ends its last line. It must take all others.
+# the CR of each line end. 1.4 leaves out every CR, takes no message whose header does not
+# end in an empty line (1.5 ends its last line), and names folders as IMAP spells them.
+# It must take all others.
 
+MBSYNC_OLD = "isync 1.4"
 MBSYNCRC = """
 IMAPStore far
 Tunnel "{tunnel}"
@@ -233,7 +235,7 @@ def synced(folder: str) -> dict[int, bytes | None]:
 
 def as_mbsync_stores(data: bytes, version: str) -> bytes | None:
     whole = re.search(rb"(\A|\n)\r\n", data)
-    if version.startswith("isync 1.4"):
+    if version.startswith(MBSYNC_OLD):
         return data.replace(b"\r", b"") if whole else None
     return data.replace(b"\r\n", b"\n") + (b"" if whole or data.endswith(b"\n") else b"\n")
 
@@ -248,7 +250,8 @@ def by_mbsync(store: Store, work: str, argv: Sequence[str]) -> None:
     equal("mbsync: exit status", 0, done.returncode)
     version = subprocess.run(["mbsync", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     for box, messages in store.items():
-        got = synced(f"{work}/near/{os.fsdecode(mailbox_to_wire(box))}")
+        folder = mailbox_to_wire(box) if version.startswith(MBSYNC_OLD) else box
+        got = synced(f"{work}/near/{os.fsdecode(folder)}")
         for uid, (name, data) in enumerate(messages, 1):
             expected, came = as_mbsync_stores(data, version), got.get(uid)
             if expected is None:
