@@ -377,7 +377,8 @@ deb:				## build the Debian packages into build/deb/
 	rm -rf $(B)/deb
 	mkdir -p $(DEB)
 	tar -c --exclude=./$(B) --exclude-vcs --exclude=__pycache__ . | tar -x -C $(DEB)
-	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL "DEB_BUILD_OPTIONS=noautodbgsym $$DEB_BUILD_OPTIONS" \
+		dpkg-buildpackage -us -uc
 	rm -rf $(DEB)
 
 RELEASES ?= bookworm trixie
