@@ -980,7 +980,8 @@ fold_all() {
 @test "sqlite leaves a body in UTF-16 or UTF-32 to Dovecot, which reads on anywhere where it is broken" {
 	local charset n=0
 	for charset in utf-16 UTF-16LE utf32 ucs-2; do
-		printf 'Subject: %s\nContent-Type: text/plain; charset=%s\n\nx\n' one "$charset" >"$TMP/$((n += 1))"
+		n=$((n + 1))
+		printf 'Subject: %s\nContent-Type: text/plain; charset=%s\n\nx\n' one "$charset" >"$TMP/$n"
 	done
 	ask "APPEND INBOX $TMP/1" "APPEND INBOX $TMP/2" "APPEND INBOX $TMP/3" "APPEND INBOX $TMP/4" \
 		'SEARCH INBOX body absent' 'SEARCH INBOX subject absent'
