@@ -13,26 +13,34 @@
 # Tests run as root and as an ordinary user alike. As root dovebridge becomes
 # nobody, so what a backend must read has to be readable to all: $TMP is. "${UNDER[@]}" are variables that test/run/under needs; for env -i.
 
+# shellcheck disable=SC2034	# some variables are for the tests
+
 bats_require_minimum_version 1.5.0
+# their load.bash runs dirname for each file of theirs, in each test
+# shellcheck disable=SC2317	# they call it
+dirname() { printf '%s' "${1%/*}"; }
 bats_load_library bats-support
 bats_load_library bats-assert
+unset -f dirname
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 DOVEBRIDGE=$ROOT/build/dovebridge
-if [ "$(id -u)" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$(id -u); fi
+if [ "$EUID" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$EUID; fi
 DOVECOT=$(/usr/sbin/dovecot --version)
-DOVECOT_CONFIG=$(printf '%s' /usr/lib*/dovecot/dovecot-config)	# lib/dovecot.py looks there, too
-said() { sed -n "s/^dovecot_$1=//p" "$DOVECOT_CONFIG"; }
-# shellcheck disable=SC2034	# for the tests
-LIBEXEC=$(said pkglibexecdir) MODULES=$(said moduledir) ALONE=()
-unset -f said
+LIBEXEC='' MODULES='' ALONE=()
+while IFS='=' read -r name value; do
+	case $name in
+	dovecot_pkglibexecdir) LIBEXEC=$value ;;
+	dovecot_moduledir) MODULES=$value ;;
+	esac
+done <"$(echo /usr/lib*/dovecot/dovecot-config)"	# lib/dovecot.py looks there, too
 [[ $DOVECOT != 2.4* ]] || ALONE=(--no-userdb-lookup)
 export ROOT DOVEBRIDGE AS DOVECOT LIBEXEC PYTHONDONTWRITEBYTECODE=1
 UNDER=()
 for name in LD_PRELOAD UNDER_PRELOAD UNDER_WRAPPER UNDER_PLANT ASAN_OPTIONS UBSAN_OPTIONS; do
 	[ -z "${!name-}" ] || UNDER+=("$name=${!name}")
 done
-unset name
+unset name value
 
 # dovecot_is START: it is a 2.3, or 2.4, or 2.4.1. What differs stands in differs.bash.
 dovecot_is() { [[ ${DOVECOT%% *}. == "$1".* ]]; }
