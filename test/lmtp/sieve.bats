@@ -205,7 +205,9 @@ assert_all() {
 	sieve <<<'require ["fileinto", "copy"]; fileinto :copy "Work";'
 	delivered 250
 	chmod 500 "$other/new"
-	delivered "$STORED_PARTLY"
+	deliver
+	chmod 700 "$other/new"
+	assert_output --regexp "^alice $STORED_PARTLY "
 	assert_equal "$(find "$other/new" -type f | wc -l) $(find "$other/.Work/new" -type f | wc -l)" '1 2'
 }
 
