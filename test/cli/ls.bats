@@ -88,9 +88,9 @@ load ../lib/common
 }
 
 @test "ls and cat find a mailbox whose name is typed in another normal form than the store's" {
-	mkdir -p "$TMP/mail/INBOX" "$TMP/mail/"$'cafe\u0301' "$TMP/mail/"$'\u00fc'
-	printf 'Subject: x\n\n' | tee "$TMP/mail/"$'cafe\u0301/1.eml' >"$TMP/mail/"$'\u00fc/1.eml'
-	for name in $'cafe\u0301' $'caf\u00e9' $'u\u0308' $'\u00fc'; do
+	mkdir -p "$TMP/mail/INBOX" "$TMP/mail/"$'cafe\314\201' "$TMP/mail/"$'\303\274'
+	printf 'Subject: x\n\n' | tee "$TMP/mail/"$'cafe\314\201/1.eml' >"$TMP/mail/"$'\303\274/1.eml'
+	for name in $'cafe\314\201' $'caf\303\251' $'u\314\210' $'\303\274'; do
 		run -0 --separate-stderr "$DOVEBRIDGE" ls "$name" -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail"
 		assert_output --partial 1.eml
 		run -0 --separate-stderr "$DOVEBRIDGE" cat "$name" 1.eml -- "$ROOT/backends/eml-dir/eml-dir" "$TMP/mail"
