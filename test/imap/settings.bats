@@ -181,3 +181,9 @@ slow_to_end() {
 	if [ "$(id -u)" -eq 0 ]; then home=$(getent passwd nobody | cut -d: -f6); else home=$HOME; fi
 	assert_equal "$(cat "$TMP/out/home")" "$home"
 }
+
+@test "a misspelt setting of Dovecot stops the session with its name" {
+	session mail_lcation=x
+	assert_output --partial 'mail_lcation'
+	refute_output --partial 'a OK'
+}

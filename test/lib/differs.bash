@@ -12,7 +12,7 @@ XAPIAN_NEW='FTS Xapian: .* does not exist\. Creating it$'
 # numbers.
 refused() {
 	if dovecot_is 2.4; then
-		printf '(Invalid %s=%s: |Invalid settings: %s: %s)' "$1" "$2" "$1" "$3"
+		printf '(Invalid %s=%s: |Invalid settings: %s = .*: %s)' "$1" "$2" "$1" "$3"
 	else
 		printf '%s = %s: %s' "$@"
 	fi

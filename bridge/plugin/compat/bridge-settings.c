@@ -41,9 +41,9 @@ static const struct {
 static const struct bridge_setting_problem no_problem;
 
 static struct bridge_setting_problem
-problem_make(const char *name, const char *wanted)
+problem_make(const char *name, const char *value, const char *wanted)
 {
-	const struct bridge_setting_problem problem = { name, wanted };
+	const struct bridge_setting_problem problem = { name, value, wanted };
 
 	return problem;
 }
@@ -59,10 +59,12 @@ bridge_settings_check_numbers(const struct bridge_setting_values *values)
 		max = numbers[i].max;
 		if (number >= numbers[i].min && number <= max)
 			continue;
-		return problem_make(numbers[i].name,
-			max == BRIDGE_TIME_MAX_MSECS ?
-			t_strdup_printf("a time from %u ms to 24 hours is "
-				"needed", numbers[i].min) :
+		if (max == BRIDGE_TIME_MAX_MSECS)
+			return problem_make(numbers[i].name,
+				t_strdup_printf("%u ms", number),
+				t_strdup_printf("a time from %u ms to 24 hours "
+					"is needed", numbers[i].min));
+		return problem_make(numbers[i].name, dec2str(number),
 			t_strdup_printf("a number from %u to %u is needed",
 				numbers[i].min, max));
 	}
@@ -83,7 +85,7 @@ take_store(const struct bridge_setting_values *values, pool_t pool,
 	if (len == 0)
 		return no_problem;
 	if (len > BRIDGE_STORE_ID_MAX || strspn(id, allowed) != len)
-		return problem_make("bridge_store_id", t_strdup_printf(
+		return problem_make("bridge_store_id", id, t_strdup_printf(
 			"1 to %d letters, digits, and .-_ are needed",
 			BRIDGE_STORE_ID_MAX));
 	set->store_dir = p_strdup_printf(pool, "/store=%s", id);
@@ -99,7 +101,7 @@ take_path(const char *name, const char *value, pool_t pool,
 		return no_problem;
 	}
 	if (*value != '/')
-		return problem_make(name, "an absolute path is needed");
+		return problem_make(name, value, "an absolute path is needed");
 	*path_r = p_strdup(pool, value);
 	return no_problem;
 }
@@ -113,11 +115,13 @@ take_command(const struct bridge_setting_values *values,
 
 	if (words_split(values->bridge_command, &set->argv, error,
 			sizeof(error)) < 0)
-		return problem_make(name, t_strdup(error));
+		return problem_make(name, values->bridge_command,
+				    t_strdup(error));
 	if (set->argv[0][0] != '/' && strchr(set->argv[0], '/') != NULL) {
 		bridge_settings_free(set);
-		return problem_make(name, "the program must be an absolute "
-				    "path or a name to be found in PATH");
+		return problem_make(name, values->bridge_command,
+				    "the program must be an absolute path or "
+				    "a name to be found in PATH");
 	}
 	return no_problem;
 }

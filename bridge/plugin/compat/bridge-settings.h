@@ -46,6 +46,7 @@ extern const struct bridge_setting_values bridge_setting_defaults;
 /* Of what is wrong: a setting, and why. */
 struct bridge_setting_problem {
 	const char *name;		/* NULL = nothing is wrong */
+	const char *value;		/* what it is, as a text */
 	const char *wanted;		/* "a number from 0 to 10000 is needed" */
 };
 

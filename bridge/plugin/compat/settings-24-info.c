@@ -32,7 +32,8 @@ bridge_settings_check(void *set, pool_t pool ATTR_UNUSED, const char **error_r)
 
 	if (problem.name == NULL)
 		return TRUE;
-	*error_r = t_strdup_printf("%s: %s", problem.name, problem.wanted);
+	*error_r = t_strdup_printf("%s = %s: %s", problem.name, problem.value,
+				   problem.wanted);
 	return FALSE;
 }
 

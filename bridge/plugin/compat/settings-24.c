@@ -20,38 +20,10 @@
 
 #define SETTINGS_FILE_ENV "DOVEBRIDGE_SETTINGS"
 
-static const struct {
-	const char *name;
-	enum setting_type type;
-	size_t offset;
-} settings[] = {
-#define SETTING(type, name) \
-	{ #name, TYPE_##type, offsetof(struct bridge_setting_values, name) },
-#define TYPE_STR SET_STR
-#define TYPE_TIME_MSECS SET_TIME_MSECS
-#define TYPE_UINT SET_UINT
+static const char *const setting_names[] = {
+#define SETTING(type, name) #name,
 	BRIDGE_SETTINGS(SETTING)
 };
-
-/* What is set, for a text. */
-static const char *
-setting_text(const struct bridge_setting_values *values, const char *name)
-{
-	const void *value;
-	unsigned int i;
-
-	for (i = 0; strcmp(settings[i].name, name) != 0; i++)
-		;
-	value = CONST_PTR_OFFSET(values, settings[i].offset);
-	switch (settings[i].type) {
-	case SET_TIME_MSECS:
-		return t_strdup_printf("%u ms", *(const unsigned int *)value);
-	case SET_UINT:
-		return dec2str(*(const unsigned int *)value);
-	default:
-		return *(const char *const *)value;
-	}
-}
 
 /* Of an event, which says whose and where. An admin may write them in a section
    "bridge { command = ... }", too. */
@@ -72,11 +44,9 @@ event_settings_read(struct event *parent, struct mail_namespace *ns,
 		return -1;
 	problem = bridge_settings_take(values, ns, set_r);
 	if (problem.name != NULL)
-		*error_r = *values->bridge_command == '\0' ?
-			BRIDGE_COMMAND_MISSING :
+		*error_r = *problem.value == '\0' ? BRIDGE_COMMAND_MISSING :
 			t_strdup_printf("%s = %s: %s", problem.name,
-					setting_text(values, problem.name),
-					problem.wanted);
+					problem.value, problem.wanted);
 	settings_free(values);
 	return problem.name == NULL ? 0 : -1;
 }
@@ -93,9 +63,9 @@ owner_override(struct settings_instance *instance,
 	unsigned int i, in_ns;
 	int ret = 0;
 
-	for (i = 0; i < N_ELEMENTS(settings) * 2 && ret >= 0; i++) {
+	for (i = 0; i < N_ELEMENTS(setting_names) * 2 && ret >= 0; i++) {
 		in_ns = i % 2;
-		name = settings[i / 2].name;
+		name = setting_names[i / 2];
 		if (in_ns == 1 && owner->ns_name == NULL)
 			continue;
 		if (in_ns == 1)
@@ -167,8 +137,8 @@ static bool is_setting(const char *name)
 {
 	unsigned int i;
 
-	for (i = 0; i < N_ELEMENTS(settings); i++) {
-		if (strcmp(settings[i].name, name) == 0)
+	for (i = 0; i < N_ELEMENTS(setting_names); i++) {
+		if (strcmp(setting_names[i], name) == 0)
 			return TRUE;
 	}
 	return FALSE;
@@ -226,7 +196,7 @@ file_settings_read(const char *path, struct mail_namespace *ns,
 	struct settings_simple simple;
 	int ret;
 
-	t_array_init(&pairs, N_ELEMENTS(settings) * 2 + 1);
+	t_array_init(&pairs, N_ELEMENTS(setting_names) * 2 + 1);
 	if (file_read_pairs(path, &pairs, error_r) < 0)
 		return -1;
 	array_append_zero(&pairs);

@@ -108,19 +108,20 @@ static void add_backend(struct args *args, struct buf *ours, char **backend)
 	free(command);
 }
 
-/* -o takes Dovecot's settings as they are, and ours. */
-static void add_option(struct args *args, struct buf *ours, const char *arg)
+/* -o takes Dovecot's settings as they are, and ours. Dovecot's own -o says nothing of one
+   that it does not know; the file does. */
+static void add_option(struct args *args, struct buf *conf, struct buf *ours,
+		       const char *arg)
 {
-	const char *value;
-	char *key;
+	const char *value = strchr(arg, '=') + 1;
+	char *key = mem_strndup(arg, (size_t)(value - arg) - 1);
 
-	if (!conf_is_ours(arg)) {
-		args_add_option(args, mem_strdup(arg));
-		return;
+	if (conf_is_ours(arg)) {
+		add_ours(args, ours, key, value, false);
+	} else {
+		conf_check_line("-o", arg);
+		conf_dialect()->option(conf, key, value);
 	}
-	value = strchr(arg, '=') + 1;
-	key = mem_strndup(arg, (size_t)(value - arg) - 1);
-	add_ours(args, ours, key, value, false);
 	free(key);
 }
 
@@ -192,7 +193,7 @@ int cmd_imap(int argc, char *argv[])
 	args_add(&args, NULL);		/* ARG_CONF */
 	add_backend(&args, &ours, backend);
 	for (i = 0; i < given.count; i++)
-		add_option(&args, &ours, given.v[i]);
+		add_option(&args, &conf, &ours, given.v[i]);
 	exec_imap(&args, &conf, &ours);
 	return EX_SOFTWARE;
 }
