@@ -311,6 +311,32 @@ words_store() {
 	assert_clean_log
 }
 
+# reads_each: a mailbox is listed and opened for each character that escapes others somewhere.
+reads_each() {
+	mail 'a~b/x' 'a^b/x' '100%/x' 'a%2fb/x' 'back\slash/x'
+	imap <<<'a LIST "" * RETURN (STATUS (MESSAGES))'
+	assert_equal "$(grep -c '^\* STATUS .* (MESSAGES 1)' <<<"$output")" 5
+	refute_line --regexp '^(\*|a) NO'
+}
+
+@test "a name with an escape character of Dovecot's in it can be opened, whatever the separator" {
+	for separator in / . '~' '^'; do
+		conf '' </dev/null
+		sed -i "s,separator = /,separator = $separator," "$TMP/conf"
+		reads_each
+	done
+}
+
+@test "with mailbox_list_storage_escape_char, a name that has it in it can be opened" {
+	dovecot_is 2.4 || skip 'in Dovecot 2.3 the plugin listescape has the last word'
+	local char
+	conf '' </dev/null
+	for char in '\\' % '~'; do
+		printf 'mailbox_list_storage_escape_char = "%s"\n' "$char" >>"$(here "$TMP/conf")"
+		reads_each
+	done
+}
+
 @test "with trash and quota, a store is read" {
 	conf 'quota trash' <<-END
 		plugin {

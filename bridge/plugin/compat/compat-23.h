@@ -26,7 +26,8 @@ compat_list_defaults(const struct mail_namespace *ns,
 	/* with another separator, a name may contain it */
 	if (ns->set->separator != NULL && ns->set->separator[0] != '\0' &&
 	    ns->set->separator[0] != '/' && set->vname_escape_char == '\0')
-		set->vname_escape_char = '~';
+		set->vname_escape_char =
+			ns->set->separator[0] == '~' ? '^' : '~';
 }
 
 /* mail_location's path; NULL or "" = none. */

@@ -63,10 +63,14 @@ static inline void compat_list_init(struct mailbox_list *list)
 	set = p_memdup(list->mail_set->pool, list->mail_set, sizeof(*set));
 	set->mailbox_list_utf8 = TRUE;
 	set->mailbox_list_validate_fs_names = FALSE;
+	/* names are the store's: what escapes them for a file system would hide those
+	   that have it in them */
+	set->mailbox_list_storage_escape_char = "";
 	/* with another separator, a name may contain it */
 	if (*separator != '\0' && *separator != '/' &&
 	    *set->mailbox_list_visible_escape_char == '\0')
-		set->mailbox_list_visible_escape_char = "~";
+		set->mailbox_list_visible_escape_char =
+			*separator == '~' ? "^" : "~";
 	list->mail_set = set;
 }
 
