@@ -170,6 +170,23 @@ logins() {
 	assert_output --partial 'userdb has bridge_command for bo, but not for ann'
 }
 
+@test "nor is it by another name that Dovecot 2.4 has for it" {
+	dovecot_is 2.4 || skip 'Dovecot 2.3 has one name for each'
+	local ids
+	ids=$(id -u "$AS"):$(id -g "$AS")
+	OPTIONS=(--user "ann:$ids" --user "bo:$ids")
+	shared 'namespace inbox {' "  location = maildir:$TMP/dovecot/home/%u/Maildir" '}'
+	for name in bridge/bridge_command '*/bridge_command'; do
+		sed -i "s|^\\(bo:.*::\\).*|\\1userdb_$name=/no/such/program|" "$TMP/dovecot/users"
+		logins <<-'END'
+			b LOGIN bo secret
+			b SELECT shared/ann
+		END
+		assert_line --regexp '^b NO'	# no rights; the owner's store answers
+		run -1 grep /no/such/program "$TMP/dovecot/log"
+	done
+}
+
 @test "a setting that userdb gives to the owner is used for who looks" {
 	local ids
 	ids=$(id -u "$AS"):$(id -g "$AS")

@@ -11,7 +11,6 @@
 #include "compat.h"
 #include "istream.h"
 #include "settings.h"
-#include "mail-storage-service.h"
 #include "bridge-owner.h"
 #include "bridge-settings.h"
 #include "settings-24-info.h"
@@ -53,30 +52,45 @@ event_settings_read(struct event *parent, struct mail_namespace *ns,
 
 /* --- of another owner ---------------------------------------------------- */
 
-/* What userdb says of the owner, in place of what it said of who looks. */
+/* What userdb says of who looks, and not of the owner, is an error: to leave it out in
+   silence may show a store that nobody meant. */
 static int
-owner_override(struct settings_instance *instance,
-	       const struct mail_namespace *ns,
-	       const struct bridge_owner *owner, const char **error_r)
+owner_check(const struct mail_namespace *ns, const struct bridge_owner *owner,
+	    const char **error_r)
 {
 	const char *value, *name;
-	unsigned int i, in_ns;
+	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < N_ELEMENTS(setting_names) * 2 && ret >= 0; i++) {
-		in_ns = i % 2;
-		name = setting_names[i / 2];
-		if (in_ns == 1 && owner->ns_name == NULL)
-			continue;
-		if (in_ns == 1)
-			name = t_strdup_printf("namespace/%s/%s",
-				settings_section_escape(owner->ns_name), name);
+	for (i = 0; i < N_ELEMENTS(setting_names) && ret >= 0; i++) {
+		name = setting_names[i];
 		ret = bridge_owner_field(ns, owner, name, &value, error_r);
-		if (ret > 0)
-			settings_override(instance, name, value,
-					  SETTINGS_OVERRIDE_TYPE_USERDB);
+		if (ret < 0 || owner->ns_name == NULL)
+			continue;
+		name = t_strdup_printf("namespace/%s/%s",
+			settings_section_escape(owner->ns_name), name);
+		ret = bridge_owner_field(ns, owner, name, &value, error_r);
 	}
 	return ret < 0 ? -1 : 0;
+}
+
+/* The configuration, and what userdb says of the owner. A setting has several names there
+   ("bridge/bridge_command"), so nothing of who looks may be in it to begin with. */
+static struct settings_instance *
+owner_instance_create(const struct bridge_owner *owner)
+{
+	struct settings_instance *instance = settings_instance_new(
+		settings_root_find(owner->user->event));
+	const char *const *field, *key, *value;
+
+	for (field = owner->fields; field != NULL && *field != NULL; field++) {
+		t_split_key_value_eq(*field, &key, &value);
+		/* 2.4.5 refuses what is no setting, as uid and home */
+		if (strstr(key, "bridge") != NULL)
+			settings_override(instance, key, value,
+					  SETTINGS_OVERRIDE_TYPE_USERDB);
+	}
+	return instance;
 }
 
 /* %{owner_user} and the like, which Dovecot gives to the list alone. */
@@ -119,13 +133,11 @@ owner_settings_read(const struct mailbox_list *list,
 	struct event *event;
 	int ret;
 
-	instance = settings_instance_dup(
-		mail_storage_service_user_get_settings_instance(
-			list->ns->user->service_user));
+	if (owner_check(list->ns, owner, error_r) < 0)
+		return -1;
+	instance = owner_instance_create(owner);
 	event = owner_event_create(list, owner, instance);
-	ret = owner_override(instance, list->ns, owner, error_r);
-	if (ret == 0)
-		ret = event_settings_read(event, list->ns, set_r, error_r);
+	ret = event_settings_read(event, list->ns, set_r, error_r);
 	event_unref(&event);
 	settings_instance_free(&instance);
 	return ret;
