@@ -51,13 +51,14 @@ static int bridge_list_init(struct mailbox_list *_list, const char **error_r)
 				 error_r) < 0)
 		return -1;
 	if (compat_list_index_in_memory(_list)) {
-		*error_r = "INDEX=MEMORY cannot be used: UIDs must be kept";
+		*error_r = COMPAT_INDEX_MEMORY" cannot be used: UIDs must be "
+			"kept";
 		return -1;
 	}
 	if (compat_list_path(_list) == NULL ||
 	    *compat_list_path(_list) == '\0') {
-		*error_r = "mail_location = bridge:PATH needs a path, where "
-			"UIDs and local flags are kept";
+		*error_r = COMPAT_LOCATION" needs a path, where UIDs and "
+			"local flags are kept";
 		return -1;
 	}
 	compat_list_init(_list);

@@ -44,8 +44,8 @@ bridge_storage_create(struct mail_storage *storage, struct mail_namespace *ns,
 		      const char **error_r)
 {
 	if (strcmp(ns->list->name, BRIDGE_LIST_NAME) != 0) {
-		*error_r = t_strdup_printf("LAYOUT=%s cannot be used with "
-			"bridge: the backend lists the mailboxes",
+		*error_r = t_strdup_printf(COMPAT_LAYOUT"%s cannot be used "
+			"with bridge: the backend lists the mailboxes",
 			ns->list->name);
 		return -1;
 	}

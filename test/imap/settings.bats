@@ -103,14 +103,18 @@ slow_to_end() {
 @test "indexes in memory are refused, because UIDs must be kept" {
 	set_options "mail_location=bridge:$TMP/state/mail:INDEX=MEMORY"
 	session "${SET[@]}"
-	assert_output --partial 'INDEX=MEMORY cannot be used'
+	word='INDEX=MEMORY'
+	! dovecot_is 2.4 || word='mail_index_path = MEMORY'
+	assert_output --partial "$word cannot be used"
 	refute_output --partial 'a OK'
 }
 
 @test "another layout is refused, because the backend lists the mailboxes" {
 	set_options "mail_location=bridge:$TMP/state/mail:LAYOUT=fs"
 	session "${SET[@]}"
-	assert_output --partial 'LAYOUT=fs cannot be used with bridge'
+	word='LAYOUT=fs'
+	! dovecot_is 2.4 || word='mailbox_list_layout = fs'
+	assert_output --partial "$word cannot be used with bridge"
 	refute_output --partial 'a OK'
 }
 
@@ -186,4 +190,12 @@ slow_to_end() {
 	session mail_lcation=x
 	assert_output --partial 'mail_lcation'
 	refute_output --partial 'a OK'
+}
+
+@test "one of the bridge's in a section is refused, for nobody would read it there" {
+	for setting in plugin/bridge_timeout=5s namespace/inbox/bridge_timeout=5s; do
+		session "$setting"
+		assert_output --partial "-o $setting: write it without a section, bridge_timeout=5s"
+		refute_output --partial 'a OK'
+	done
 }

@@ -60,6 +60,11 @@ compat_list_subscriptions(const struct mailbox_list *list)
 	return list->set.subscription_fname;
 }
 
+/* What an admin wrote, for errors. */
+#define COMPAT_LOCATION "mail_location = bridge:PATH"
+#define COMPAT_INDEX_MEMORY "INDEX=MEMORY"
+#define COMPAT_LAYOUT "LAYOUT="
+
 /* The root of what has this type; FALSE if there is none. */
 static inline bool
 compat_list_root(const struct mailbox_list *list,

@@ -43,6 +43,11 @@ compat_list_subscriptions(const struct mailbox_list *list)
 	return list->mail_set->mailbox_subscriptions_filename;
 }
 
+/* What an admin wrote, for errors. */
+#define COMPAT_LOCATION "mail_driver = bridge"
+#define COMPAT_INDEX_MEMORY "mail_index_path = MEMORY"
+#define COMPAT_LAYOUT "mailbox_list_layout = "
+
 /* The root of what has this type; FALSE if there is none. */
 static inline bool
 compat_list_root(struct mailbox_list *list,

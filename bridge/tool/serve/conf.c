@@ -118,8 +118,14 @@ void conf_check_line(const char *what, const char *text)
 
 void conf_check_option(const char *arg)
 {
-	if (strchr(arg, '=') == NULL || arg[0] == '=')
+	const char *end = strchr(arg, '='), *own = strstr(arg, "/bridge_");
+
+	if (end == NULL || end == arg)
 		tool_fail(EX_USAGE, "-o %s: write SETTING=VALUE", arg);
+	/* there is one backend, and nobody would read it there */
+	if (own != NULL && own < end)
+		tool_fail(EX_USAGE, "-o %s: write it without a section, %s", arg,
+			  own + 1);
 }
 
 bool conf_is_ours(const char *arg)
