@@ -28,12 +28,13 @@ DOVEBRIDGE=$ROOT/build/dovebridge
 if [ "$EUID" -eq 0 ]; then AS=nobody; else AS=$(id -un 2>/dev/null) || AS=$EUID; fi
 DOVECOT=$(/usr/sbin/dovecot --version)
 LIBEXEC='' MODULES='' ALONE=()
+DOVECOT_CONFIG=$(echo /usr/lib*/dovecot/dovecot-config)	# lib/dovecot.py looks there, too
 while IFS='=' read -r name value; do
 	case $name in
 	dovecot_pkglibexecdir) LIBEXEC=$value ;;
 	dovecot_moduledir) MODULES=$value ;;
 	esac
-done <"$(echo /usr/lib*/dovecot/dovecot-config)"	# lib/dovecot.py looks there, too
+done <"$DOVECOT_CONFIG"
 [[ $DOVECOT != 2.4* ]] || ALONE=(--no-userdb-lookup)
 export ROOT DOVEBRIDGE AS DOVECOT LIBEXEC PYTHONDONTWRITEBYTECODE=1
 UNDER=()
