@@ -70,7 +70,8 @@ struct bridge_settings {
 };
 
 /* Read the settings of the namespace that a list is made for, as they are for its owner:
- * those of the namespace win. Returns 0; -1 and an error that names the setting and its value. */
+ * those of the namespace win. Returns 0; -1 and an error that names the setting and its
+ * value. */
 int bridge_settings_read(struct mailbox_list *list,
 			 const struct bridge_owner *owner,
 			 struct bridge_settings *set_r, const char **error_r);
