@@ -90,46 +90,6 @@ static inline void compat_list_init(struct mailbox_list *list ATTR_UNUSED)
 	.get_list_settings = compat_storage_get_list_settings,
 #define COMPAT_LIST_VFUNCS
 
-/* --- subscriptions ------------------------------------------------------- */
-
-/* The iteration over subscribed mailboxes alone; NULL = the list is iterated over as a
- * whole, and Dovecot selects. */
-static inline struct mailbox_list_iterate_context *
-compat_list_subscribed_init(struct mailbox_list *list,
-			    const char *const *patterns,
-			    enum mailbox_list_iter_flags flags)
-{
-	return (flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) == 0 ? NULL :
-		mailbox_list_subscriptions_iter_init(list, patterns, flags);
-}
-
-static inline bool
-compat_list_is_subscribed(const struct mailbox_list_iterate_context *ctx)
-{
-	return (ctx->flags & MAILBOX_LIST_ITER_SELECT_SUBSCRIBED) != 0;
-}
-
-static inline const struct mailbox_info *
-compat_list_subscribed_next(struct mailbox_list_iterate_context *ctx)
-{
-	return mailbox_list_subscriptions_iter_next(ctx);
-}
-
-static inline int
-compat_list_subscribed_deinit(struct mailbox_list_iterate_context *ctx)
-{
-	return mailbox_list_subscriptions_iter_deinit(ctx);
-}
-
-/* \\Subscribed, where it was asked for. */
-static inline void
-compat_list_add_subscribed(struct mailbox_list_iterate_context *ctx,
-			   const char *vname, enum mailbox_info_flags *flags)
-{
-	if ((ctx->flags & MAILBOX_LIST_ITER_RETURN_SUBSCRIBED) != 0)
-		mailbox_list_set_subscription_flags(ctx->list, vname, flags);
-}
-
 /* --- other plugins and services ------------------------------------------ */
 
 struct doveadm_mail_cmd_context;
@@ -180,17 +140,6 @@ compat_stream_create(struct istream_private *stream, int fd,
 }
 
 /* --- telling ------------------------------------------------------------- */
-
-/* Does anybody listen to debug events that have a name? If not, none need be made.
- * (Of a filter only Dovecot knows what it wants: a process of a master always has
- * one, for stats.) */
-static inline bool compat_event_may_be_wanted(struct event *event)
-{
-	return event_get_global_debug_send_filter() != NULL ||
-		event_get_global_debug_log_filter() != NULL ||
-		event_get_global_core_log_filter() != NULL ||
-		event_want_debug_log(event);
-}
 
 /* An event of what began so long ago and is over now: its start and duration are
  * told by Dovecot, from when it was created. */
