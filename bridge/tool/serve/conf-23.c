@@ -1,8 +1,11 @@
 /* The words of Dovecot 2.3. */
 #include "conf.h"
+#include "conf-line.h"
 #include "tool.h"
 
 #include <stdlib.h>
+
+#define VARIABLE "%"
 
 static const char *const chroots[] = { "anvil", "imap-login", "ipc", "old-stats",
 	"pop3-login", "stats", NULL };
@@ -32,18 +35,10 @@ static const struct conf_service unused[] = {
 	{ NULL, NULL }
 };
 
-static void add_line(struct buf *conf, const char *key, const char *value,
+static void add_ours(struct buf *out, const char *key, const char *value,
 		     bool literal)
 {
-	buf_printf(conf, "%s = \"", key);
-	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\')
-			buf_append_c(conf, '\\');
-		if (*value == '%' && literal)
-			buf_append_c(conf, '%');
-		buf_append_c(conf, *value);
-	}
-	buf_append_str(conf, "\"\n");
+	conf_line(out, key, value, literal ? VARIABLE : NULL);
 }
 
 static void add_location(struct buf *conf, const char *folder)
@@ -56,7 +51,7 @@ static void add_location(struct buf *conf, const char *folder)
 			buf_append_c(&value, ':');
 		buf_append_c(&value, *folder);
 	}
-	add_line(conf, "mail_location", value.p, true);
+	conf_line(conf, "mail_location", value.p, VARIABLE);
 	buf_free(&value);
 }
 
@@ -66,20 +61,11 @@ static void add_users(struct buf *conf, const char *passwords)
 
 	buf_printf(&args, "username_format=%%u %s", passwords);
 	buf_append_str(conf, "passdb {\n  driver = passwd-file\n");
-	add_line(conf, "args", args.p, false);
+	conf_line(conf, "args", args.p, NULL);
 	buf_append_str(conf, "}\nuserdb {\n  driver = passwd-file\n");
-	add_line(conf, "args", args.p, false);
+	conf_line(conf, "args", args.p, NULL);
 	buf_append_str(conf, "}\n");
 	buf_free(&args);
-}
-
-static void add_listener(struct buf *conf, const char *protocol,
-			 const char *host, int port)
-{
-	buf_printf(conf, "service %s-login {\n"
-		   "  inet_listener %s {\n    address = %s\n    port = %d\n  }\n"
-		   "  inet_listener %ss {\n    port = 0\n  }\n}\n", protocol,
-		   protocol, host, port, protocol);
 }
 
 /* "plugin" is a section by itself, others have a name: two parts. */
@@ -103,7 +89,7 @@ static void add_option(struct buf *conf, const char *key, const char *value)
 		buf_append_str(conf, " {\n");
 		depth++;
 	}
-	add_line(conf, part, value, false);
+	conf_line(conf, part, value, NULL);
 	for (; depth > 0; depth--)
 		buf_append_str(conf, "}\n");
 	free(copy);
@@ -117,12 +103,12 @@ const struct conf_dialect conf_23 = {
 		"disable_plaintext_auth = no\n"
 		"auth_username_chars =\n"
 		"auth_username_format = %u\n",
+	.variable = VARIABLE,
+	.listen = "address",
 	.chroots = chroots,
 	.unused = unused,
-	.line = add_line,
-	.ours = add_line,
+	.ours = add_ours,
 	.location = add_location,
 	.users = add_users,
-	.listener = add_listener,
 	.option = add_option,
 };

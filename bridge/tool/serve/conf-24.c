@@ -2,8 +2,11 @@
  * Dovecot's own folder. Nothing is installed here, so they stand in a file of their own,
  * which the environment names to the plugin: no variable is expanded there. */
 #include "conf.h"
+#include "conf-line.h"
 #include "tool.h"
 #include "wire.h"
+
+#define VARIABLE "%{"	/* "%%{" is none */
 
 static const char *const chroots[] = { "imap-login", "pop3-login", NULL };
 
@@ -25,21 +28,6 @@ static const struct conf_service unused[] = {
 	{ NULL, NULL }
 };
 
-/* A variable begins with "%{", and "%%{" is no variable. */
-static void add_line(struct buf *conf, const char *key, const char *value,
-		     bool literal)
-{
-	buf_printf(conf, "%s = \"", key);
-	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\')
-			buf_append_c(conf, '\\');
-		if (*value == '%' && value[1] == '{' && literal)
-			buf_append_c(conf, '%');
-		buf_append_c(conf, *value);
-	}
-	buf_append_str(conf, "\"\n");
-}
-
 /* As settings-24.c reads it. */
 static void add_ours(struct buf *out, const char *key, const char *value,
 		     bool literal)
@@ -54,30 +42,21 @@ static void add_location(struct buf *conf, const char *folder)
 {
 	buf_append_str(conf, "mail_driver = bridge\n"
 		       "mailbox_list_layout = bridge\n");
-	add_line(conf, "mail_path", folder, true);
+	conf_line(conf, "mail_path", folder, VARIABLE);
 }
 
 static void add_users(struct buf *conf, const char *passwords)
 {
 	buf_append_str(conf, "passdb passwd-file {\n");
-	add_line(conf, "passwd_file_path", passwords, true);
+	conf_line(conf, "passwd_file_path", passwords, VARIABLE);
 	buf_append_str(conf, "}\nuserdb passwd-file {\n");
-	add_line(conf, "passwd_file_path", passwords, true);
+	conf_line(conf, "passwd_file_path", passwords, VARIABLE);
 	buf_append_str(conf, "}\n");
-}
-
-static void add_listener(struct buf *conf, const char *protocol,
-			 const char *host, int port)
-{
-	buf_printf(conf, "service %s-login {\n"
-		   "  inet_listener %s {\n    listen = %s\n    port = %d\n  }\n"
-		   "  inet_listener %ss {\n    port = 0\n  }\n}\n", protocol,
-		   protocol, host, port, protocol);
 }
 
 static void add_option(struct buf *conf, const char *key, const char *value)
 {
-	add_line(conf, key, value, false);
+	conf_line(conf, key, value, NULL);
 }
 
 const struct conf_dialect conf_24 = {
@@ -95,12 +74,12 @@ const struct conf_dialect conf_24 = {
 		"auth_allow_cleartext = yes\n"
 		"auth_username_chars =\n"
 		"auth_username_format = %{user}\n",
+	.variable = VARIABLE,
+	.listen = "listen",
 	.chroots = chroots,
 	.unused = unused,
-	.line = add_line,
 	.ours = add_ours,
 	.location = add_location,
 	.users = add_users,
-	.listener = add_listener,
 	.option = add_option,
 };

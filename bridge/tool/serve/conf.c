@@ -1,4 +1,5 @@
 #include "conf.h"
+#include "conf-line.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -72,12 +73,12 @@ const struct conf_dialect *conf_dialect(void)
 
 void conf_value(struct buf *conf, const char *key, const char *value)
 {
-	conf_dialect()->line(conf, key, value, true);
+	conf_line(conf, key, value, conf_dialect()->variable);
 }
 
 void conf_raw_value(struct buf *conf, const char *key, const char *value)
 {
-	conf_dialect()->line(conf, key, value, false);
+	conf_line(conf, key, value, NULL);
 }
 
 void conf_common(struct buf *conf, const char *state, const char *run)

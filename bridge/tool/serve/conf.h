@@ -20,12 +20,10 @@ struct conf_dialect {
 	const char *environment;	/* who serves gets what CONF_KEEP names */
 	const char *access;		/* a password may come in cleartext, and
 					   the user's name stays as it is */
+	const char *variable;		/* what a variable begins with */
+	const char *listen;		/* the address of an inet_listener */
 	const char *const *chroots;	/* services that have one; NULL = end */
 	const struct conf_service *unused;	/* sockets that nobody asks */
-	/* Append "key = value", in quotes. literal: what Dovecot would expand in
-	   the value stays as it is. */
-	void (*line)(struct buf *conf, const char *key, const char *value,
-		     bool literal);
 	/* Append where the state is kept, a folder. */
 	void (*location)(struct buf *conf, const char *folder);
 	/* Append a setting of ours: for that file, or for the section "plugin". */
@@ -33,9 +31,6 @@ struct conf_dialect {
 		     bool literal);
 	/* Append the one user of this file of passwords. */
 	void (*users)(struct buf *conf, const char *passwords);
-	/* Append where a protocol is listened for. */
-	void (*listener)(struct buf *conf, const char *protocol,
-			 const char *host, int port);
 	/* Append what -o asks for, "SECTION/NAME/KEY" and a value; exits if
 	   that is no name. */
 	void (*option)(struct buf *conf, const char *key, const char *value);

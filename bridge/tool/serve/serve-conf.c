@@ -97,6 +97,15 @@ static void conf_unused(struct buf *out)
 			   unused->listener);
 }
 
+static void conf_listener(struct buf *out, const char *protocol,
+			  const char *host, int port)
+{
+	buf_printf(out, "service %s-login {\n"
+		   "  inet_listener %s {\n    %s = %s\n    port = %d\n  }\n"
+		   "  inet_listener %ss {\n    port = 0\n  }\n}\n", protocol,
+		   protocol, conf_dialect()->listen, host, port, protocol);
+}
+
 /* One user, one password, in a file: not in anybody's argument vector. */
 static void conf_users(struct buf *out, const char *dir, const char *password)
 {
@@ -123,8 +132,8 @@ static void conf_access(struct buf *out, const struct listen *listen)
 	conf_value(out, "listen", listen->host);
 	conf_unprivileged(out);
 	conf_unused(out);
-	conf_dialect()->listener(out, "imap", listen->host, listen->imap_port);
-	conf_dialect()->listener(out, "pop3", listen->host, listen->pop3_port);
+	conf_listener(out, "imap", listen->host, listen->imap_port);
+	conf_listener(out, "pop3", listen->host, listen->pop3_port);
 }
 
 char *serve_conf_write(const struct serve_conf *conf,
